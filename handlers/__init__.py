@@ -1,0 +1,1 @@
+"""HTTP: the URL space and one module for each family of endpoints."""

@@ -1,0 +1,72 @@
+"""The embedded servers start, answer, keep their data and leave nothing behind."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pymongo
+import pytest
+import redis
+
+from tests.tools import FfmpegTools
+from videoflix.embedded import binaries, processes, servers
+from videoflix.errors import CommandError
+
+
+def test_redis_finds_its_data_again(tmp_path: Path) -> None:
+    for expected in (None, b"kept"):
+        with processes.running(servers.redis(tmp_path)) as server, closing(redis.Redis.from_url(server.url)) as client:
+            assert client.get("key") == expected
+            client.set("key", "kept")
+
+
+def test_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
+    with (
+        processes.running(servers.redis(tmp_path)) as server,
+        closing(redis.Redis(port=server.port, retry=None)) as client,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        client.ping()
+    assert (tmp_path / "redis.conf").stat().st_mode & 0o077 == 0
+
+
+def test_the_database_finds_its_data_again(tmp_path: Path) -> None:
+    for expected in (0, 1):
+        with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
+            assert client["test"]["things"].count_documents({}) == expected
+            client["test"]["things"].insert_one({"_id": expected})
+
+
+def test_a_stopped_server_is_gone(tmp_path: Path) -> None:
+    with processes.running(servers.redis(tmp_path)):
+        before = {child.pid for child in psutil.Process().children(recursive=True)}
+    after = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert len(before - after) == 1
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    server = servers.redis(tmp_path)
+    (tmp_path / "redis.conf").write_text("no-such-option yes\n")
+    with pytest.raises(CommandError, match="The embedded redis did not start"), processes.running(server):
+        pass
+
+
+def test_a_missing_program_is_one_sentence_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(binaries, "_package_folder", lambda *_: [])
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    for find, word in (
+        (binaries.ffmpeg_tools, "apt install ffmpeg"),
+        (binaries.redis_server, "REDIS_URL"),
+        (binaries.database_server, "MONGODB_URI"),
+    ):
+        with pytest.raises(CommandError, match=word):
+            find()
+
+
+def test_a_wrapper_in_the_environment_is_not_taken_for_ffmpeg(ffmpeg_tools: FfmpegTools) -> None:
+    assert Path(ffmpeg_tools.ffmpeg).read_bytes()[:4] == b"\x7fELF"

@@ -1,0 +1,3 @@
+"""Videoflix: a self-hosted video streaming backend."""
+
+__version__ = "0.1.0"

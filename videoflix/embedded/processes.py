@@ -1,0 +1,82 @@
+"""A child process that ends when its parent does, and a way to end it that always works."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from videoflix.embedded.servers import Server
+from videoflix.errors import CommandError
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Runs in the child before exec: the kernel ends it when the parent is gone, however that ended (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def spawn(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a child in its own process group, its output appended to `log`.
+
+    The group keeps a Ctrl-C at the terminal from reaching it: its parent decides in which order children stop.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            process_group=0,
+            preexec_fn=_end_with_parent,  # this process starts children from its only thread
+        )
+
+
+def stop(child: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """SIGTERM, `grace` seconds, then SIGKILL to the whole group; returns when the child is gone."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def listens(port: int) -> bool:
+    """Whether something answers on this TCP port of loopback."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def running(server: Server, wait: float = 20.0) -> Iterator[Server]:
+    """The server, listening, for as long as the block lasts. Raises CommandError with its last words otherwise."""
+    log = server.folder / f"{server.name}.log"
+    child = spawn(server.argv, log)
+    try:
+        deadline = time.monotonic() + wait
+        while not listens(server.port):
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise CommandError(f"The embedded {server.name} did not start: {last_line(log)}")
+            time.sleep(0.02)  # nothing else runs in this process yet
+        yield server
+    finally:
+        stop(child)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log, for a sentence that says why a process ended."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing."

@@ -1,0 +1,63 @@
+"""How the embedded database and Redis are started: their command lines and configuration, nothing that runs."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from videoflix.embedded import binaries
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server on loopback: what starts it, the URL that its clients use, and the folder it writes in."""
+
+    name: str
+    argv: tuple[str, ...]
+    url: str
+    port: int
+    folder: Path
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on at this moment."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def database(folder: Path) -> Server:
+    """SecantusDB over `folder`. Raises CommandError when it is not installed."""
+    program = binaries.database_server()
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    argv = (
+        program,
+        *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder.resolve())),
+        "--sync-on-commit",  # without it a kill loses the writes of the last moment, although they were acknowledged
+        *("--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
+    )
+    return Server("database", argv, f"mongodb://127.0.0.1:{port}/?directConnection=true", port, folder)
+
+
+def redis(folder: Path) -> Server:
+    """redis-server with an append-only file in `folder`, behind a password that only this user can read."""
+    program = binaries.redis_server()
+    folder.mkdir(parents=True, exist_ok=True)
+    port, password = free_port(), secrets.token_hex(24)
+    config = folder / "redis.conf"
+    config.touch(mode=0o600)
+    config.write_text(
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder.resolve())}\n"
+        'appendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nloglevel warning\n'
+    )
+    return Server("redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, folder)
+
+
+def _quoted(path: Path) -> str:
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+

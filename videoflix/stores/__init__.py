@@ -1,0 +1,1 @@
+"""Every access to MongoDB: one class for each collection."""
