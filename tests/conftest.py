@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
+import pymongo
 import pytest
 import redis
 
 from tests.tools import FfmpegTools
 from videoflix.embedded import binaries, processes, servers
+from videoflix.settings import Settings, load_settings
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,22 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with processes.running(servers.database(tmp_path_factory.mktemp("database"))) as server:
         yield server.url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, mongodb_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of a site of its own: an empty database, an empty Redis, empty folders, no file `.env`."""
+    monkeypatch.chdir(tmp_path)
+    name = f"test_{secrets.token_hex(6)}"
+    yield load_settings(
+        secret_key="for tests only, and long enough for it",
+        mongodb_uri=mongodb_uri,
+        mongodb_db=name,
+        redis_url=redis_url,
+        data_dir=tmp_path / "var",
+        media_root=tmp_path / "media",
+        mail_dir=tmp_path / "mail",
+        min_free_gib=0,
+    )
+    with pymongo.MongoClient(mongodb_uri) as client:
+        client.drop_database(name)

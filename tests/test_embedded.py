@@ -29,7 +29,7 @@ def test_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
         pytest.raises(redis.AuthenticationError),
     ):
         client.ping()
-    assert (tmp_path / "redis.conf").stat().st_mode & 0o077 == 0
+    assert (tmp_path / "redis" / "redis.conf").stat().st_mode & 0o077 == 0
 
 
 def test_the_database_finds_its_data_again(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_stopped_server_is_gone(tmp_path: Path) -> None:
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     server = servers.redis(tmp_path)
-    (tmp_path / "redis.conf").write_text("no-such-option yes\n")
+    (tmp_path / "redis" / "redis.conf").write_text("no-such-option yes\n")
     with pytest.raises(CommandError, match="The embedded redis did not start"), processes.running(server):
         pass
 

@@ -34,7 +34,8 @@ class FieldErrors(ServiceError):
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         super().__init__("Some fields are not valid.")
-        self.body = {name: list(sentences) for name, sentences in fields.items()}
+        self.fields = {name: list(sentences) for name, sentences in fields.items()}
+        self.body = self.fields
 
 
 class NotAuthenticated(ServiceError):

@@ -118,6 +118,23 @@ class Settings(BaseSettings):
         return self.public_url.startswith("https://")
 
     @property
+    def local_url(self) -> str:
+        """Where this machine reaches the web server."""
+        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104  # not bound, asked
+        return f"http://{host}:{self.port}"
+
+    def as_environment(self) -> dict[str, str]:
+        """The variables that give a child process the servers, the key and the address of this one."""
+        return {
+            "MONGODB_URI": self.mongodb_uri.get_secret_value(),
+            "REDIS_URL": self.redis_url.get_secret_value(),
+            "SECRET_KEY": self.secret_key.get_secret_value(),
+            "DATA_DIR": str(self.data_dir),
+            "HOST": self.host,
+            "PORT": str(self.port),
+        }
+
+    @property
     def slots(self) -> int:
         """How many bulk tasks run at once; by default one for each two cores, since ffmpeg itself uses threads."""
         return self.worker_slots or max(1, (os.cpu_count() or 1) // 2)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from videoflix.embedded.servers import Server
@@ -25,17 +24,17 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def spawn(argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start a child in its own process group, its output appended to `log`.
+def spawn(argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a child in its own process group, its output appended to `log`, or going where this process's goes.
 
     The group keeps a Ctrl-C at the terminal from reaching it: its parent decides in which order children stop.
     """
-    with log.open("ab") as output:
+    with log.open("ab") if log else nullcontext() as output:
         return subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if output else None,
             env={**os.environ, **(env or {})},
             process_group=0,
             preexec_fn=_end_with_parent,  # this process starts children from its only thread
@@ -53,23 +52,15 @@ def stop(child: subprocess.Popen[bytes], grace: float = 5.0) -> None:
             child.wait()
 
 
-def listens(port: int) -> bool:
-    """Whether something answers on this TCP port of loopback."""
-    with socket.socket() as probe:
-        probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def running(server: Server, wait: float = 20.0) -> Iterator[Server]:
     """The server, listening, for as long as the block lasts. Raises CommandError with its last words otherwise."""
-    log = server.folder / f"{server.name}.log"
-    child = spawn(server.argv, log)
+    child = spawn(server.argv, server.log)
     try:
         deadline = time.monotonic() + wait
-        while not listens(server.port):
+        while not server.answers():
             if child.poll() is not None or time.monotonic() > deadline:
-                raise CommandError(f"The embedded {server.name} did not start: {last_line(log)}")
+                raise CommandError(f"The embedded {server.name} did not start: {last_line(server.log)}")
             time.sleep(0.02)  # nothing else runs in this process yet
         yield server
     finally:

@@ -13,13 +13,19 @@ from videoflix.embedded import binaries
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server on loopback: what starts it, the URL that its clients use, and the folder it writes in."""
+    """A server on loopback: what starts it, the URL that its clients use, and where its log goes."""
 
     name: str
     argv: tuple[str, ...]
     url: str
     port: int
-    folder: Path
+    log: Path
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 def free_port() -> int:
@@ -29,9 +35,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def database(folder: Path) -> Server:
-    """SecantusDB over `folder`. Raises CommandError when it is not installed."""
-    program = binaries.database_server()
+def database(home: Path) -> Server:
+    """SecantusDB, its data in a folder of `home`. Raises CommandError when it is not installed."""
+    program, folder = binaries.database_server(), home / "database"
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     argv = (
@@ -40,12 +46,12 @@ def database(folder: Path) -> Server:
         "--sync-on-commit",  # without it a kill loses the writes of the last moment, although they were acknowledged
         *("--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
     )
-    return Server("database", argv, f"mongodb://127.0.0.1:{port}/?directConnection=true", port, folder)
+    return Server("database", argv, f"mongodb://127.0.0.1:{port}/?directConnection=true", port, home / "database.log")
 
 
-def redis(folder: Path) -> Server:
-    """redis-server with an append-only file in `folder`, behind a password that only this user can read."""
-    program = binaries.redis_server()
+def redis(home: Path) -> Server:
+    """redis-server with an append-only file in a folder of `home`, behind a password that only this user can read."""
+    program, folder = binaries.redis_server(), home / "redis"
     folder.mkdir(parents=True, exist_ok=True)
     port, password = free_port(), secrets.token_hex(24)
     config = folder / "redis.conf"
@@ -54,10 +60,8 @@ def redis(folder: Path) -> Server:
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder.resolve())}\n"
         'appendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nloglevel warning\n'
     )
-    return Server("redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, folder)
+    return Server("redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, home / "redis.log")
 
 
 def _quoted(path: Path) -> str:
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-

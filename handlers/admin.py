@@ -1,0 +1,135 @@
+"""What admins do: put films in, look after them and the work on them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from typing import ClassVar
+
+from tornado.web import stream_request_body
+
+from handlers.base import ApiHandler
+from handlers.multipart import MultipartForm
+from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
+from videoflix.models import NewVideo, Video, VideoStatus, isoformat
+from videoflix.uploads import suffix_of, title_of
+
+
+class AdminHandler(ApiHandler):
+    """For admins only."""
+
+    admins_only = True
+
+    async def shown(self, video: Video) -> Mapping[str, object]:
+        """A video with its state, as admins see it."""
+        progress = await self.services.engine.progress([video.id])
+        return administered(video, *progress.get(video.id, (0.0, None)))
+
+
+@stream_request_body
+class AdminVideosHandler(AdminHandler):
+    """GET and POST /api/admin/videos/: all videos; take in a film."""
+
+    form: MultipartForm | None = None
+    _fields: ClassVar[tuple[str, ...]] = ("title", "description", "category")
+
+    def prepare(self) -> None:
+        """The right is checked and the room is found before a byte of the film is read."""
+        super().prepare()
+        if self.request.method == "POST":
+            uploads = self.services.uploads
+            size = int(self.request.headers.get("Content-Length") or 0)
+            self.path = uploads.place(size)
+            assert self.request.connection is not None
+            self.request.connection.set_max_body_size(uploads.largest)  # type: ignore[attr-defined]
+            self.form = MultipartForm(self.request.headers.get("Content-Type", ""), "file", self.path)
+
+    async def data_received(self, chunk: bytes) -> None:
+        """A piece of the body, written by a thread; the next one is read when it is on its way to the disk."""
+        if self.form is not None:
+            try:
+                await asyncio.to_thread(self.form.feed, chunk)
+            except OSError as error:
+                raise _as_answer(error) from error
+
+    async def get(self) -> None:
+        """Every video, newest first, also those that failed."""
+        videos = await self.services.catalogue.all()
+        progress = await self.services.engine.progress([video.id for video in videos])
+        self.answer([administered(video, *progress.get(video.id, (0.0, None))) for video in videos])
+
+    async def post(self) -> None:
+        """201 with the video; the work on it has begun."""
+        assert self.form is not None
+        new = self._checked(self.form)
+        await asyncio.to_thread(self.services.uploads.secure, self.path)
+        video = await self.services.catalogue.take_in(new, self.path, suffix_of(self.form.file_name))
+        self.answer(await self.shown(video), 201)
+
+    def _checked(self, form: MultipartForm) -> NewVideo:
+        form.close()
+        if not form.is_complete:
+            raise BadRequest("The form is not complete: its last boundary is missing.")
+        if not form.file_size:
+            missing = "No file was submitted." if form.file_size is None else "The submitted file is empty."
+            raise FieldErrors({"file": [missing]})
+        given = {name: form.fields[name] for name in self._fields if name in form.fields}
+        return self.services.catalogue.check(NewVideo(**{"title": title_of(form.file_name), **given}))
+
+    def on_finish(self) -> None:
+        """Whatever was not taken in is removed."""
+        self._drop()
+
+    def on_connection_close(self) -> None:
+        """The client went away in the middle."""
+        self._drop()
+
+    def _drop(self) -> None:
+        if self.form is not None:
+            self.form.close()
+            self.path.unlink(missing_ok=True)
+
+
+class AdminVideoHandler(AdminHandler):
+    """GET and DELETE /api/admin/videos/<id>/."""
+
+    async def get(self, video_id: str) -> None:
+        """The video with its state."""
+        self.answer(await self.shown(await self.services.catalogue.get(int(video_id))))
+
+    async def delete(self, video_id: str) -> None:
+        """Remove the video and every file of it."""
+        await self.services.catalogue.delete(int(video_id))
+        self.answer({"detail": "Video deleted."})
+
+
+class JobsHandler(AdminHandler):
+    """GET /api/admin/jobs/: what the engine is doing and what became of it."""
+
+    async def get(self) -> None:
+        """An object, so that more can be said one day."""
+        self.answer({"jobs": list(await self.services.engine.jobs())})
+
+
+def administered(video: Video, percent: float, seconds_left: float | None) -> Mapping[str, object]:
+    """A video as admins see it."""
+    is_ready = video.status is VideoStatus.READY
+    return {
+        "id": video.id,
+        "title": video.title,
+        "description": video.description,
+        "category": video.category,
+        "created_at": isoformat(video.created_at),
+        "status": video.status.value,
+        "playable": video.playable,
+        "progress": 100 if is_ready else min(99, int(percent)),
+        "seconds_left": None if is_ready else seconds_left,
+        "error": video.error,
+    }
+
+
+def _as_answer(error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InsufficientStorage("The disk is full.")
+    return error

@@ -1,0 +1,204 @@
+"""What every endpoint has in common: CORS, authentication, bodies, answers and errors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+from tornado.web import HTTPError, RequestHandler
+
+from videoflix.errors import (
+    BadRequest,
+    FieldErrors,
+    Forbidden,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    ServiceError,
+)
+from videoflix.models import Identity
+from videoflix.services import Services
+
+_log = logging.getLogger(__name__)
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_CORS_HEADERS = (
+    "accept, authorization, content-type, range, user-agent, x-csrftoken, x-requested-with, "
+    "tus-resumable, upload-length, upload-metadata, upload-offset, upload-concat, upload-checksum"
+)
+_CORS_EXPOSED = "content-length, content-range, etag, retry-after, x-request-id, x-total-count"
+
+
+class BaseHandler(RequestHandler):
+    """CORS and errors: also for what is neither JSON nor behind a sign-in."""
+
+    services: Services
+
+    def initialize(self, services: Services) -> None:
+        """Tornado hands over what routes.py names."""
+        self.services = services
+
+    def set_default_headers(self) -> None:
+        """Run before anything else, again for every error: CORS and safety headers are on each answer."""
+        self.request_id = getattr(self, "request_id", None) or secrets.token_hex(8)
+        self.set_header("Server", "videoflix")
+        self.set_header("X-Request-Id", self.request_id)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.add_header("Vary", "Origin")
+        origin = self.request.headers.get("Origin")
+        if origin and self._allows(origin):
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Allow-Credentials", "true")
+            self.set_header("Access-Control-Expose-Headers", _CORS_EXPOSED)
+
+    def options(self, *_: str, **__: str) -> None:
+        """Answer a preflight, for every path and without a sign-in."""
+        self.set_header("Access-Control-Allow-Methods", ", ".join(_METHODS))
+        self.set_header("Access-Control-Allow-Headers", _CORS_HEADERS)
+        self.set_header("Access-Control-Max-Age", "86400")
+        self.set_header("Allow", ", ".join(self.methods()))
+        self.finish({})
+
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """The headers of the same GET; Tornado leaves out the body."""
+        if "GET" not in self.methods():
+            raise self._not_allowed()
+        result = self.get(*args, **kwargs)
+        if result is not None:
+            await result
+
+    @classmethod
+    def methods(cls) -> Sequence[str]:
+        """The verbs that this endpoint has."""
+        own = [verb for verb in _METHODS if getattr(cls, verb.lower()) is not getattr(RequestHandler, verb.lower())]
+        return own if "GET" in own else [verb for verb in own if verb != "HEAD"]
+
+    def _not_allowed(self) -> MethodNotAllowed:
+        return MethodNotAllowed(self.request.method or "", self.methods())
+
+    def _allows(self, origin: str) -> bool:
+        return origin in self.services.settings.cors_origins
+
+    def _is_own(self, origin: str) -> bool:
+        return urlsplit(origin).netloc == self.request.host
+
+    def answer(self, body: object, status: int = 200) -> None:
+        """Finish with JSON: an object, or the array of videos."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Every error becomes a JSON object here, and nowhere else."""
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(error, ServiceError):
+            self.set_status(error.status)
+            for name, value in error.headers.items():
+                self.set_header(name, value)
+            self.answer(error.body, error.status)
+        elif isinstance(error, HTTPError):
+            self.answer({"detail": f"{self._reason}."}, status_code)
+        else:
+            self.answer({"detail": "Internal server error.", "request_id": self.request_id}, 500)
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """What a client caused is in the access log; what is our fault is logged with its trace."""
+        if not isinstance(error, ServiceError | HTTPError):
+            _log.error("unhandled request_id=%s path=%s", self.request_id, self.request.path, exc_info=error)
+
+
+class ApiHandler(BaseHandler):
+    """JSON for signed-in users; a subclass says when it is `public` or for `admins_only`."""
+
+    public: ClassVar[bool] = False
+    admins_only: ClassVar[bool] = False
+    identity: Identity
+
+    def prepare(self) -> None:
+        """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
+        if self.request.method not in self.methods():
+            raise self._not_allowed()
+        if self.request.method == "OPTIONS":
+            return
+        self._refuse_forged()
+        if not self.public:
+            self.identity = self.authenticate()
+            if self.admins_only and not self.identity.is_admin:
+                raise Forbidden
+
+    def authenticate(self) -> Identity:
+        """Who sends this: the Bearer token, else the cookie. Raises NotAuthenticated or TokenNotValid."""
+        scheme, _, bearer = self.request.headers.get("Authorization", "").partition(" ")
+        token = bearer.strip() if scheme.lower() == "bearer" else self.get_cookie("access_token")
+        if not token:
+            raise NotAuthenticated
+        return self.services.accounts.identify(token)
+
+    def _refuse_forged(self) -> None:
+        """Cross-site request forgery: a page elsewhere must not use the cookies of a visitor (Fetch Metadata)."""
+        if self.request.method in _SAFE or not (self.get_cookie("access_token") or self.get_cookie("refresh_token")):
+            return
+        origin = self.request.headers.get("Origin")
+        if origin is None:
+            forged = self.request.headers.get("Sec-Fetch-Site") == "cross-site"
+        else:
+            forged = not (self._allows(origin) or self._is_own(origin))
+        if forged:
+            raise Forbidden("Cross-site request refused.")
+
+    def body_as(self, model: type[Body]) -> Body:
+        """The request's body, JSON or form. Raises BadRequest or FieldErrors that name all bad fields at once."""
+        try:
+            return model.model_validate(self._body())
+        except ValidationError as error:
+            raise FieldErrors(_by_field(error)) from None
+
+    def _body(self) -> Mapping[str, object]:
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+            return {name: values[-1].decode(errors="replace") for name, values in self.request.body_arguments.items()}
+        if not self.request.body.strip():
+            return {}
+        try:
+            given = json.loads(self.request.body)
+        except (ValueError, RecursionError) as error:
+            place = f"line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else "body"
+            raise BadRequest(f"JSON parse error - {place}") from None
+        if not isinstance(given, dict):
+            raise BadRequest("JSON parse error - an object is expected")
+        return given
+
+
+class UnknownPath(ApiHandler):
+    """Every path that routes.py does not name: 404 as JSON."""
+
+    public = True
+
+    def prepare(self) -> None:
+        """Preflights of unknown paths are answered like all others."""
+        if self.request.method != "OPTIONS":
+            raise NotFound
+
+
+def _by_field(error: ValidationError) -> Mapping[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        sentences = fields.setdefault(str(item["loc"][0]) if item["loc"] else "detail", [])
+        sentences.append(_SENTENCES.get(item["type"]) or str(item["msg"]).removeprefix("Value error, "))
+    return fields
+
+
+_SENTENCES = {
+    "missing": "This field is required.",
+    "string_type": "Not a valid string.",
+    "string_too_short": "This field may not be blank.",
+}

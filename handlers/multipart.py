@@ -1,0 +1,109 @@
+"""A multipart form whose file goes straight to disk (RFC 7578): memory stays flat whatever is sent."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from videoflix.errors import BadRequest, FieldErrors
+
+_LONGEST_FIELD = 64 * 1024  # bytes of all text fields together
+
+# The parser tells every state it goes through at DEBUG level.
+logging.getLogger("python_multipart.multipart").setLevel(logging.WARNING)
+
+
+class MultipartForm:
+    """Feed it the body piece by piece; then `fields` holds the texts and `file` lies on disk."""
+
+    def __init__(self, content_type: str, file_field: str, place: Path) -> None:
+        """Raises BadRequest when the body is no multipart form."""
+        kind, options = parse_options_header(content_type)
+        if kind != b"multipart/form-data" or not options.get(b"boundary"):
+            raise BadRequest("Send the film as multipart/form-data.")
+        self._parser = MultipartParser(
+            options[b"boundary"],
+            {
+                "on_part_begin": self._begin,
+                "on_header_field": self._header_name,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_end,
+                "on_part_data": self._data,
+                "on_part_end": self._end,
+                "on_end": self._complete,
+            },
+        )
+        self._file_field = file_field
+        self._place = place
+        self._output: BinaryIO | None = None
+        self._texts: dict[str, bytearray] = {}
+        self._sink: bytearray | BinaryIO | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._name, self._value = b"", b""
+        self.file_name = ""
+        self.file_size: int | None = None
+        self.is_complete = False
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The text fields that came."""
+        return {name: bytes(value).decode(errors="replace") for name, value in self._texts.items()}
+
+    def feed(self, piece: bytes) -> None:
+        """Write what this piece of the body holds. Raises BadRequest, FieldErrors, and OSError of a full disk."""
+        try:
+            self._parser.write(piece)
+        except FormParserError:
+            raise BadRequest("The form could not be read: it is not valid multipart/form-data.") from None
+
+    def close(self) -> None:
+        """Nothing more comes; safe to repeat."""
+        if self._output is not None:
+            self._output.close()
+
+    def _begin(self) -> None:
+        self._headers, self._name, self._value = {}, b"", b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+        self._name, self._value = b"", b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name", b"").decode(errors="replace")
+        if name == self._file_field and b"filename" in options:
+            self._begin_file(options[b"filename"].decode(errors="replace"))
+        else:
+            self._sink = self._texts.setdefault(name, bytearray())
+
+    def _begin_file(self, file_name: str) -> None:
+        if self._output is not None:
+            raise FieldErrors({self._file_field: ["Send one file at a time."]})
+        self.file_name, self.file_size = file_name, 0
+        self._output = self._sink = self._place.open("wb")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._output is not None and self._sink is self._output:
+            self._output.write(memoryview(data)[start:end])
+            self.file_size = (self.file_size or 0) + end - start
+        elif isinstance(self._sink, bytearray):
+            if sum(map(len, self._texts.values())) + end - start > _LONGEST_FIELD:
+                raise BadRequest("The text fields of the form are too long.")
+            self._sink += data[start:end]
+
+    def _end(self) -> None:
+        self._sink = None
+
+    def _complete(self) -> None:
+        self.is_complete = True

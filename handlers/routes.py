@@ -1,0 +1,42 @@
+"""The whole URL space on one page. Every path of /api/ answers with and without a trailing slash."""
+
+from __future__ import annotations
+
+from tornado.routing import URLSpec
+from tornado.web import Application
+
+from handlers.access_log import log_request
+from handlers.accounts import LoginHandler
+from handlers.admin import AdminVideoHandler, AdminVideosHandler, JobsHandler
+from handlers.base import UnknownPath
+from handlers.health import AliveHandler, ReadyHandler
+from handlers.media import MediaHandler, ThumbnailHandler
+from handlers.videos import VideoListHandler
+from videoflix.services import Services
+
+_ID = r"(?P<video_id>[0-9]{1,15})"
+_FILE = r"(?P<path>[^/]+(?:/[^/]+)?)"
+
+ROUTES = (
+    (r"/healthz/?", AliveHandler),
+    (r"/readyz/?", ReadyHandler),
+    (r"/api/login/?", LoginHandler),
+    (r"/api/video/?", VideoListHandler),
+    (rf"/api/admin/videos/{_ID}/?", AdminVideoHandler),
+    (r"/api/admin/videos/?", AdminVideosHandler),
+    (r"/api/admin/jobs/?", JobsHandler),
+    (rf"/media/thumbnails/{_ID}\.jpg", ThumbnailHandler),
+    (rf"/media/hls/{_ID}/{_FILE}", MediaHandler),
+    (rf"/api/video/{_ID}/{_FILE}", MediaHandler),
+)
+
+
+def make_application(services: Services) -> Application:
+    """The Tornado application over these services."""
+    handed = {"services": services}
+    return Application(
+        [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
+        default_handler_class=UnknownPath,
+        default_handler_args=handed,
+        log_function=log_request,
+    )

@@ -1,0 +1,46 @@
+"""A whole site for each test: services over real servers, an HTTP server on a free port, a client with cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.web import Application
+
+from handlers.routes import make_application
+from tests.tools import Browser
+from videoflix.composition.root import open_services
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+
+@pytest.fixture
+def services(io_loop: IOLoop, settings: Settings) -> Iterator[Services]:
+    """Open for as long as the test runs."""
+    stack = AsyncExitStack()
+    yield io_loop.run_sync(lambda: stack.enter_async_context(open_services(settings)))
+    io_loop.run_sync(stack.aclose)
+
+
+@pytest.fixture
+def app(services: Services) -> Application:
+    """What pytest-tornasync serves."""
+    return make_application(services)
+
+
+@pytest.fixture
+def browser(http_server: HTTPServer, http_server_port: tuple[object, int]) -> Iterator[Browser]:
+    """A client without a session."""
+    with closing(Browser(http_server_port[1])) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(io_loop: IOLoop, services: Services, browser: Browser) -> Browser:
+    """The client, signed in as an admin."""
+    io_loop.run_sync(lambda: services.accounts.make_admin("admin@videoflix.example", "correct horse battery"))
+    io_loop.run_sync(browser.log_in)
+    return browser

@@ -1,0 +1,5 @@
+"""`python -m videoflix` is `videoflix`."""
+
+from videoflix.cli import main
+
+main()

@@ -1,0 +1,56 @@
+"""What a first start makes: an admin who can sign in, and a film to watch."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from videoflix.composition.root import open_services
+from videoflix.embedded import binaries, demo
+from videoflix.embedded.home import Home
+from videoflix.errors import BadRequest
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+_EMAIL = "admin@videoflix.example"
+_PASSWORD = "admin_password"  # noqa: S105  # the name of the file that keeps it
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How the admin signs in; no password when it is not ours to know."""
+
+    email: str
+    password: str | None
+
+
+async def admin(settings: Settings, home: Home) -> SignIn:
+    """The admin that the settings name; else one that is made at the first start with a password that is kept."""
+    async with open_services(settings) as services:
+        email, password = settings.admin_email, settings.admin_password.get_secret_value()
+        if email and password:
+            await services.accounts.make_admin(email, password)
+            return SignIn(email, None)
+        if not await services.accounts.has_admin():
+            await services.accounts.make_admin(email or _EMAIL, home.secret(_PASSWORD, 12))
+        password = home.secret(_PASSWORD, 12)
+        return SignIn(email or _EMAIL, password if await _opens(services, email or _EMAIL, password) else None)
+
+
+async def _opens(services: Services, email: str, password: str) -> bool:
+    try:
+        await services.accounts.log_in(email, password)
+    except BadRequest:
+        return False
+    return True
+
+
+async def film(settings: Settings) -> None:
+    """Make and take in the demo film, when no film was ever put in."""
+    async with open_services(settings) as services:
+        if await services.catalogue.was_used():
+            return
+        place = services.uploads.place(0)
+        ffmpeg, _ = binaries.ffmpeg_tools()
+        await asyncio.to_thread(demo.make, ffmpeg, place)
+        await services.catalogue.take_in(demo.DESCRIPTION, place, ".mp4")

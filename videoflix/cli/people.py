@@ -1,0 +1,49 @@
+"""Accounts from the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from email_validator import EmailNotValidError, validate_email
+
+from videoflix.cli.context import DataDir, settings_here
+from videoflix.composition.root import open_services
+from videoflix.errors import CommandError
+from videoflix.settings import Settings
+
+Email = Annotated[str | None, typer.Option(help="Address of the admin (ADMIN_EMAIL).")]
+Password = Annotated[str | None, typer.Option(help="Password of the admin (ADMIN_PASSWORD); asked for when absent.")]
+
+_SHORTEST = 8
+
+
+def createsuperuser(email: Email = None, password: Password = None, data_dir: DataDir = None) -> None:
+    """Make an admin, or make an admin of somebody who has an account."""
+    settings = settings_here(data_dir)
+    email = email or settings.admin_email or typer.prompt("Email")
+    password = password or settings.admin_password.get_secret_value() or _ask_password()
+    user_id = asyncio.run(make_admin(settings, email, password))
+    typer.echo(f"{checked_address(email)} is an admin now (id {user_id}).")
+
+
+async def make_admin(settings: Settings, email: str, password: str) -> int:
+    """The admin's id. Raises CommandError for what is no address or no password."""
+    address = checked_address(email)
+    if len(password) < _SHORTEST:
+        raise CommandError(f"The password is too short: it needs at least {_SHORTEST} characters.")
+    async with open_services(settings) as services:
+        return (await services.accounts.make_admin(address, password)).id
+
+
+def checked_address(email: str) -> str:
+    """The address as accounts keep it. Raises CommandError."""
+    try:
+        return validate_email(email.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError:
+        raise CommandError("That is not an email address.") from None
+
+
+def _ask_password() -> str:
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))

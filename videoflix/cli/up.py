@@ -1,0 +1,127 @@
+"""`videoflix up`: everything that Videoflix needs, on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.panel import Panel
+
+from videoflix import logs
+from videoflix.cli import first_start
+from videoflix.cli.context import DataDir
+from videoflix.cli.first_start import SignIn
+from videoflix.cli.serving import Host, Port
+from videoflix.composition.web import listen
+from videoflix.embedded import binaries, processes, servers
+from videoflix.embedded.home import Home, Running
+from videoflix.embedded.supervisor import Supervisor
+from videoflix.errors import CommandError
+from videoflix.settings import Settings, load_settings
+
+Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
+
+_PATIENCE = 30.0  # seconds that each server has to answer
+
+
+def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Demo = True) -> None:
+    """Start everything: database, Redis, web server and worker."""
+    settings = load_settings(host=host, port=port, data_dir=data_dir)
+    logs.configure("up", settings.log_level)
+    home = Home(settings.data_dir)
+    home.prepare()
+    Home(settings.media_root).prepare()
+    binaries.ffmpeg_tools()
+    with home.locked():
+        _Start(settings, home).run(demo)
+
+
+class _Start:
+    """One run of everything, in the order in which things need each other."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings = settings
+        self._home = home
+        self._supervisor = Supervisor()
+
+    def run(self, demo: bool) -> None:
+        """Block until SIGTERM or SIGINT; nothing is left running."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._supervisor.request_stop)
+        for bound in listen(self._settings):  # a port in use is told before anything is started
+            bound.close()
+        try:
+            self._start_servers()
+            sign_in = asyncio.run(first_start.admin(self._settings, self._home))
+            self._start_processes()
+            self._wait_for(self._web_answers, "The web process")
+            if not self._supervisor.is_stopping:
+                self._banner(sign_in)
+            if demo and not self._supervisor.is_stopping:
+                asyncio.run(first_start.film(self._settings))
+            self._supervisor.watch()
+        finally:
+            self._supervisor.stop()
+
+    def _start_servers(self) -> None:
+        """Start those that no variable names, both at once; then every URL and the secret key are known."""
+        found: dict[str, SecretStr] = {}
+        started = []
+        for variable, make in (("mongodb_uri", servers.database), ("redis_url", servers.redis)):
+            if not getattr(self._settings, variable).get_secret_value():
+                server = make(self._home.folder)
+                self._supervisor.start(server.name, server.argv, {}, server.log)
+                started.append(server)
+                found[variable] = SecretStr(server.url)
+        if not self._settings.secret_key.get_secret_value():
+            found["secret_key"] = SecretStr(self._home.secret("secret_key", 48))
+        self._settings = self._settings.model_copy(update=found)
+        for server in started:
+            said = partial(processes.last_line, server.log)
+            self._wait_for(server.answers, f"The embedded {server.name}", said)
+
+    def _start_processes(self) -> None:
+        settings = self._settings
+        running = Running(settings.mongodb_uri.get_secret_value(), settings.redis_url.get_secret_value())
+        self._home.announce(running)
+        self._supervisor.next_group()
+        for name in ("web", "worker"):
+            self._supervisor.start(name, (sys.executable, "-m", "videoflix", name), settings.as_environment())
+
+    def _wait_for(self, is_there: Callable[[], bool], what: str, last_words: Callable[[], str] = lambda: "") -> None:
+        try:
+            self._supervisor.wait_for(is_there, _PATIENCE)
+        except TimeoutError:
+            raise CommandError(f"{what} did not start within {_PATIENCE:.0f} seconds. {last_words()}") from None
+
+    def _web_answers(self) -> bool:
+        address = urlsplit(self._settings.local_url)
+        try:
+            with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=1)) as connection:
+                connection.request("GET", "/healthz")
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+    def _banner(self, sign_in: SignIn) -> None:
+        url = self._settings.public_url or self._settings.local_url
+        lines = [
+            f"API        {url}/api/video/",
+            f"Health     {url}/readyz",
+            f"Sign in    {sign_in.email}",
+            f"Password   {sign_in.password or '(the one that you set)'}",
+            f"Data       {self._home.folder} and {self._settings.media_root}",
+            "Stop       Ctrl-C",
+        ]
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(Panel.fit("\n".join(lines), title="Videoflix is running", padding=(1, 2)))

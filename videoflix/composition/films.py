@@ -1,0 +1,51 @@
+"""Tells the catalogue what the engine did, and the engine what the catalogue holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transcode.book import FilmEntry
+from transcode.timeline import Timeline
+from videoflix.errors import NotFound
+from videoflix.stores.videos import VideoStore
+
+
+class CatalogueBook:
+    """The engine's `FilmBook` over the collection of videos."""
+
+    def __init__(self, videos: VideoStore) -> None:
+        self._videos = videos
+
+    async def entry(self, film: int) -> FilmEntry | None:
+        """What is final of a film; None when it was deleted."""
+        try:
+            video = await self._videos.get(film)
+        except NotFound:
+            return None
+        timeline = dict(video.timeline) if video.timeline else None
+        return FilmEntry(video.id, video.source, timeline, video.chunks_done, video.kinds_done)
+
+    async def unfinished(self) -> list[int]:
+        """Films that are in work, or should be."""
+        return await self._videos.in_work()
+
+    async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
+        """The film can be played from here on."""
+        known = Timeline.from_json(dict(timeline))
+        await self._videos.set_timeline(film, timeline, known.rendition_names, known.segments, known.duration)
+
+    async def task_done(self, film: int, kind: str, index: int, result: Mapping[str, object]) -> None:
+        """A chunk, or a task that a film has once, is final."""
+        if kind == "chunk":
+            await self._videos.add_chunk(film, index)
+        else:
+            await self._videos.add_kind(film, kind, result)
+
+    async def finished(self, film: int, result: Mapping[str, object]) -> None:
+        """Everything is final."""
+        await self._videos.add_kind(film, "finish", result)
+        await self._videos.set_ready(film)
+
+    async def failed(self, film: int, sentence: str) -> None:
+        """The film cannot be made; the sentence says why."""
+        await self._videos.set_failed(film, sentence)

@@ -1,0 +1,112 @@
+"""Builds clients, stores and services in one place, and closes them in reverse order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+
+from transcode.engine import Engine
+from transcode.ledger import Ledger
+from videoflix.accounts.passwords import Passwords
+from videoflix.accounts.service import Accounts
+from videoflix.accounts.tokens import AccessTokens
+from videoflix.catalogue import Catalogue
+from videoflix.errors import CommandError
+from videoflix.media import Media
+from videoflix.services import Services
+from videoflix.settings import Settings
+from videoflix.stores.counters import CounterStore
+from videoflix.stores.users import UserStore
+from videoflix.stores.videos import VideoStore
+from videoflix.uploads import Uploads
+
+_log = logging.getLogger(__name__)
+
+_FIND_SERVER_MS = 5000  # how long a call looks for a database that does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Open connections to the two servers."""
+
+    database: AsyncIOMotorDatabase[dict[str, Any]]
+    redis: Redis
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+    """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
+    mongo = _mongo(settings)
+    redis = _redis(settings)
+    try:
+        await _require(mongo.admin.command("ping"), "database", "MONGODB_URI")
+        await _require(redis.ping(), "Redis", "REDIS_URL")
+        yield Clients(mongo[settings.mongodb_db], redis)
+    finally:
+        await redis.aclose()
+        mongo.close()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Everything that handlers need."""
+    if not settings.secret_key.get_secret_value():
+        raise CommandError("SECRET_KEY is not set: give it a random text of at least 32 characters.")
+    async with open_clients(settings) as clients:
+        counters, users = CounterStore(clients.database), UserStore(clients.database)
+        videos = VideoStore(clients.database)
+        await users.create_indexes()
+        await videos.create_indexes()
+        engine = Engine(Ledger(clients.redis), settings.media_root)
+        passwords = Passwords()
+        tokens = AccessTokens(settings.secret_key.get_secret_value(), settings.access_token_minutes * 60)
+        try:
+            yield Services(
+                settings=settings,
+                accounts=Accounts(users, counters, passwords, tokens),
+                catalogue=Catalogue(videos, counters, engine, settings.media_root),
+                engine=engine,
+                media=Media(settings.media_root, videos, engine),
+                uploads=Uploads(settings),
+                checks={"database": lambda: clients.database.client.admin.command("ping"), "redis": clients.redis.ping},
+            )
+        finally:
+            passwords.close()
+
+
+def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
+    uri = settings.mongodb_uri.get_secret_value()
+    if not uri:
+        raise CommandError("MONGODB_URI is not set, and no `videoflix up` is running here.")
+    try:
+        return AsyncIOMotorClient(uri, serverSelectionTimeoutMS=_FIND_SERVER_MS, tz_aware=True)
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise CommandError(f"MONGODB_URI is not valid: {error}.") from None
+
+
+def _redis(settings: Settings) -> Redis:
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        raise CommandError("REDIS_URL is not set, and no `videoflix up` is running here.")
+    try:
+        return Redis.from_url(url, retry=Retry(ExponentialWithJitterBackoff(cap=0.5), 3), health_check_interval=15)
+    except ValueError as error:
+        raise CommandError(f"REDIS_URL is not valid: {error}.") from None
+
+
+async def _require(answer: Any, what: str, variable: str) -> None:
+    try:
+        await answer
+    except (PyMongoError, RedisError, OSError) as error:
+        _log.debug("unreachable server=%s error=%s", what, error)
+        raise CommandError(f"The {what} does not answer: is it running, and is {variable} right?") from None

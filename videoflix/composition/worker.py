@@ -1,0 +1,37 @@
+"""The worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from transcode.ledger import Ledger
+from transcode.tools import Tools
+from transcode.worker import Worker
+from videoflix.composition.films import CatalogueBook
+from videoflix.composition.root import open_clients
+from videoflix.embedded.binaries import ffmpeg_tools
+from videoflix.settings import Settings
+from videoflix.stores.videos import VideoStore
+
+_log = logging.getLogger(__name__)
+
+
+async def work(settings: Settings) -> None:
+    """Take tasks from the ledger until SIGTERM or SIGINT; what is running is given back."""
+    tools = Tools(*ffmpeg_tools())
+    async with open_clients(settings) as clients:
+        worker = Worker(
+            Ledger(clients.redis),
+            CatalogueBook(VideoStore(clients.database)),
+            tools,
+            settings.media_root.resolve(),
+            slots=settings.slots,
+            min_free=int(settings.min_free_gib * 1024**3),
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        _log.info("worker ready slots=%d", settings.slots)
+        await worker.run()
+    _log.info("worker stopped")

@@ -1,0 +1,32 @@
+"""A short film with a moving picture and sound, so that a first start has something to watch."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from videoflix.errors import CommandError
+from videoflix.models import NewVideo
+
+SECONDS = 40
+DESCRIPTION = NewVideo(
+    title="Welcome to Videoflix",
+    description="A demo film, made on your machine at the first start. Delete it when you have films of your own.",
+    category="Demo",
+)
+
+
+def make(ffmpeg: str, place: Path) -> None:
+    """Write the film to `place` (an .mp4). Raises CommandError with ffmpeg's last line."""
+    picture = f"testsrc2=size=1920x1080:rate=25:duration={SECONDS}"
+    sound = f"aevalsrc='0.12*sin(2*PI*(220+55*floor(mod(t,8)))*t)|0.12*sin(2*PI*330*t)':s=48000:d={SECONDS}"
+    argv = [
+        *(ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
+        *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "26", "-pix_fmt", "yuv420p", "-g", "50"),
+        *("-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart", "-f", "mp4", f"file:{place}"),
+    ]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        place.unlink(missing_ok=True)
+        raise CommandError(f"The demo film could not be made: {done.stderr.strip().splitlines()[-1:]}")

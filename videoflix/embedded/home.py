@@ -1,0 +1,84 @@
+"""The data folder: the secret key, the admin's first password, and where a running `up` can be reached."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from videoflix.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The servers of a running `up`, for the commands beside it."""
+
+    mongodb_uri: str
+    redis_url: str
+
+
+class Home:
+    """Everything that `up` keeps, below one folder; private files are readable by their owner alone."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self) -> None:
+        """Make the folder. Raises CommandError when it cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".writable-{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise CommandError(
+                f"The folder {self.folder} cannot be written ({error.strerror}): "
+                "make it writable, or choose another one."
+            ) from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One `up` at a time. Raises CommandError when another one holds this folder."""
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(
+                    f"Videoflix is already running with the data folder {self.folder}: "
+                    "stop it first, or choose another folder with --data-dir."
+                ) from None
+            yield
+
+    def secret(self, name: str, size: int) -> str:
+        """A random text of `size` bytes that is made once and kept."""
+        path = self.folder / name
+        if not path.exists():
+            self._write(path, secrets.token_urlsafe(size))
+        return path.read_text().strip()
+
+    def announce(self, running: Running) -> None:
+        """Tell the commands beside where the servers are."""
+        self._write(self.folder / "running.json", json.dumps(asdict(running)))
+
+    def running(self) -> Running | None:
+        """What `announce` said, while that process still holds the folder."""
+        try:
+            with (self.folder / "lock").open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            path = self.folder / "running.json"
+            return Running(**json.loads(path.read_text())) if path.exists() else None
+        return None
+
+    def _write(self, path: Path, text: str) -> None:
+        new = path.with_name(f"{path.name}.{os.getpid()}")
+        new.touch(mode=0o600)
+        new.write_text(text + "\n")
+        new.rename(path)

@@ -1,0 +1,90 @@
+"""What the service speaks of: users, sessions and videos, as plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+def now() -> datetime:
+    """UTC, to the millisecond: what MongoDB keeps, so that a stored value equals the one it came from."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def isoformat(moment: datetime) -> str:
+    """ISO 8601 in UTC with `Z`, as every date of the API is written."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person with an address. Inactive until the address is confirmed; disabled by an admin."""
+
+    id: int
+    email: str
+    password_hash: str = field(repr=False)
+    is_active: bool = False
+    is_disabled: bool = False
+    is_admin: bool = False
+    created_at: datetime = field(default_factory=now)
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether a right password opens a session."""
+        return self.is_active and not self.is_disabled
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends a request, as an access token says it: no database was asked."""
+
+    user_id: int
+    session_id: str
+    is_admin: bool
+    expires: float
+
+
+class VideoStatus(StrEnum):
+    """What has become of an upload."""
+
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """A film of the catalogue. `timeline` is the engine's, opaque here; None until the source was probed."""
+
+    id: int
+    title: str
+    description: str = ""
+    category: str = ""
+    created_at: datetime = field(default_factory=now)
+    source: str
+    status: VideoStatus = VideoStatus.PROCESSING
+    error: str | None = None
+    timeline: Mapping[str, object] | None = field(default=None, repr=False)
+    renditions: tuple[str, ...] = ()  # names, smallest first
+    segments: int = 0  # of each rendition
+    duration: float = 0.0  # seconds
+    chunks_done: frozenset[int] = frozenset()
+    kinds_done: frozenset[str] = frozenset()
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def playable(self) -> bool:
+        """From the probe on: the playlists are complete and missing segments are encoded when they are asked for."""
+        return self.timeline is not None and self.status is not VideoStatus.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVideo:
+    """What an admin says about a film that is to be taken in."""
+
+    title: str
+    description: str = ""
+    category: str = ""

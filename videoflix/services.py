@@ -1,0 +1,26 @@
+"""What handlers are handed: every service, built once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from videoflix.accounts.service import Accounts
+from videoflix.catalogue import Catalogue
+from videoflix.media import Media
+from videoflix.ports import Engine
+from videoflix.settings import Settings
+from videoflix.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Frozen: a handler can use them, never exchange them."""
+
+    settings: Settings
+    accounts: Accounts
+    catalogue: Catalogue
+    engine: Engine
+    media: Media
+    uploads: Uploads
+    checks: Mapping[str, Callable[[], Awaitable[object]]]  # name of a server -> raises when it does not answer

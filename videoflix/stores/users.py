@@ -1,0 +1,63 @@
+"""The collection of users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo.errors import DuplicateKeyError
+
+from videoflix.errors import Conflict, NotFound
+from videoflix.models import User
+
+
+class UserStore:
+    """Users by id and by address; addresses come stripped and in lower case."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+        self._users = database["users"]
+
+    async def create_indexes(self) -> None:
+        """Safe to repeat."""
+        await self._users.create_index("email", unique=True)
+
+    async def add(self, user: User) -> None:
+        """Raises Conflict when the address is taken."""
+        try:
+            await self._users.insert_one(_document(user))
+        except DuplicateKeyError:
+            raise Conflict("This address is taken.") from None
+
+    async def get(self, user_id: int) -> User:
+        """Raises NotFound."""
+        return _user(await self._users.find_one({"_id": user_id}))
+
+    async def by_email(self, email: str) -> User:
+        """Raises NotFound."""
+        return _user(await self._users.find_one({"email": email}))
+
+    async def change(self, user_id: int, **fields: object) -> User:
+        """Set these fields; the user as it is then. Raises NotFound."""
+        return _user(await self._users.find_one_and_update({"_id": user_id}, {"$set": fields}, return_document=True))
+
+    async def has_admin(self) -> bool:
+        """Whether anyone can put films in."""
+        return await self._users.find_one({"is_admin": True}, {"_id": 1}) is not None
+
+
+def _document(user: User) -> dict[str, Any]:
+    return {
+        "_id": user.id,
+        "email": user.email,
+        "password_hash": user.password_hash,
+        "is_active": user.is_active,
+        "is_disabled": user.is_disabled,
+        "is_admin": user.is_admin,
+        "created_at": user.created_at,
+    }
+
+
+def _user(document: dict[str, Any] | None) -> User:
+    if document is None:
+        raise NotFound
+    return User(id=document["_id"], **{name: value for name, value in document.items() if name != "_id"})

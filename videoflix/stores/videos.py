@@ -1,0 +1,110 @@
+"""The collection of videos. Every write is safe to repeat; a write to a deleted video does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import DESCENDING
+
+from videoflix.errors import NotFound
+from videoflix.models import Video, VideoStatus
+
+_NEWEST_FIRST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+
+
+class VideoStore:
+    """Videos, and what the engine has done for each of them so far."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+        self._videos = database["videos"]
+
+    async def create_indexes(self) -> None:
+        """Safe to repeat."""
+        await self._videos.create_index(_NEWEST_FIRST)
+        await self._videos.create_index("status")
+
+    async def add(self, video: Video) -> None:
+        """Safe to repeat with the same video."""
+        await self._videos.replace_one({"_id": video.id}, _document(video), upsert=True)
+
+    async def get(self, video_id: int) -> Video:
+        """Raises NotFound."""
+        document = await self._videos.find_one({"_id": video_id})
+        if document is None:
+            raise NotFound
+        return _video(document)
+
+    async def playable(self) -> list[Video]:
+        """Newest first."""
+        found = self._videos.find({"timeline": {"$ne": None}, "status": {"$ne": VideoStatus.FAILED.value}})
+        return [_video(document) async for document in found.sort(_NEWEST_FIRST)]
+
+    async def all(self) -> list[Video]:
+        """Newest first, also those that failed."""
+        return [_video(document) async for document in self._videos.find().sort(_NEWEST_FIRST)]
+
+    async def in_work(self) -> list[int]:
+        """Ids of the videos that are not finished, oldest first."""
+        found = self._videos.find({"status": VideoStatus.PROCESSING.value}, {"_id": 1}).sort("_id")
+        return [document["_id"] async for document in found]
+
+    async def delete(self, video_id: int) -> None:
+        """Raises NotFound."""
+        if (await self._videos.delete_one({"_id": video_id})).deleted_count == 0:
+            raise NotFound
+
+    async def set_timeline(
+        self, video_id: int, timeline: Mapping[str, object], renditions: Sequence[str], segments: int, duration: float
+    ) -> None:
+        """The source was probed: from here on it can be played. `duration` in seconds."""
+        await self._set(
+            video_id, timeline=dict(timeline), renditions=list(renditions), segments=segments, duration=duration
+        )
+
+    async def add_chunk(self, video_id: int, chunk: int) -> None:
+        """All segments of this chunk are final."""
+        await self._videos.update_one({"_id": video_id}, {"$addToSet": {"chunks_done": chunk}})
+
+    async def add_kind(self, video_id: int, kind: str, facts: Mapping[str, object]) -> None:
+        """A task that a film has once (its thumbnail, its audio) is done; keep what it found out."""
+        await self._videos.update_one(
+            {"_id": video_id}, {"$addToSet": {"kinds_done": kind}, "$set": {f"facts.{kind}": dict(facts)}}
+        )
+
+    async def set_ready(self, video_id: int) -> None:
+        """Everything is final."""
+        await self._set(video_id, status=VideoStatus.READY.value, error=None)
+
+    async def set_failed(self, video_id: int, sentence: str) -> None:
+        """It will not become a film; the sentence says why."""
+        await self._set(video_id, status=VideoStatus.FAILED.value, error=sentence)
+
+    async def _set(self, video_id: int, **fields: object) -> None:
+        await self._videos.update_one({"_id": video_id}, {"$set": fields})
+
+
+def _document(video: Video) -> dict[str, Any]:
+    fields = asdict(video)
+    fields["_id"] = fields.pop("id")
+    fields["status"] = video.status.value
+    fields["renditions"] = list(video.renditions)
+    fields["chunks_done"] = sorted(video.chunks_done)
+    fields["kinds_done"] = sorted(video.kinds_done)
+    return fields
+
+
+def _video(document: dict[str, Any]) -> Video:
+    fields = {name: value for name, value in document.items() if name in Video.__slots__}
+    return Video(
+        **{
+            **fields,
+            "id": document["_id"],
+            "status": VideoStatus(document["status"]),
+            "renditions": tuple(document["renditions"]),
+            "chunks_done": frozenset(document["chunks_done"]),
+            "kinds_done": frozenset(document["kinds_done"]),
+        }
+    )

@@ -1,0 +1,50 @@
+"""Where uploads land before they are films: on the media volume, so that taking one in is a rename."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+from videoflix.errors import InsufficientStorage, PayloadTooLarge
+from videoflix.settings import Settings
+
+_GIB = 1024**3
+
+
+class Uploads:
+    """Places for uploads, and whether there is room for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._folder = settings.media_root / "scratch" / "uploads"
+        self.largest = int(settings.max_upload_gib * _GIB)
+        self._keep_free = int(settings.min_free_gib * _GIB)
+
+    def place(self, size: int) -> Path:
+        """A path for an upload of about `size` bytes. Raises PayloadTooLarge and InsufficientStorage."""
+        if size > self.largest:
+            raise PayloadTooLarge(f"The file is larger than the {self.largest / _GIB:g} GiB that are taken.")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(self._folder).free < size + self._keep_free:
+            raise InsufficientStorage("There is not enough room on the disk for this file.")
+        return self._folder / secrets.token_hex(16)
+
+    @staticmethod
+    def secure(path: Path) -> None:
+        """Return when the bytes are on the disk and not merely on their way."""
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def suffix_of(file_name: str) -> str:
+    """`.mp4` of `Film.MP4`; empty for anything that is not a short plain extension."""
+    suffix = Path(file_name.replace("\\", "/")).suffix.lower()
+    return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
+
+
+def title_of(file_name: str) -> str:
+    """`My film` of `C:\\films\\My_film.mp4`: the title when none was given."""
+    stem = Path(file_name.replace("\\", "/")).stem
+    return re.sub(r"<(?=[A-Za-z/!?])", "", stem.replace("_", " ")).strip()[:255] or "Untitled"
