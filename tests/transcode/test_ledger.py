@@ -1,0 +1,465 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.transcode.support import QUICK, open_ledger
+from transcode.ledger import LIVE, Lane, Lease, Ledger, LedgerUnavailable, LeaseState, NewTask, State
+
+ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
+FINISH = NewTask("finish", "finish", priority=90)
+PROBE = NewTask("probe", "probe", lane=Lane.OPENING)
+
+
+def chunk(index: int, **more: object) -> NewTask:
+    return replace(NewTask(f"chunk-{index}", "chunk", index, priority=50, weight=10), **more)  # type: ignore[arg-type]
+
+
+def segment(number: int, rendition: str = "480p") -> NewTask:
+    return NewTask(f"segment-{rendition}-{number}", "segment", number, rendition, lane=Lane.SEGMENT, limit=2)
+
+
+async def take(ledger: Ledger, *lanes: Lane) -> Lease:
+    lease = await ledger.claim(lanes or ALL, "w")
+    assert isinstance(lease, Lease)
+    return lease
+
+
+async def state_of(ledger: Ledger, film: int, task: str) -> State:
+    job = await ledger.job(film)
+    assert job is not None
+    return next(view.state for view in job.tasks if view.id == task)
+
+
+async def test_a_job_runs_from_its_first_task_over_the_follow_ups_to_the_closing_one(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        assert await ledger.start(7, [PROBE], FINISH) == ("7.1", True)
+        probe = await take(ledger)
+        assert (probe.film, probe.kind, probe.attempt, probe.limit) == (7, "probe", 1, 4)
+        await ledger.settle(probe, {"a": 1}, [chunk(0), chunk(1)], weights=(22, 0))
+        for expected in ("chunk-0", "chunk-1", "finish"):
+            lease = await take(ledger)
+            assert lease.task == expected
+            assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
+        assert await ledger.claim(ALL, "w") is None
+        assert await ledger.states([7, 8]) == {7: State.SUCCEEDED}
+
+
+async def test_starting_a_film_twice_leaves_the_live_job_alone(redis_url, io_loop):
+    async with open_ledger(redis_url) as one, open_ledger(redis_url) as two:
+        answers = await asyncio.gather(*(ledger.start(7, [PROBE], FINISH) for ledger in (one, two) * 5))
+        assert sorted(new for _, new in answers) == [False] * 9 + [True]
+        assert len({job for job, _ in answers}) == 1
+
+
+async def test_a_finished_job_is_replaced_by_one_with_another_id(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(7, [PROBE], FINISH)
+        await ledger.cancel(7)
+        assert await ledger.start(7, [PROBE], FINISH) == ("7.2", True)
+
+
+async def test_a_job_without_open_tasks_goes_straight_to_the_closing_one(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(7, [], FINISH)
+        assert (await take(ledger)).task == "finish"
+
+
+async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), chunk(1), chunk(2, priority=10)], FINISH)
+        await ledger.start(2, [chunk(0, priority=20)], FINISH)
+        order = [(lease.film, lease.task) for lease in [await take(ledger) for _ in range(4)]]
+        assert order == [(1, "chunk-2"), (2, "chunk-0"), (1, "chunk-0"), (1, "chunk-1")]
+
+
+async def test_a_raised_task_goes_before_all_others_even_when_it_is_enqueued_later(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        job, _ = await ledger.start(1, [chunk(0), chunk(1), chunk(2)], FINISH)
+        assert await ledger.raise_priority(1, "chunk-1")
+        assert await ledger.raise_priority(1, "chunk-9")
+        assert await ledger.enqueue(job, [chunk(8), chunk(9)]) == 2
+        assert [(await take(ledger)).task for _ in range(5)] == ["chunk-9", "chunk-1", "chunk-0", "chunk-2", "chunk-8"]
+        assert not await ledger.raise_priority(1, "chunk-1")
+
+
+async def test_a_claim_looks_only_into_its_lanes(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), PROBE], FINISH)
+        assert await ledger.claim([Lane.SEGMENT], "w") is None
+        assert (await take(ledger, Lane.OPENING)).kind == "probe"
+        assert await ledger.claim([Lane.OPENING], "w") is None
+
+
+async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), chunk(1)], FINISH)
+        first = await ledger.claim(ALL, "w", "same")
+        assert await ledger.claim(ALL, "w", "same") == first
+        assert await state_of(ledger, 1, "chunk-1") is State.QUEUED
+
+
+async def test_concurrent_claimers_never_get_the_same_task(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(i) for i in range(60)], FINISH)
+
+        async def claimer(name: str) -> list[str]:
+            taken = []
+            async with open_ledger(redis_url) as own:
+                while isinstance(lease := await own.claim(ALL, name), Lease):
+                    taken.append(lease.task)
+            return taken
+
+        shares = await asyncio.gather(*(claimer(f"w{i}") for i in range(6)))
+        taken = sum(shares, [])
+        assert len(taken) == len(set(taken)) == 60
+
+
+async def test_a_failure_is_retried_after_its_pause_and_the_last_one_kills_the_job(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0, limit=2), chunk(1), chunk(2)], FINISH)
+        failing, running = await take(ledger), await take(ledger)
+        assert await ledger.fail(failing, "It broke.", "ffmpeg: no", delay=0.15) is LeaseState.RETRYING
+        assert await ledger.fail(failing, "It broke.", "ffmpeg: no", delay=0.15) is LeaseState.RETRYING
+        await take(ledger)
+        due = await ledger.claim(ALL, "w")
+        assert isinstance(due, float) and 0 < due <= 0.15
+        await asyncio.sleep(due + 0.02)
+        again = await take(ledger)
+        assert (again.task, again.attempt) == ("chunk-0", 2)
+        assert await ledger.fail(again, "It broke again.", "ffmpeg: never") is LeaseState.DEAD
+        job = await ledger.job(1)
+        assert job is not None
+        assert (job.state, job.error) == (State.DEAD, "It broke again.")
+        assert {task.id: task.state for task in job.tasks} == {
+            "chunk-0": State.DEAD, "chunk-1": State.CANCELLED, "chunk-2": State.CANCELLED,
+        }  # fmt: skip
+        assert next(task.last_words for task in job.tasks if task.id == "chunk-0") == "ffmpeg: never"
+        assert await ledger.renew(running, 0.5) is LeaseState.CANCELLED
+        assert await ledger.settle(running, {}) is LeaseState.CANCELLED
+
+
+async def test_a_hopeless_failure_is_not_retried(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [PROBE], FINISH)
+        assert await ledger.fail(await take(ledger), "No film.", hopeless=True) is LeaseState.DEAD
+
+
+async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [NewTask("storyboard", "storyboard", optional=True)], FINISH)
+        assert await ledger.fail(await take(ledger), "No pictures.", hopeless=True) is LeaseState.DEAD
+        finish = await take(ledger)
+        assert finish.task == "finish"
+        assert await ledger.requeue(1) == 1
+        await ledger.settle(finish, {})
+        assert (await ledger.states([1]))[1] is State.RUNNING
+        await ledger.settle(await take(ledger), {})
+        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+
+
+async def test_a_dead_job_is_requeued_with_all_its_attempts(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0, limit=1), chunk(1)], FINISH)
+        assert await ledger.fail(await take(ledger), "No.") is LeaseState.DEAD
+        assert await ledger.claim(ALL, "w") is None
+        assert await ledger.requeue(1) == 2
+        assert await ledger.requeue(1) == 0
+        for _ in range(3):
+            lease = await take(ledger)
+            assert lease.attempt == 1
+            await ledger.settle(lease, {})
+        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+
+
+async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, lease=0.3)) as ledger:
+        await ledger.start(1, [NewTask("audio", "audio")], FINISH)
+        audio = await take(ledger)
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            assert await ledger.renew(audio, 0.5, 1, [chunk(0)]) is LeaseState.RUNNING
+            assert await ledger.reap() == []
+        assert (await take(ledger)).task == "chunk-0"
+        assert await ledger.claim(ALL, "w") is None
+
+
+async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, lease=0.1)) as ledger:
+        await ledger.start(1, [chunk(0)], FINISH)
+        late = await take(ledger)
+        await asyncio.sleep(0.15)
+        assert [(reaped.task, reaped.state) for reaped in await ledger.reap()] == [("chunk-0", State.RETRYING)]
+        assert await ledger.renew(late, 1.0, 3, [chunk(5)]) is LeaseState.LOST
+        assert await ledger.settle(late, {}, [chunk(6)]) is LeaseState.LOST
+        assert await ledger.fail(late, "Late.", hopeless=True) is LeaseState.LOST
+        assert await ledger.release(late) is LeaseState.LOST
+        await asyncio.sleep(QUICK.segment_backoff)
+        second = await take(ledger)
+        assert second.attempt == 2
+        assert await ledger.settle(late, {}) is LeaseState.LOST
+        job = await ledger.job(1)
+        assert job is not None and [task.id for task in job.tasks] == ["chunk-0"]
+
+
+async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, lease=0.05, segment_backoff=0)) as ledger:
+        await ledger.start(1, [chunk(i, limit=9) for i in range(20)], FINISH)
+        leases = [await take(ledger) for _ in range(20)]
+        await asyncio.sleep(0.02)
+        async with open_ledger(redis_url, ledger.times) as other:
+
+            async def reap() -> int:
+                count = 0
+                for _ in range(30):
+                    count += len(await other.reap())
+                    await asyncio.sleep(0.002)
+                return count
+
+            async def settle(lease: Lease) -> LeaseState:
+                await asyncio.sleep(random.random() * 0.06)
+                return await ledger.settle(lease, {})
+
+            reaped, *answers = await asyncio.gather(reap(), *(settle(lease) for lease in leases))
+        won = answers.count(LeaseState.SUCCEEDED)
+        assert reaped + won == 20
+        assert answers.count(LeaseState.LOST) == reaped
+
+
+async def test_a_settle_that_is_sent_twice_counts_once(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=20)
+        lease = await take(ledger)
+        assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
+        assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
+        assert (await ledger.progress([1]))[1].percent == 50
+
+
+async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0)], FINISH)
+        for _ in range(6):
+            lease = await take(ledger)
+            assert lease.attempt == 1
+            assert await ledger.release(lease) is LeaseState.QUEUED
+            assert await ledger.release(lease) is LeaseState.QUEUED
+        assert await ledger.held(1) == 0
+
+
+async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), chunk(1)], FINISH)
+        await ledger.start(11, [chunk(0)], FINISH)
+        running = await take(ledger)
+        assert await ledger.cancel(1) == 1
+        assert (await take(ledger)).film == 11
+        assert await ledger.renew(running, 0.3) is LeaseState.CANCELLED
+        assert await ledger.held(1) == 1
+        assert await ledger.release(running) is LeaseState.CANCELLED
+        assert await ledger.held(1) == 0
+        assert (await ledger.states([1]))[1] is State.CANCELLED
+
+
+async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger, open_ledger(redis_url) as other:
+        for film in range(1, 25):
+            await ledger.start(film, [], FINISH)
+            lease = await take(ledger)
+            moves = [ledger.settle(lease, {}), other.cancel(film)]
+            if film % 2:
+                moves.reverse()
+            await asyncio.gather(*moves)
+            again = await ledger.settle(lease, {})
+            expected = State.SUCCEEDED if again is LeaseState.SUCCEEDED else State.CANCELLED
+            assert (await ledger.states([film]))[film] is expected
+
+
+async def test_forgetting_a_film_leaves_no_key_of_it(redis_url, io_loop):
+    async with (
+        open_ledger(redis_url, replace(QUICK, dead_segment=0.05)) as ledger,
+        Redis.from_url(redis_url, decode_responses=True) as redis,
+    ):
+        await ledger.start(1, [chunk(i) for i in range(5)], FINISH)
+        await ledger.want(1, segment(3), "web")
+        lease = await take(ledger, Lane.BULK)
+        await ledger.cancel(1)
+        await ledger.forget(1)
+        await asyncio.sleep(0.1)
+        assert await ledger.renew(lease, 0.5) is LeaseState.LOST
+        await ledger.release(lease)
+        assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:serial"]
+
+
+async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, keep_jobs=3)) as ledger:
+        for film in range(1, 6):
+            await ledger.start(film, [], FINISH)
+            await ledger.settle(await take(ledger), {})
+        for _ in range(4):
+            await ledger.reap()
+        assert [job.film for job in await ledger.jobs()] == [5, 4, 3]
+    async with (
+        open_ledger(redis_url, replace(QUICK, keep_job=0.0)) as ledger,
+        Redis.from_url(redis_url, decode_responses=True) as redis,
+    ):
+        await asyncio.sleep(0.01)
+        await ledger.reap()
+        assert await ledger.jobs() == []
+        assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:serial"]
+
+
+async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=40, base=20)
+        assert (await ledger.progress([1]))[1].percent == 50
+        await ledger.settle(await take(ledger), {})
+        half = await take(ledger)
+        await asyncio.sleep(0.05)
+        await ledger.renew(half, 0.5)
+        progress = (await ledger.progress([1]))[1]
+        assert progress.percent == 87.5
+        left = progress.seconds_left
+        assert left is not None and left <= progress.elapsed
+        job = await ledger.job(1)
+        assert job is not None and job.percent == 87.5
+
+
+async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
+        assert (await ledger.want(1, segment(3), "web-b"))[0] is LeaseState.QUEUED
+        lease = await take(ledger, Lane.SEGMENT)
+        assert (await ledger.want(1, segment(3), "web-b"))[0] is LeaseState.RUNNING
+        assert not await ledger.unwant(1, segment(3), "web-a")
+        assert await ledger.renew(lease, 0.1) is LeaseState.RUNNING
+        assert await ledger.unwant(1, segment(3), "web-b")
+        assert await ledger.renew(lease, 0.1) is LeaseState.CANCELLED
+        await ledger.release(lease)
+        assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
+
+
+async def test_a_segment_that_nobody_wants_any_more_is_not_claimed(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, interest=0.1)) as ledger:
+        await ledger.want(1, segment(3), "web")
+        await asyncio.sleep(0.15)
+        assert await ledger.claim(ALL, "w") is None
+
+
+async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, dead_segment=0.2)) as ledger:
+        await ledger.start(1, [chunk(0)], FINISH)
+        await ledger.want(1, segment(3), "web")
+        await ledger.fail(await take(ledger, Lane.SEGMENT), "No.", hopeless=True)
+        assert await ledger.want(1, segment(3), "web") == (LeaseState.DEAD, "No.")
+        await asyncio.sleep(0.25)
+        assert (await ledger.want(1, segment(3), "web"))[0] is LeaseState.QUEUED
+        assert (await ledger.states([1]))[1] in LIVE
+
+
+async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
+        await ledger.start(1, [chunk(0)], FINISH)
+        lease = await take(ledger)
+        await redis.flushdb()
+        await redis.script_flush()
+        assert await ledger.renew(lease, 0.5) is LeaseState.LOST
+        assert await ledger.start(1, [chunk(0)], FINISH) == ("1.1", True)
+        assert await ledger.settle(lease, {}) is LeaseState.LOST
+
+
+async def test_an_unreachable_redis_is_one_kind_of_error(io_loop, unused_port=1):
+    async with open_ledger(f"redis://127.0.0.1:{unused_port}") as ledger:
+        with pytest.raises(LedgerUnavailable):
+            await ledger.start(1, [PROBE], FINISH)
+
+
+async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        notices, heard = ledger.notices(), []
+        notices.on_wake.append(heard.append)
+        notices.on_film.append(heard.append)
+        notices.on_segment.append(heard.append)
+        listening = asyncio.create_task(notices.run())
+        await notices.connected.wait()
+        await ledger.film_changed(5)
+        await ledger.want(1, segment(3), "web")
+        await ledger.settle(await take(ledger), {})
+        async with asyncio.timeout(2):
+            while len(heard) < 3:
+                await asyncio.sleep(0.01)
+        assert heard[:2] == [5, "segment"]
+        assert (heard[2].film, heard[2].rendition, heard[2].number, heard[2].ok) == (1, "480p", 3, True)
+        listening.cancel()
+
+
+async def test_random_moves_keep_the_ledger_in_step_with_a_simple_model(redis_url, io_loop):
+    """The model: a dictionary of task states. After every move the ledger shows the same picture."""
+    dice = random.Random(11)
+    async with open_ledger(redis_url) as ledger:
+        for film in range(1, 9):
+            model = {f"chunk-{i}": "queued" for i in range(4)}
+            attempts = dict.fromkeys(model, 0)
+            held: dict[str, Lease] = {}
+            await ledger.start(film, [chunk(i, limit=3) for i in range(4)], FINISH)
+            for _ in range(40):
+                act = dice.choice(["claim", "claim", "settle", "fail", "release", "renew", "requeue"])
+                if act == "claim":
+                    lease = await ledger.claim(ALL, "w")
+                    waiting = sorted(task for task, state in model.items() if state in ("queued", "retrying"))
+                    if not isinstance(lease, Lease):
+                        assert not waiting
+                        continue
+                    if lease.task == "finish":
+                        model["finish"], attempts["finish"] = "queued", 0
+                        waiting = ["finish"]
+                    assert lease.task in waiting
+                    if late := held.get(lease.task):  # cancelled, requeued, and still not let go
+                        assert await ledger.release(late) is LeaseState.LOST
+                    model[lease.task], held[lease.task] = "running", lease
+                    attempts[lease.task] += 1
+                    assert lease.attempt == attempts[lease.task]
+                elif act == "requeue":
+                    count = await ledger.requeue(film)
+                    ended = [task for task, state in model.items() if state in ("dead", "cancelled")]
+                    assert count == len(ended)
+                    for task in ended:
+                        model[task], attempts[task] = "queued", 0
+                elif held:
+                    task = dice.choice(sorted(held))
+                    lease = held[task]
+                    if model[task] != "running":
+                        assert await ledger.renew(lease, 0.2) in (LeaseState.CANCELLED, LeaseState.LOST)
+                        await ledger.release(held.pop(task))
+                    elif act == "renew":
+                        assert await ledger.renew(lease, 0.2) is LeaseState.RUNNING
+                    elif act == "settle":
+                        assert await ledger.settle(held.pop(task), {}) is LeaseState.SUCCEEDED
+                        model[task] = "succeeded"
+                    elif act == "release":
+                        assert await ledger.release(held.pop(task)) is LeaseState.QUEUED
+                        model[task] = "queued"
+                        attempts[task] -= 1
+                    else:
+                        dead = attempts[task] >= lease.limit
+                        answer = await ledger.fail(held.pop(task), "No.")
+                        assert answer is (LeaseState.DEAD if dead else LeaseState.RETRYING)
+                        model[task] = "dead" if dead else "retrying"
+                        if dead:
+                            for other, state in model.items():
+                                if state in ("queued", "retrying", "running"):
+                                    model[other] = "cancelled"
+                job = await ledger.job(film)
+                assert job is not None
+                shown = {view.id: view.state.value for view in job.tasks}
+                shown_finish = shown.pop("finish", None)
+                model_finish = model.get("finish", shown_finish)
+                assert shown_finish == model_finish
+                assert shown == {task: state for task, state in model.items() if task != "finish"}
+            await ledger.cancel(film)
+            for lease in held.values():
+                await ledger.release(lease)
+            assert await ledger.held(film) == 0

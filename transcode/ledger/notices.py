@@ -1,0 +1,90 @@
+"""Messages between processes: one subscription, callbacks, and no message that anyone depends on.
+
+Redis keeps no message for who is not listening, so after every (re)connection the callbacks of
+`on_gap` are told that something may have been missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from transcode.times import Times
+
+log = logging.getLogger(__name__)
+
+CHANNELS = ("wake", "segment", "film")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentNotice:
+    """An interactive segment is there, or cannot be made."""
+
+    film: int
+    rendition: str
+    number: int
+    ok: bool
+    error: str
+
+
+class Notices:
+    """Callbacks run on the event loop and must be quick. `run()` ends only by being cancelled."""
+
+    def __init__(self, client: Redis, prefix: str, times: Times) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._times = times
+        self.connected = asyncio.Event()
+        self.on_wake: list[Callable[[str], None]] = []
+        self.on_segment: list[Callable[[SegmentNotice], None]] = []
+        self.on_film: list[Callable[[int], None]] = []
+        self.on_gap: list[Callable[[], None]] = []
+
+    async def run(self) -> None:
+        """Listen for ever; reconnects with growing pauses."""
+        pause = self._times.away_first
+        while True:
+            try:
+                async with self._client.pubsub() as subscription:
+                    await subscription.subscribe(*(self._prefix + name for name in CHANNELS))
+                    pause = self._times.away_first
+                    await self._listen(subscription)
+            except (RedisError, OSError) as error:
+                log.warning("notices_away: %s", error)
+            self.connected.clear()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._times.away_most)
+
+    async def _listen(self, subscription: PubSub) -> None:
+        while True:
+            message = await subscription.get_message(timeout=self._times.poll)
+            if message is None:
+                continue
+            if message["type"] == "message":
+                self._deliver(message["channel"].removeprefix(self._prefix), message["data"])
+            elif message["type"] == "subscribe" and message["data"] == len(CHANNELS):
+                self._confirmed()
+
+    def _confirmed(self) -> None:
+        self.connected.set()
+        for missed in self.on_gap:
+            missed()
+
+    def _deliver(self, channel: str, data: str) -> None:
+        if channel == "wake":
+            for wake in self.on_wake:
+                wake(data)
+        elif channel == "film":
+            for changed in self.on_film:
+                changed(int(data))
+        else:
+            notice = SegmentNotice(**json.loads(data))
+            for ready in self.on_segment:
+                ready(notice)

@@ -1,0 +1,58 @@
+"""Every time constant of the engine, in seconds, with its reason. Tests make them smaller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long things may take, and how often things are looked at."""
+
+    # A lease outlives a few missed heartbeats (a paused machine, a Redis that restarts), yet a dead worker's
+    # tasks are handed out again within a quarter of a minute.
+    lease: float = 15.0
+    # A cancel reaches ffmpeg within two seconds even when its wake-up message is lost.
+    heartbeat: float = 1.0
+    reap: float = 1.0
+    # Wake-ups come by message; this only bounds what a lost message costs.
+    poll: float = 5.0
+    reconcile: float = 30.0
+
+    # Retries: base * 2 ** (attempt - 1), at most `backoff_max`, plus up to the same again at random.
+    backoff: float = 2.0
+    backoff_max: float = 60.0
+    # A viewer waits for an interactive segment, so its retry comes at once.
+    segment_backoff: float = 0.2
+
+    # ffmpeg reports progress twice a second; a slow source on a loaded machine may pause, but not this long.
+    stall: float = 120.0
+    # An opening task of a source of many hours reads the whole file once.
+    wall_clock: float = 6 * 3600.0
+    # From the stop flag to the kill of the pool child: ffmpeg ends within a second when it is asked to.
+    stop_patience: float = 1.2
+    # From SIGTERM to the end of the worker; container managers kill after ten.
+    leave: float = 8.0
+    # Pauses between attempts to reach a Redis or a database that is away.
+    away_first: float = 0.2
+    away_most: float = 5.0
+    # Nothing is claimed for this long after a look found too little free space.
+    room: float = 5.0
+
+    # Players give up after 20 s (contract), so the answer "busy" comes before that.
+    wait_segment: float = 18.0
+    # A web process that died stops wanting its segments after this.
+    interest: float = 20.0
+    # A waiting request looks for the file itself now and then: a lost message then costs a second.
+    look: float = 1.0
+    # A segment that cannot be made is not tried again for this long, however often players ask.
+    dead_segment: float = 10.0
+    # How long a delete waits for the workers to let go of the film.
+    cancel_patience: float = 10.0
+
+    # Ended jobs stay visible to admins for a week, and never more than this many of them.
+    keep_job: float = 7 * 24 * 3600.0
+    keep_jobs: int = 500
+
+
+DEFAULT = Times()
