@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 
+import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httputil import HTTPHeaders
 
@@ -17,6 +20,15 @@ class FfmpegTools:
 
     ffmpeg: str
     ffprobe: str
+
+
+def required(program: str) -> str:
+    """Path of a program that a laptop may lack and CI may not."""
+    if found := shutil.which(program):
+        return found
+    if os.environ.get("CI"):
+        pytest.fail(f"{program} is not installed")
+    pytest.skip(f"{program} is not installed")
 
 
 @dataclass(slots=True)

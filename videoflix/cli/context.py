@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 
 from videoflix.embedded.home import Home
 from videoflix.settings import Settings, load_settings
@@ -17,12 +18,12 @@ def settings_here(data_dir: Path | None = None, **given: object) -> Settings:
     """Settings whose servers are, unless set, those of the `up` that runs with this data folder."""
     settings = load_settings(data_dir=data_dir, **given)
     home = Home(settings.data_dir)
-    running = home.running()
-    if running is None:
-        return settings
-    found = {
-        "mongodb_uri": settings.mongodb_uri.get_secret_value() or running.mongodb_uri,
-        "redis_url": settings.redis_url.get_secret_value() or running.redis_url,
-        "secret_key": settings.secret_key.get_secret_value() or home.secret("secret_key", 48),
-    }
-    return load_settings(data_dir=data_dir, **given, **found)
+    found: dict[str, SecretStr] = {}
+    if not settings.secret_key.get_secret_value():
+        home.prepare()
+        found["secret_key"] = SecretStr(home.secret("secret_key", 48))
+    if running := home.running():
+        for variable in ("mongodb_uri", "redis_url"):
+            if not getattr(settings, variable).get_secret_value():
+                found[variable] = SecretStr(getattr(running, variable))
+    return settings.model_copy(update=found)

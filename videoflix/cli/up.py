@@ -19,7 +19,7 @@ from rich.panel import Panel
 
 from videoflix import logs
 from videoflix.cli import first_start
-from videoflix.cli.context import DataDir
+from videoflix.cli.context import DataDir, settings_here
 from videoflix.cli.first_start import SignIn
 from videoflix.cli.serving import Host, Port
 from videoflix.composition.web import listen
@@ -27,7 +27,7 @@ from videoflix.embedded import binaries, processes, servers
 from videoflix.embedded.home import Home, Running
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.errors import CommandError
-from videoflix.settings import Settings, load_settings
+from videoflix.settings import Settings
 
 Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
 
@@ -36,7 +36,7 @@ _PATIENCE = 30.0  # seconds that each server has to answer
 
 def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Demo = True) -> None:
     """Start everything: database, Redis, web server and worker."""
-    settings = load_settings(host=host, port=port, data_dir=data_dir)
+    settings = settings_here(data_dir, host=host, port=port)
     logs.configure("up", settings.log_level)
     home = Home(settings.data_dir)
     home.prepare()
@@ -74,7 +74,7 @@ class _Start:
             self._supervisor.stop()
 
     def _start_servers(self) -> None:
-        """Start those that no variable names, both at once; then every URL and the secret key are known."""
+        """Start those that no variable names, both at once."""
         found: dict[str, SecretStr] = {}
         started = []
         for variable, make in (("mongodb_uri", servers.database), ("redis_url", servers.redis)):
@@ -83,8 +83,6 @@ class _Start:
                 self._supervisor.start(server.name, server.argv, {}, server.log)
                 started.append(server)
                 found[variable] = SecretStr(server.url)
-        if not self._settings.secret_key.get_secret_value():
-            found["secret_key"] = SecretStr(self._home.secret("secret_key", 48))
         self._settings = self._settings.model_copy(update=found)
         for server in started:
             said = partial(processes.last_line, server.log)

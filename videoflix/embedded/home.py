@@ -1,4 +1,7 @@
-"""The data folder: the secret key, the admin's first password, and where a running `up` can be reached."""
+"""The data folder: the secret key, the admin's first password, and where a running `up` can be reached.
+
+A SECRET_KEY that is set wins; without one every process of this folder shares the one that is kept here.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,12 +61,15 @@ class Home:
         """A random text of `size` bytes that is made once and kept."""
         path = self.folder / name
         if not path.exists():
-            self._write(path, secrets.token_urlsafe(size))
+            new = self._private(name, secrets.token_urlsafe(size))
+            with suppress(FileExistsError):  # another process made it at the same moment: that one counts
+                path.hardlink_to(new)
+            new.unlink()
         return path.read_text().strip()
 
     def announce(self, running: Running) -> None:
         """Tell the commands beside where the servers are."""
-        self._write(self.folder / "running.json", json.dumps(asdict(running)))
+        self._private("running.json", json.dumps(asdict(running))).rename(self.folder / "running.json")
 
     def running(self) -> Running | None:
         """What `announce` said, while that process still holds the folder."""
@@ -77,8 +83,8 @@ class Home:
             return Running(**json.loads(path.read_text())) if path.exists() else None
         return None
 
-    def _write(self, path: Path, text: str) -> None:
-        new = path.with_name(f"{path.name}.{os.getpid()}")
+    def _private(self, name: str, text: str) -> Path:
+        new = self.folder / f"{name}.{os.getpid()}"
         new.touch(mode=0o600)
         new.write_text(text + "\n")
-        new.rename(path)
+        return new
