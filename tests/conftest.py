@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -67,3 +68,10 @@ def settings(tmp_path: Path, mongodb_uri: str, redis_url: str, monkeypatch: pyte
     )
     with pymongo.MongoClient(mongodb_uri) as client:
         client.drop_database(name)
+
+
+@pytest.fixture
+def http_port() -> Iterator[int]:
+    """A port that somebody else listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]

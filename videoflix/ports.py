@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -21,5 +21,11 @@ class Engine(Protocol):
     async def progress(self, films: Sequence[int]) -> Mapping[int, tuple[float, float | None]]:
         """Per film that has a job: per cent done, and seconds left where they can be told."""
 
+    def on_film_changed(self, callback: Callable[[int], None]) -> None:
+        """Be called with the id of every film that changes, in whichever process; the callback must be quick."""
+
+    async def film_changed(self, film: int) -> None:
+        """Tell every process."""
+
     async def want_segment(self, film: int, rendition: str, number: int) -> None:
-        """Wait until this segment is published. Raises what the handlers answer as 503."""
+        """Wait until this segment is published. Raises Unavailable."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
-from transcode.engine import Engine
 from transcode.ledger import Ledger
 from videoflix.accounts.passwords import Passwords
 from videoflix.accounts.service import Accounts
 from videoflix.accounts.tokens import AccessTokens
 from videoflix.catalogue import Catalogue
+from videoflix.composition.engine import open_engine
 from videoflix.errors import CommandError
 from videoflix.media import Media
 from videoflix.services import Services
@@ -62,26 +62,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Everything that handlers need."""
     if not settings.secret_key.get_secret_value():
         raise CommandError("SECRET_KEY is not set: give it a random text of at least 32 characters.")
-    async with open_clients(settings) as clients:
+    async with AsyncExitStack() as stack:
+        clients = await stack.enter_async_context(open_clients(settings))
         counters, users = CounterStore(clients.database), UserStore(clients.database)
         videos = VideoStore(clients.database)
         await users.create_indexes()
         await videos.create_indexes()
-        engine = Engine(Ledger(clients.redis), settings.media_root)
-        passwords = Passwords()
+        engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
+        passwords = stack.enter_context(closing(Passwords()))
         tokens = AccessTokens(settings.secret_key.get_secret_value(), settings.access_token_minutes * 60)
-        try:
-            yield Services(
-                settings=settings,
-                accounts=Accounts(users, counters, passwords, tokens),
-                catalogue=Catalogue(videos, counters, engine, settings.media_root),
-                engine=engine,
-                media=Media(settings.media_root, videos, engine),
-                uploads=Uploads(settings),
-                checks={"database": lambda: clients.database.client.admin.command("ping"), "redis": clients.redis.ping},
-            )
-        finally:
-            passwords.close()
+        yield Services(
+            settings=settings,
+            accounts=Accounts(users, counters, passwords, tokens),
+            catalogue=Catalogue(videos, counters, engine, settings.media_root),
+            engine=engine,
+            media=Media(settings.media_root, videos, engine),
+            uploads=Uploads(settings),
+            checks={"database": lambda: clients.database.client.admin.command("ping"), "redis": clients.redis.ping},
+        )
 
 
 def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:

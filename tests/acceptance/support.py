@@ -1,0 +1,149 @@
+"""A whole Videoflix as `make run` starts it, on a free port, in folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from videoflix.embedded.servers import free_port
+
+
+class Up:
+    """A running `videoflix up`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output: list[str] = []
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "videoflix", "up", "--port", str(self.port), *options],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+
+    @property
+    def text(self) -> str:
+        """What it printed so far."""
+        return "".join(self.output)
+
+    def banner(self) -> dict[str, str]:
+        """Wait for the banner; its lines by their first word."""
+        until(lambda: "Stop " in self.text or self.process.poll() is not None, 60)
+        assert "Videoflix is running" in self.text, self.text
+        pairs = re.findall(r"│\s+(API|Health|Sign in|Password|Data)\s+(.+?)\s*│", self.text)
+        return dict(pairs)
+
+    def stop(self, number: int = signal.SIGTERM) -> float:
+        """Stop it and wait; the seconds that it took."""
+        begin = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.wait(30)
+        self._reader.join(5)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return time.monotonic() - begin
+
+    def processes(self) -> list[psutil.Process]:
+        """It and everything that it started."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def child(self, command: str) -> psutil.Process:
+        """The process that runs `videoflix COMMAND`."""
+        return next(child for child in self.processes() if child.cmdline()[-1:] == [command])
+
+    def get(self, path: str, cookie: str = "") -> Any:
+        """The JSON of a GET."""
+        return json.loads(self.request(path, cookie=cookie)[2])
+
+    def request(self, path: str, body: Any = None, cookie: str = "") -> tuple[int, Any, bytes]:
+        """Status, headers and body; POST when there is a JSON body."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json", "Cookie": cookie})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, error.read()
+
+    def log_in(self) -> str:
+        """The cookie of a session of the printed admin."""
+        banner = self.banner()
+        status, headers, body = self.request(
+            "/api/login/", {"email": banner["Sign in"], "password": banner["Password"]}
+        )
+        assert status == 200, body
+        return "; ".join(line.split(";")[0] for line in headers.get_all("Set-Cookie"))
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`videoflix ARGUMENTS` beside it."""
+        return subprocess.run(
+            [sys.executable, "-m", "videoflix", *arguments],
+            cwd=self.folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=170,
+            check=False,
+        )
+
+
+def environment() -> dict[str, str]:
+    """This process's, without settings; little room on a laptop's disk is no reason to fail."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("MONGODB_URI", "REDIS_URL", "PORT")}
+    return {**kept, "MIN_FREE_GIB": "0"}
+
+
+@contextmanager
+def up(folder: Path, *options: str) -> Iterator[Up]:
+    """Running for as long as the block lasts; afterwards not one of its processes is left."""
+    started = Up(folder, *options)
+    family: list[psutil.Process] = []
+    try:
+        yield started
+        family = started.processes() if started.process.poll() is None else []
+    finally:
+        started.stop()
+    assert gone(family), [process.cmdline() for process in family if process.is_running()]
+
+
+def gone(family: list[psutil.Process]) -> bool:
+    """Whether none of them lives, a moment later at the latest."""
+    _, alive = psutil.wait_procs(family, timeout=2)
+    return not alive
+
+
+def until(is_so: Callable[[], object], seconds: float) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)

@@ -1,0 +1,165 @@
+"""Admins put films in, look at them and remove them: over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.tools import Answer, Browser
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+BOUNDARY = "----film"
+
+
+def form(file: bytes | None, name: str = "My_film.mp4", **fields: str) -> bytes:
+    """A multipart form as browsers send it."""
+    parts = [
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
+        for key, value in fields.items()
+    ]
+    if file is not None:
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        parts.append(head.encode() + b"Content-Type: video/mp4\r\n\r\n" + file + b"\r\n")
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+async def upload(browser: Browser, body: bytes) -> Answer:
+    return await browser.post("/api/admin/videos/", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}")
+
+
+def leftovers(settings: Settings) -> list[Path]:
+    return [path for path in (settings.media_root / "scratch" / "uploads").rglob("*") if path.is_file()]
+
+
+async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Settings) -> None:
+    content = os.urandom(700_000)
+    answer = await upload(admin, form(content, title=" Of mice ", description="and men", category="Drama"))
+    assert answer.status == 201
+    shown = answer.json
+    assert shown["created_at"].endswith("Z")
+    del shown["created_at"]
+    assert shown == {
+        "id": 1,
+        "title": "Of mice",
+        "description": "and men",
+        "category": "Drama",
+        "status": "processing",
+        "playable": False,
+        "progress": 0,
+        "seconds_left": None,
+        "error": None,
+    }
+    assert (settings.media_root / "videos" / "1.mp4").read_bytes() == content
+    assert leftovers(settings) == []
+    assert (await admin.get("/api/admin/videos/1/")).json["title"] == "Of mice"
+    assert [video["id"] for video in (await admin.get("/api/admin/videos")).json] == [1]
+
+
+async def test_the_title_is_the_name_of_the_file_when_none_is_given(admin: Browser) -> None:
+    answer = await upload(admin, form(b"film", name="C:\\films\\My_<b>film.MP4"))
+    assert (answer.status, answer.json["title"]) == (201, "My b>film")
+
+
+async def test_the_work_on_an_upload_is_listed(admin: Browser) -> None:
+    await upload(admin, form(b"film", title="t"))
+    jobs = (await admin.get("/api/admin/jobs/")).json["jobs"]
+    assert [job["film"] for job in jobs] == [1]
+
+
+async def test_a_film_that_is_not_playable_is_not_in_the_catalogue(admin: Browser) -> None:
+    await upload(admin, form(b"film", title="t"))
+    assert (await admin.get("/api/video/")).json == []
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (form(None, title="t"), {"file": ["No file was submitted."]}),
+        (form(b"", title="t"), {"file": ["The submitted file is empty."]}),
+        (form(b"x", title="  "), {"title": ["This field may not be blank."]}),
+        (
+            form(b"x", title="<script>", category="c" * 101),
+            {
+                "title": ["Markup is not allowed: leave out the < before a letter, /, ! or ?."],
+                "category": ["Ensure this field has no more than 100 characters."],
+            },
+        ),
+        (form(b"x", title="t")[:-20], {"detail": "The form is not complete: its last boundary is missing."}),
+        (b"no form at all", {"detail": "The form could not be read: it is not valid multipart/form-data."}),
+    ],
+)
+async def test_a_bad_form_is_refused_and_nothing_stays(
+    admin: Browser, settings: Settings, body: bytes, errors: dict[str, object]
+) -> None:
+    answer = await upload(admin, body)
+    assert (answer.status, answer.json) == (400, errors)
+    assert leftovers(settings) == []
+    assert (await admin.get("/api/admin/videos/")).json == []
+
+
+async def test_a_body_that_is_no_form_is_refused(admin: Browser) -> None:
+    answer = await admin.post("/api/admin/videos/", {"title": "t"})
+    assert (answer.status, answer.json) == (400, {"detail": "Send the film as multipart/form-data."})
+
+
+async def test_less_than_sign_without_markup_is_plain_text(admin: Browser) -> None:
+    answer = await upload(admin, form(b"x", title="1 < 2 & a <3"))
+    assert (answer.status, answer.json["title"]) == (201, "1 < 2 & a <3")
+
+
+async def test_only_admins_put_films_in(browser: Browser, services: Services, settings: Settings) -> None:
+    answer = await upload(browser, form(b"x", title="t"))
+    assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
+    assert leftovers(settings) == []
+
+
+async def test_a_client_that_hangs_up_leaves_nothing(
+    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+) -> None:
+    token = admin.cookies["access_token"]
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 900000\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", http_server_port[1])) as client:
+        client.sendall(head.encode() + form(b"x" * 300_000)[:200_000])
+        while not leftovers(settings):
+            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if not leftovers(settings):
+            break
+        await asyncio.sleep(0.01)
+    assert leftovers(settings) == []
+
+
+async def test_deleting_removes_every_file(admin: Browser, settings: Settings) -> None:
+    await upload(admin, form(b"film", title="t"))
+    for folder in ("hls/1/480p", "scratch/1/audio", "thumbnails"):
+        (settings.media_root / folder).mkdir(parents=True)
+    for file in ("hls/1/480p/0000.ts", "scratch/1/audio/0.ts", "thumbnails/1.jpg"):
+        (settings.media_root / file).touch()
+    answer = await admin.fetch("DELETE", "/api/admin/videos/1/")
+    assert (answer.status, answer.json) == (200, {"detail": "Video deleted."})
+    assert [path for path in settings.media_root.rglob("*") if path.is_file()] == []
+    assert (await admin.get("/api/admin/videos/1/")).status == 404
+    assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 404
+
+
+async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
+    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+) -> None:
+    token, size = admin.cookies["access_token"], int(settings.max_upload_gib * 1024**3) + 1
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {size}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+    writer.write(head.encode())
+    assert b" 413 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()

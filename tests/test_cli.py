@@ -1,0 +1,117 @@
+"""The command line: what a person at a terminal sees, also when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pymongo
+import pytest
+
+from tests.tools import FfmpegTools
+from videoflix.settings import Settings
+
+
+def run(settings: Settings, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`videoflix ARGUMENTS` with the servers of these settings."""
+    given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "MEDIA_ROOT": str(settings.media_root)}
+    return subprocess.run(
+        [sys.executable, "-m", "videoflix", *arguments],
+        env={**os.environ, **given, "MIN_FREE_GIB": "0", **env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a command that failed."""
+    assert done.returncode == 1, done
+    assert done.stderr.startswith("videoflix: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return done.stderr.removeprefix("videoflix: ").strip()
+
+
+def test_a_superuser_is_made_from_options_or_the_environment(settings: Settings) -> None:
+    first = run(settings, "createsuperuser", "--email", "One@Example.org", "--password", "correct horse battery")
+    assert (first.returncode, first.stdout.strip()) == (0, "one@example.org is an admin now (id 1).")
+    second = run(settings, "createsuperuser", ADMIN_EMAIL="two@example.org", ADMIN_PASSWORD="correct horse battery")
+    assert (second.returncode, second.stdout.strip()) == (0, "two@example.org is an admin now (id 2).")
+    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        users = list(client[settings.mongodb_db]["users"].find())
+    assert [(user["email"], user["is_admin"], user["is_active"]) for user in users] == [
+        ("one@example.org", True, True),
+        ("two@example.org", True, True),
+    ]
+    assert all(user["password_hash"].startswith("$argon2id$") for user in users)
+
+
+def test_a_superuser_with_a_bad_address_or_password_is_refused(settings: Settings) -> None:
+    assert refused(run(settings, "createsuperuser", "--email", "x", "--password", "long enough, surely")) == (
+        "That is not an email address."
+    )
+    assert "too short" in refused(run(settings, "createsuperuser", "--email", "a@example.org", "--password", "short"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("absent.mp4", None, "There is no file"),
+        ("empty.mp4", b"", "is empty"),
+        ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a film"),
+    ],
+)
+def test_what_is_no_film_is_refused_with_one_sentence_and_nothing_stays(
+    settings: Settings, tmp_path: Path, name: str, content: bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert sentence in refused(run(settings, "import", str(tmp_path / name)))
+    assert [path for path in settings.media_root.rglob("*") if path.is_file()] == []
+    assert run(settings, "jobs").stdout.strip() == "There are no jobs."
+
+
+def test_a_film_is_taken_in_and_its_job_is_listed(
+    settings: Settings, tmp_path: Path, ffmpeg_tools: FfmpegTools
+) -> None:
+    film = tmp_path / "A_walk.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1"]
+    subprocess.run([ffmpeg_tools.ffmpeg, "-loglevel", "error", *source, str(film)], check=True)
+    done = run(settings, "import", str(film))
+    assert done.returncode == 0, done.stderr
+    assert "“A walk” is video 1." in done.stdout
+    assert (settings.media_root / "videos" / "1.mp4").read_bytes() == film.read_bytes()
+    assert "queued" in run(settings, "jobs").stdout
+
+
+def test_an_unreachable_database_is_one_sentence_that_names_the_variable(settings: Settings) -> None:
+    done = run(settings, "jobs", MONGODB_URI="mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300")
+    assert refused(done) == "The database does not answer: is it running, and is MONGODB_URI right?"
+
+
+def test_an_unreachable_redis_is_one_sentence_that_names_the_variable(settings: Settings) -> None:
+    done = run(settings, "jobs", REDIS_URL="redis://127.0.0.1:9/0")
+    assert refused(done) == "The Redis does not answer: is it running, and is REDIS_URL right?"
+
+
+def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:
+    assert refused(run(settings, "jobs", MONGODB_URI="http://x")).startswith("MONGODB_URI is not valid: ")
+    assert refused(run(settings, "jobs", REDIS_URL="http://x")).startswith("REDIS_URL is not valid: ")
+
+
+def test_without_servers_the_sentence_says_what_to_do(settings: Settings) -> None:
+    assert refused(run(settings, "jobs", MONGODB_URI="", REDIS_URL="")) == (
+        "MONGODB_URI is not set, and no `videoflix up` is running here."
+    )
+
+
+def test_a_wrong_setting_is_one_sentence(settings: Settings) -> None:
+    assert refused(run(settings, "web", PORT="eighty")).startswith("PORT is not valid: it should be a valid integer")
+
+
+def test_a_port_in_use_is_one_sentence(settings: Settings, http_port: int) -> None:
+    assert refused(run(settings, "web", "--port", str(http_port))).startswith(f"Port {http_port} of 127.0.0.1 cannot")

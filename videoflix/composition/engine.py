@@ -1,0 +1,76 @@
+"""The engine as the service sees it: its troubles become the answers that clients get."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from transcode.engine import Busy, Engine, SegmentFailed
+from transcode.ledger import Ledger, LedgerUnavailable
+from videoflix.errors import Unavailable
+
+_SOON = 5  # seconds until a Redis that went away may be back
+_FAILED = 10  # seconds until a segment that could not be made is tried again
+
+
+class ServiceEngine:
+    """`videoflix.ports.Engine` over `transcode.engine.Engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def start(self, film: int) -> None:
+        """Also while Redis is away: workers find every unfinished film."""
+        await self._engine.start(film)
+
+    async def cancel(self, film: int) -> None:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            await self._engine.cancel(film)
+
+    async def jobs(self) -> Sequence[Mapping[str, object]]:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            return await self._engine.jobs()
+
+    async def progress(self, films: Sequence[int]) -> Mapping[int, tuple[float, float | None]]:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            return await self._engine.progress(films)
+
+    async def want_segment(self, film: int, rendition: str, number: int) -> None:
+        """Raises Unavailable: too many wait, this one waited too long, or the segment cannot be made now."""
+        with _answered():
+            await self._engine.want_segment(film, rendition, number)
+
+    def on_film_changed(self, callback: Callable[[int], None]) -> None:
+        """The callback must be quick."""
+        self._engine.on_film_changed(callback)
+
+    async def film_changed(self, film: int) -> None:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            await self._engine.publish_film_changed(film)
+
+
+@asynccontextmanager
+async def open_engine(ledger: Ledger, media_root: Path) -> AsyncIterator[ServiceEngine]:
+    """The engine for as long as the block lasts."""
+    engine = Engine(ledger, media_root)
+    try:
+        yield ServiceEngine(engine)
+    finally:
+        await engine.close()
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except Busy as busy:
+        raise Unavailable("This part of the film is not ready yet.", busy.retry_after) from None
+    except SegmentFailed:
+        raise Unavailable("This part of the film cannot be made at the moment.", _FAILED) from None
+    except LedgerUnavailable:
+        raise Unavailable("The service is not available at the moment.", _SOON) from None
