@@ -18,5 +18,5 @@ QUICK = Times(
 
 @asynccontextmanager
 async def open_ledger(url: str, times: Times = QUICK) -> AsyncIterator[Ledger]:
-    async with Redis.from_url(url, decode_responses=True) as client:
+    async with Redis.from_url(url) as client:
         yield Ledger(client, times=times)

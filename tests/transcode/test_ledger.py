@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.support import QUICK, open_ledger
-from transcode.ledger import LIVE, Lane, Lease, Ledger, LedgerUnavailable, LeaseState, NewTask, State
+from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
 FINISH = NewTask("finish", "finish", priority=90)
@@ -115,7 +115,7 @@ async def test_concurrent_claimers_never_get_the_same_task(redis_url, io_loop):
             return taken
 
         shares = await asyncio.gather(*(claimer(f"w{i}") for i in range(6)))
-        taken = sum(shares, [])
+        taken = [task for share in shares for task in share]
         assert len(taken) == len(set(taken)) == 60
 
 
@@ -127,7 +127,8 @@ async def test_a_failure_is_retried_after_its_pause_and_the_last_one_kills_the_j
         assert await ledger.fail(failing, "It broke.", "ffmpeg: no", delay=0.15) is LeaseState.RETRYING
         await take(ledger)
         due = await ledger.claim(ALL, "w")
-        assert isinstance(due, float) and 0 < due <= 0.15
+        assert isinstance(due, float)
+        assert 0 < due <= 0.15
         await asyncio.sleep(due + 0.02)
         again = await take(ledger)
         assert (again.task, again.attempt) == ("chunk-0", 2)
@@ -203,7 +204,8 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_
         assert second.attempt == 2
         assert await ledger.settle(late, {}) is LeaseState.LOST
         job = await ledger.job(1)
-        assert job is not None and [task.id for task in job.tasks] == ["chunk-0"]
+        assert job is not None
+        assert [task.id for task in job.tasks] == ["chunk-0"]
 
 
 async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url, io_loop):
@@ -323,9 +325,11 @@ async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_l
         progress = (await ledger.progress([1]))[1]
         assert progress.percent == 87.5
         left = progress.seconds_left
-        assert left is not None and left <= progress.elapsed
+        assert left is not None
+        assert left <= progress.elapsed
         job = await ledger.job(1)
-        assert job is not None and job.percent == 87.5
+        assert job is not None
+        assert job.percent == 87.5
 
 
 async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):
@@ -371,8 +375,8 @@ async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url, io_lo
         assert await ledger.settle(lease, {}) is LeaseState.LOST
 
 
-async def test_an_unreachable_redis_is_one_kind_of_error(io_loop, unused_port=1):
-    async with open_ledger(f"redis://127.0.0.1:{unused_port}") as ledger:
+async def test_an_unreachable_redis_is_one_kind_of_error(io_loop):
+    async with open_ledger("redis://127.0.0.1:1") as ledger:
         with pytest.raises(LedgerUnavailable):
             await ledger.start(1, [PROBE], FINISH)
 

@@ -28,7 +28,7 @@ class LedgerUnavailable(Exception):
 
 
 class Ledger:
-    """Jobs and tasks of all films. The client must decode its answers; it stays its owner's to close."""
+    """Jobs and tasks of all films. The client stays its owner's to close."""
 
     def __init__(self, client: Redis, prefix: str = "videoflix:", times: Times = DEFAULT) -> None:
         self._client = client
@@ -256,7 +256,7 @@ class Ledger:
     @staticmethod
     async def _guard(call: Any) -> Any:
         try:
-            return await call
+            return _text(await call)
         except NoScriptError as error:  # Redis restarted between the load and the call
             raise LedgerUnavailable(str(error)) from error
         except ResponseError as error:
@@ -265,6 +265,13 @@ class Ledger:
             raise
         except (RedisError, OSError) as error:
             raise LedgerUnavailable(str(error)) from error
+
+
+def _text(answer: Any) -> Any:
+    """The same answer from a client that decodes and from one that does not."""
+    if isinstance(answer, bytes):
+        return answer.decode()
+    return [_text(one) for one in answer] if isinstance(answer, list) else answer
 
 
 def _progress(row: dict[str, Any]) -> Progress:

@@ -68,7 +68,7 @@ class Notices:
             if message is None:
                 continue
             if message["type"] == "message":
-                self._deliver(message["channel"].removeprefix(self._prefix), message["data"])
+                self._deliver(_text(message["channel"]).removeprefix(self._prefix), _text(message["data"]))
             elif message["type"] == "subscribe" and message["data"] == len(CHANNELS):
                 self._confirmed()
 
@@ -88,3 +88,7 @@ class Notices:
             notice = SegmentNotice(**json.loads(data))
             for ready in self.on_segment:
                 ready(notice)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

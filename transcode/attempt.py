@@ -1,0 +1,315 @@
+"""One lease from its claim to its end: hand the task to the pool, renew, tell the catalogue, settle.
+
+The catalogue is told before the ledger, and both may be told twice: a crash in between repeats a cheap step,
+it never loses a finished one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transcode import layout, schedule
+from transcode.book import FilmBook, FilmEntry
+from transcode.errors import MediaError, Stopped
+from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask
+from transcode.pool import Hands
+from transcode.room import Room
+from transcode.times import Times
+from transcode.tools import Tools
+from transcode.work import Assignment
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Verdict(Enum):
+    """Why a task is stopped before its end."""
+
+    CANCELLED = "it was cancelled"
+    LOST = "its lease is lost"
+    STALLED = "its progress stands still"
+    TOO_LONG = "it takes too long"
+    NO_ROOM = "the disk is full"
+    LEAVING = "the worker is leaving"
+
+
+class Left(Exception):
+    """The worker leaves while something is still out of reach; the lease will expire by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all attempts of a worker share."""
+
+    ledger: Ledger
+    book: FilmBook
+    hands: Hands
+    tools: Tools
+    root: Path  # the media folder
+    room: Room
+    leaving: asyncio.Event
+    upset: Callable[[], None]  # something is not as the ledger had it: look soon
+
+    @property
+    def times(self) -> Times:
+        """The time constants."""
+        return self.ledger.times
+
+
+class Attempt:
+    """One lease on one slot. `run` never raises for what goes wrong with the task, only for bugs."""
+
+    def __init__(self, bench: Bench, lease: Lease, slot: int) -> None:
+        self._bench = bench
+        self.lease = lease
+        self._slot = slot
+        self._nudge = asyncio.Event()
+        self._verdict: Verdict | None = None
+        self._judged = asyncio.Event()
+        self._started = self._moved_at = time.monotonic()
+        self._moved = (0.0, 0)
+        self._released = 0
+        self._at_work = False
+        self._entry: FilmEntry | None = None
+
+    @property
+    def scratch(self) -> Path:
+        """Where this attempt writes; nobody else does."""
+        return layout.attempt_dir(self._bench.root, self.lease.film, self.lease.token)
+
+    def nudge(self) -> None:
+        """Something was cancelled, or the worker leaves: look now instead of at the next heartbeat."""
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Do the task; the lease is settled, released or lost afterwards."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            await self._run()
+        except Left:
+            log.warning("task_left film=%s task=%s", self.lease.film, self.lease.task)
+        finally:
+            beating.cancel()
+            await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
+
+    async def _run(self) -> None:
+        entry = self._entry = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
+        if entry is None:
+            log.info("film_unknown film=%s", self.lease.film)
+            await self._ledger(lambda: self._bench.ledger.cancel(self.lease.film))
+            await self._ledger(lambda: self._bench.ledger.release(self.lease))
+            return
+        log.info("task_begins film=%s task=%s attempt=%s", self.lease.film, self.lease.task, self.lease.attempt)
+        try:
+            result = await self._work(entry)
+        except Stopped:
+            await self._stopped()
+        except MediaError as error:
+            await self._failed(error)
+        else:
+            await self._succeeded(entry, result)
+
+    # The work itself ----------------------------------------------------------------------------------------
+
+    async def _work(self, entry: FilmEntry) -> dict[str, Any]:
+        if self.lease.kind == "segment":
+            await self._pull_forward(entry)
+        if self.lease.kind == "probe" and entry.timeline is not None:
+            return dict(entry.timeline)  # known already: the same grid as before, or finished chunks would not fit
+        await asyncio.to_thread(self.scratch.mkdir, parents=True, exist_ok=True)
+        self._at_work = True
+        self._started = self._moved_at = time.monotonic()
+        working = asyncio.ensure_future(self._bench.hands.run(self._slot, self._assignment(entry)))
+        judged = asyncio.ensure_future(self._judged.wait())
+        try:
+            await asyncio.wait({working, judged}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                await self._halt(working)
+            return working.result()
+        finally:
+            judged.cancel()
+            self._at_work = False
+
+    async def _halt(self, working: asyncio.Future[dict[str, Any]]) -> None:
+        """Ask the child to stop; kill it when it does not."""
+        self._bench.hands.stop(self._slot)
+        await asyncio.wait({working}, timeout=self._bench.times.stop_patience)
+        while not working.done():
+            log.warning("pool_child_killed film=%s task=%s: it did not stop", self.lease.film, self.lease.task)
+            self._bench.hands.kill(self._slot)
+            await asyncio.wait({working}, timeout=self._bench.times.stop_patience)
+
+    def _assignment(self, entry: FilmEntry) -> Assignment:
+        return Assignment(
+            kind=self.lease.kind,
+            film=self.lease.film,
+            source=str(self._bench.root / entry.source),
+            root=self._bench.root,
+            scratch=self.scratch,
+            tools=self._bench.tools,
+            timeline=dict(entry.timeline) if entry.timeline is not None else None,
+            index=self.lease.index,
+            rendition=self.lease.rendition or None,
+        )
+
+    async def _pull_forward(self, entry: FilmEntry) -> None:
+        """A viewer looks here: the chunk around the segment, then the next one, go before all others."""
+        for chunk in reversed(schedule.chunks_around(entry, self.lease.index)):
+            await self._ledger(lambda chunk=chunk: self._bench.ledger.raise_priority(self.lease.film, chunk))  # type: ignore[misc]
+
+    # The heartbeat ------------------------------------------------------------------------------------------
+
+    async def _beat(self) -> None:
+        """Renew until cancelled; a Redis that is away is waited for, the work goes on meanwhile."""
+        while True:
+            await wait_for_event(self._nudge, self._bench.times.heartbeat)
+            self._nudge.clear()
+            try:
+                await self._renew()
+            except LedgerUnavailable as error:
+                log.debug("renew_waits film=%s task=%s: %s", self.lease.film, self.lease.task, error)
+            self._look()
+
+    async def _renew(self) -> None:
+        reading = self._bench.hands.read(self._slot)
+        follow_ups: list[NewTask] = []
+        if self._at_work and self._entry and self.lease.kind == "audio" and reading.parts > self._released:
+            follow_ups = schedule.released(self._entry, reading.parts)
+        progress = min(1.0, max(0.0, reading.progress)) if self._at_work else 0.0
+        answer = await self._bench.ledger.renew(self.lease, progress, reading.parts, follow_ups)
+        if follow_ups and answer is LeaseState.RUNNING:
+            self._released = reading.parts
+        if answer is LeaseState.CANCELLED:
+            self._judge(Verdict.CANCELLED)
+        elif answer is LeaseState.LOST:
+            self._judge(Verdict.LOST)
+
+    def _look(self) -> None:
+        if self._bench.leaving.is_set():
+            self._judge(Verdict.LEAVING)
+        if not self._at_work:
+            return
+        now, reading = time.monotonic(), self._bench.hands.read(self._slot)
+        if (reading.progress, reading.parts) != self._moved:
+            self._moved, self._moved_at = (reading.progress, reading.parts), now
+        if now - self._moved_at > self._bench.times.stall:
+            self._judge(Verdict.STALLED)
+        if now - self._started > self._bench.times.wall_clock:
+            self._judge(Verdict.TOO_LONG)
+        if not self._bench.room.to_go_on():
+            self._judge(Verdict.NO_ROOM)
+
+    def _judge(self, verdict: Verdict) -> None:
+        if self._verdict is None:
+            self._verdict = verdict
+            self._judged.set()
+
+    # The end ------------------------------------------------------------------------------------------------
+
+    async def _succeeded(self, entry: FilmEntry, result: dict[str, Any]) -> None:
+        if await self._ledger(lambda: self._bench.ledger.renew(self.lease, 1.0)) is not LeaseState.RUNNING:
+            await self._let_go()
+            return
+        await self._tell(result)
+        if self.lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
+            entry = await self._patiently(lambda: self._bench.book.entry(self.lease.film)) or entry
+        follow_ups = schedule.after(self.lease.kind, entry, self._bench.root)
+        weights = schedule.weights(entry) if self.lease.kind == "probe" else None
+        answer = await self._ledger(lambda: self._bench.ledger.settle(self.lease, result, follow_ups, weights))
+        if answer is LeaseState.SUCCEEDED:
+            log.info("task_succeeded film=%s task=%s", self.lease.film, self.lease.task)
+        else:
+            await self._let_go()
+
+    async def _tell(self, result: dict[str, Any]) -> None:
+        """Write it into the catalogue, however long that is away."""
+        book, lease = self._bench.book, self.lease
+        if lease.kind == "probe":
+            await self._patiently(lambda: book.probed(lease.film, result))
+        elif lease.kind == "finish":
+            await self._patiently(lambda: book.finished(lease.film, result))
+        elif lease.kind != "segment":
+            await self._patiently(lambda: book.task_done(lease.film, lease.kind, lease.index, result))
+
+    async def _failed(self, error: MediaError) -> None:
+        if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):
+            error = MediaError(f"The work was stopped: {self._verdict.value}.", last_words=error.last_words)
+        elif self._verdict is not None or not self._bench.room.to_begin():
+            await self._stopped()
+            return
+        log.warning(
+            "task_failed film=%s task=%s attempt=%s hopeless=%s: %s",
+            self.lease.film, self.lease.task, self.lease.attempt, error.hopeless, error.sentence,
+        )  # fmt: skip
+        answer = await self._ledger(
+            lambda: self._bench.ledger.fail(
+                self.lease, error.sentence, error.last_words, hopeless=error.hopeless, delay=self._backoff()
+            )
+        )
+        if answer is LeaseState.DEAD:
+            self._bench.upset()  # the reconciler tells the catalogue, here and after a crash
+
+    async def _stopped(self) -> None:
+        if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):
+            await self._failed(MediaError(f"The work was stopped: {self._verdict.value}."))
+        else:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        answer = await self._ledger(lambda: self._bench.ledger.release(self.lease))
+        why = self._verdict.value if self._verdict else "its lease is not in force"
+        log.info("task_let_go film=%s task=%s state=%s: %s", self.lease.film, self.lease.task, answer, why)
+        if answer is LeaseState.LOST:
+            self._bench.upset()
+
+    def _backoff(self) -> float:
+        times = self._bench.times
+        if self.lease.kind == "segment":
+            return times.segment_backoff
+        pause = min(times.backoff_max, times.backoff * 2 ** (self.lease.attempt - 1))
+        return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
+
+    # Servers that are away ----------------------------------------------------------------------------------
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the catalogue until it answers. Raises Left when the worker is to leave before that."""
+        return await persist(call, Exception, "book_away", self._bench)
+
+    async def _ledger(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call the ledger until it answers. Raises Left when the worker is to leave before that."""
+        return await persist(call, LedgerUnavailable, "ledger_away", self._bench)
+
+
+async def persist(call: Callable[[], Awaitable[T]], passing: type[Exception], event: str, bench: Bench) -> T:
+    """Repeat a repeatable call with growing pauses while it raises `passing`; logs once. Raises Left."""
+    pause, told = bench.times.away_first, False
+    while True:
+        try:
+            return await call()
+        except passing as error:
+            if bench.leaving.is_set():
+                raise Left from error
+            if not told:
+                log.warning("%s: %r; trying again until it is back", event, error, exc_info=passing is Exception)
+            told = True
+        await wait_for_event(bench.leaving, pause)
+        pause = min(2 * pause, bench.times.away_most)
+
+
+async def wait_for_event(event: asyncio.Event, longest: float) -> bool:
+    """Until it is set, or `longest` seconds are over. Returns whether it is set."""
+    try:
+        async with asyncio.timeout(longest):
+            return await event.wait()
+    except TimeoutError:
+        return event.is_set()

@@ -1,0 +1,43 @@
+"""What the engine tells the catalogue and asks it; implemented elsewhere, over the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FilmEntry:
+    """What is final of a film."""
+
+    film: int
+    source: str  # path of the source, absolute or below the media folder
+    timeline: Mapping[str, Any] | None  # None until the source was probed
+    chunks_done: frozenset[int]
+    done_kinds: frozenset[str]  # tasks that a film has once: "thumbnail", "storyboard", ...
+
+
+class FilmBook(Protocol):
+    """Every write may be repeated, and one for a film that is gone does nothing.
+
+    Any exception counts as an outage of the database: the worker keeps the work and tries again.
+    """
+
+    async def entry(self, film: int) -> FilmEntry | None:
+        """What is final of a film; None when it is unknown or deleted."""
+
+    async def unfinished(self) -> list[int]:
+        """Films that are in work, or should be."""
+
+    async def probed(self, film: int, timeline: dict[str, Any]) -> None:
+        """The film can be played from here on."""
+
+    async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
+        """A chunk, or a task that a film has once, is final."""
+
+    async def finished(self, film: int, result: dict[str, Any]) -> None:
+        """Everything is final."""
+
+    async def failed(self, film: int, sentence: str) -> None:
+        """The film cannot be made; the sentence says why."""

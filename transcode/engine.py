@@ -1,0 +1,238 @@
+"""What web processes use of the engine: start and cancel films, look at the work, wait for segments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from transcode import layout, schedule
+from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, SegmentNotice
+
+log = logging.getLogger(__name__)
+
+
+class Busy(Exception):
+    """Too many requests wait for segments, or this one waited too long; come back in `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class SegmentFailed(Exception):
+    """This segment cannot be made at the moment; the sentence says why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class Engine:
+    """One per web process. Use it inside a running event loop, and `close` it there."""
+
+    def __init__(self, ledger: Ledger, media_root: Path, *, max_waiters: int = 64) -> None:
+        self._ledger = ledger
+        self._root = media_root
+        self._max_waiters = max_waiters
+        self._process = secrets.token_hex(6)
+        self._notices = ledger.notices()
+        self._notices.on_segment.append(self._segment_notice)
+        self._notices.on_film.append(self._film_notice)
+        self._notices.on_gap.append(self._look_all)
+        self._listening: asyncio.Task[None] | None = None
+        self._wishes: dict[tuple[int, str, int], _Wish] = {}
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._watchers: list[Callable[[int], None]] = []
+
+    async def close(self) -> None:
+        """Stop waiting and listening. Repeatable."""
+        for wish in list(self._wishes.values()):
+            wish.task.cancel()
+        await asyncio.gather(*(wish.task for wish in self._wishes.values()), return_exceptions=True)
+        await asyncio.gather(*self._farewells, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+            self._listening = None
+
+    # Films --------------------------------------------------------------------------------------------------
+
+    async def start(self, film: int) -> None:
+        """Begin, or go on with, a film that the catalogue calls unfinished. Repeatable.
+
+        With Redis away this only logs: workers open a job for every unfinished film that has none.
+        """
+        try:
+            await self._ledger.start(film, [schedule.probe()], schedule.finish())
+        except LedgerUnavailable as error:
+            log.warning("start_waits film=%s: %s", film, error)
+
+    async def cancel(self, film: int) -> None:
+        """Stop all work on a film, wait until no worker writes for it any more, and forget it. Repeatable.
+
+        Raises LedgerUnavailable.
+        """
+        until = time.monotonic() + self._ledger.times.cancel_patience
+        held = await self._ledger.cancel(film)
+        while held and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+            held = await self._ledger.held(film)
+        if held:
+            log.warning("cancel_unanswered film=%s leases=%s", film, held)
+        await self._ledger.forget(film)
+        await self._ledger.film_changed(film)
+
+    async def requeue(self, film: int) -> int:
+        """Give the dead tasks of a film another life; returns how many. Raises LedgerUnavailable.
+
+        Call it before the catalogue says "processing" again, or the old death is reported once more.
+        """
+        return await self._ledger.requeue(film)
+
+    async def jobs(self, limit: int = 100) -> list[dict[str, Any]]:
+        """Jobs with their tasks as JSON-able objects, newest first. Raises LedgerUnavailable."""
+        return [_row(asdict(job)) for job in await self._ledger.jobs(limit)]
+
+    async def progress(self, films: Iterable[int]) -> dict[int, tuple[float, float | None]]:
+        """Per film that has a job: per cent done, and seconds left where they can be told."""
+        found = await self._ledger.progress(films)
+        return {film: (progress.percent, progress.seconds_left) for film, progress in found.items()}
+
+    def on_film_changed(self, callback: Callable[[int], None]) -> None:
+        """Be called, quickly, with the id of every film that changes; listening begins with this call."""
+        self._watchers.append(callback)
+        self._listen()
+
+    async def publish_film_changed(self, film: int) -> None:
+        """Tell every process. Raises LedgerUnavailable."""
+        await self._ledger.film_changed(film)
+
+    # Segments -----------------------------------------------------------------------------------------------
+
+    async def want_segment(self, film: int, rendition: str, number: int) -> Path:
+        """Wait until a segment that is not there yet is published, and return its path.
+
+        However many wait for the same one, it is encoded once; when the last waiter goes, that is cancelled.
+        Raises Busy or SegmentFailed.
+        """
+        file = layout.segment_path(self._root, film, rendition, number)
+        if await asyncio.to_thread(file.exists):
+            return file
+        if sum(wish.waiters for wish in self._wishes.values()) >= self._max_waiters:
+            raise Busy(2)
+        wish = self._wish(film, rendition, number, file)
+        wish.waiters += 1
+        try:
+            async with asyncio.timeout(self._ledger.times.wait_segment):
+                await asyncio.shield(wish.task)
+        except TimeoutError:
+            raise Busy(5) from None
+        finally:
+            wish.waiters -= 1
+            if not wish.waiters:
+                wish.task.cancel()
+        return file
+
+    def _wish(self, film: int, rendition: str, number: int, file: Path) -> _Wish:
+        self._listen()
+        key = (film, rendition, number)
+        wish = self._wishes.get(key)
+        if wish is None or wish.task.done() or not wish.waiters:
+            spec = schedule.segment(rendition, number)
+            wish = self._wishes[key] = _Wish(self._ledger, self._process, film, spec, file)
+            wish.task.add_done_callback(lambda _: self._over(key, wish))
+        return wish
+
+    def _over(self, key: tuple[int, str, int], wish: _Wish) -> None:
+        if self._wishes.get(key) is wish:
+            del self._wishes[key]
+            if wish.task.cancelled():
+                farewell = asyncio.ensure_future(wish.withdraw())
+                self._farewells.add(farewell)
+                farewell.add_done_callback(self._farewells.discard)
+        if not wish.task.cancelled():
+            wish.task.exception()  # seen, also when nobody waits for it any more
+
+    # Messages -----------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if self._listening is None or self._listening.done():
+            self._listening = asyncio.ensure_future(self._notices.run())
+
+    def _segment_notice(self, notice: SegmentNotice) -> None:
+        wish = self._wishes.get((notice.film, notice.rendition, notice.number))
+        if wish is not None:
+            wish.ask_again()
+
+    def _film_notice(self, film: int) -> None:
+        for key, wish in self._wishes.items():
+            if key[0] == film:
+                wish.look.set()
+        for callback in self._watchers:
+            callback(film)
+
+    def _look_all(self) -> None:
+        for wish in self._wishes.values():
+            wish.look.set()
+
+
+class _Wish:
+    """All that wait in this process for one segment."""
+
+    def __init__(self, ledger: Ledger, process: str, film: int, spec: NewTask, file: Path) -> None:
+        self._ledger = ledger
+        self._process = process
+        self._film = film
+        self._spec = spec
+        self._file = file
+        self.waiters = 0
+        self.look = asyncio.Event()
+        self._asked_at = float("-inf")
+        self.task = asyncio.ensure_future(self._fulfil())
+
+    async def _fulfil(self) -> None:
+        """Until the file is there. Raises SegmentFailed. Asking again keeps the wish alive, and outlives Redis."""
+        while not await asyncio.to_thread(self._file.exists):
+            self.look.clear()
+            if time.monotonic() - self._asked_at >= self._ledger.times.look:
+                await self._ask()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._ledger.times.look):
+                    await self.look.wait()
+        await self.withdraw()
+
+    def ask_again(self) -> None:
+        """Look for the file, and when it is still missing ask what became of the task."""
+        self._asked_at = float("-inf")
+        self.look.set()
+
+    async def _ask(self) -> None:
+        self._asked_at = time.monotonic()
+        try:
+            state, sentence = await self._ledger.want(self._film, self._spec, self._process)
+        except LedgerUnavailable as error:
+            log.warning("segment_waits film=%s task=%s: %s", self._film, self._spec.id, error)
+            return
+        if state is LeaseState.DEAD:
+            raise SegmentFailed(sentence)
+
+    async def withdraw(self) -> None:
+        """Nobody waits here any more; an interest that cannot be withdrawn expires."""
+        try:
+            await self._ledger.unwant(self._film, self._spec, self._process)
+        except LedgerUnavailable as error:
+            log.warning("unwant_waits film=%s task=%s: %s", self._film, self._spec.id, error)
+
+
+def _row(job: dict[str, Any]) -> dict[str, Any]:
+    """As the admin's list shows it: `progress` is in per cent, for the job and for every task."""
+    job["progress"] = job.pop("percent")
+    job["tasks"] = [{**task, "progress": round(100 * task["progress"], 1)} for task in job["tasks"]]
+    return job

@@ -1,0 +1,25 @@
+"""The free-space guard: nothing is begun on a nearly full disk, and nothing is written until it is full."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+
+class Room:
+    """Free space on the volume of the media folder, in bytes."""
+
+    def __init__(self, root: Path, min_free: int) -> None:
+        self._root = root
+        self._min_free = min_free
+
+    def to_begin(self) -> bool:
+        """Whether a task may be claimed."""
+        return self._free() >= self._min_free
+
+    def to_go_on(self) -> bool:
+        """Whether a running task may go on: half the reserve, so that the guard does not flap."""
+        return self._free() >= self._min_free // 2
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._root).free

@@ -1,0 +1,212 @@
+"""The worker: takes tasks from the ledger, lends them hands, and keeps both in order.
+
+Slots: `slots` for bulk work, one for segments that viewers wait for, and one for probes and audio, so that a
+new film opens at once however busy the others are. All of them sleep until a message says that there is work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from transcode.attempt import Attempt, Bench, persist, wait_for_event
+from transcode.book import FilmBook
+from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
+from transcode.pool import Hands, Perform
+from transcode.reconcile import Reconciler
+from transcode.room import Room
+from transcode.sweep import Sweeper
+from transcode.tools import Tools
+from transcode.work import perform as real_perform
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DEFAULT_MIN_FREE = 1024**3  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One pair of hands, and where it looks for work."""
+
+    number: int
+    lanes: tuple[Lane, ...]
+
+
+def slots_for(bulk: int) -> list[Slot]:
+    """The bulk slots help with opening films too; the two quick ones never take bulk work."""
+    lanes = [(Lane.OPENING, Lane.BULK)] * bulk + [(Lane.SEGMENT,), (Lane.OPENING,)]
+    return [Slot(number, own) for number, own in enumerate(lanes)]
+
+
+class Worker:
+    """Runs until `stop` is called; needs nothing but the ledger, the catalogue and a media folder."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        book: FilmBook,
+        tools: Tools,
+        media_root: Path,
+        *,
+        slots: int = 2,
+        min_free: int = DEFAULT_MIN_FREE,
+        perform: Perform = real_perform,
+        name: str | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self._slots = slots_for(slots)
+        self._hands = Hands(len(self._slots), perform)
+        self._room = Room(media_root, min_free)
+        self._leaving = asyncio.Event()
+        self._work = {slot.number: asyncio.Event() for slot in self._slots}
+        self._look = asyncio.Event()
+        self._attempts: dict[int, Attempt] = {}
+        self._had_room = True
+        self._bench = Bench(
+            ledger, book, self._hands, tools, media_root, self._room, self._leaving, upset=self._look.set
+        )
+        self._reconciler = Reconciler(ledger, book, media_root)
+        self._sweeper = Sweeper(ledger, book, media_root)
+
+    def stop(self) -> None:
+        """Ask the worker to leave: running tasks are given back, `run` returns within `Times.leave`."""
+        self._leaving.set()
+        self._look.set()
+        self._wake_slots()
+        self._nudge_attempts()
+
+    async def run(self) -> None:
+        """Work until `stop` is called. Redis and the database may come and go meanwhile."""
+        self._room_folder()
+        keepers = [asyncio.create_task(keep) for keep in (self._listen(), self._reap(), self._keep_order())]
+        serving = [asyncio.create_task(self._serve(slot)) for slot in self._slots]
+        try:
+            await self._watch_over(keepers, serving)
+        finally:
+            for task in (*keepers, *serving):
+                task.cancel()
+            await asyncio.gather(*keepers, *serving, return_exceptions=True)
+            await asyncio.to_thread(self._hands.close)
+
+    async def _watch_over(self, keepers: Sequence[asyncio.Task[None]], serving: Sequence[asyncio.Task[None]]) -> None:
+        """Until all slots have left in good order; a bug in any of them ends the worker with its exception."""
+        leaving = asyncio.create_task(self._leaving.wait())
+        done, _ = await asyncio.wait({leaving, *keepers, *serving}, return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        for task in done - {leaving}:
+            task.result()
+        done, late = await asyncio.wait(serving, timeout=self._ledger.times.leave)
+        for task in done:
+            task.result()
+        if late:
+            log.warning("worker_leaves_late slots=%s", len(late))
+
+    # Slots --------------------------------------------------------------------------------------------------
+
+    async def _serve(self, slot: Slot) -> None:
+        while not self._leaving.is_set():
+            self._work[slot.number].clear()
+            if not await self._has_room():
+                await wait_for_event(self._leaving, self._ledger.times.room)
+                continue
+            lease = await self._claim(slot)
+            if isinstance(lease, Lease):
+                await self._do(slot, lease)
+            else:
+                poll = self._ledger.times.poll
+                await wait_for_event(self._work[slot.number], poll if lease is None else min(poll, lease))
+
+    async def _claim(self, slot: Slot) -> Lease | float | None:
+        """One token until there is an answer: a claim whose answer was lost is found again."""
+        token = secrets.token_hex(12)
+        return await self._patiently(lambda: self._ledger.claim(slot.lanes, self._name, token))
+
+    async def _do(self, slot: Slot, lease: Lease) -> None:
+        attempt = self._attempts[slot.number] = Attempt(self._bench, lease, slot.number)
+        try:
+            await attempt.run()
+        finally:
+            del self._attempts[slot.number]
+
+    async def _has_room(self) -> bool:
+        """Whether the disk has room for work; the ledger shows admins when it has not."""
+        room = self._room.to_begin()
+        if not room:
+            await self._patiently(lambda: self._ledger.hold("free disk space"))
+        elif not self._had_room:
+            await self._patiently(lambda: self._ledger.hold(""))
+        if room != self._had_room:
+            log.warning("disk_room enough=%s", room)
+        self._had_room = room
+        return room
+
+    # Keepers ------------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        notices = self._ledger.notices()
+        notices.on_wake.append(self._woken)
+        notices.on_gap.append(self._wake_slots)
+        notices.on_gap.append(self._nudge_attempts)
+        notices.on_gap.append(self._look.set)
+        await notices.run()
+
+    def _woken(self, what: str) -> None:
+        if what == "cancel":
+            self._nudge_attempts()
+        else:
+            self._wake_slots()
+
+    def _wake_slots(self) -> None:
+        for event in self._work.values():
+            event.set()
+
+    def _nudge_attempts(self) -> None:
+        for attempt in self._attempts.values():
+            attempt.nudge()
+
+    async def _reap(self) -> None:
+        """While Redis was away nobody could renew, so after that leases get their time once more."""
+        times = self._ledger.times
+        while True:
+            try:
+                for reaped in await self._ledger.reap():
+                    log.warning("lease_expired job=%s task=%s state=%s", reaped.job, reaped.task, reaped.state)
+                await asyncio.sleep(times.reap)
+            except LedgerUnavailable:
+                await self._patiently(self._ledger.ping)
+                await asyncio.sleep(times.lease)
+
+    async def _keep_order(self) -> None:
+        """Reconcile and sweep, from time to time and whenever something is not as it was."""
+        while not self._leaving.is_set():
+            self._look.clear()
+            await self._tidy(self._reconciler.once, "reconcile")
+            await self._tidy(self._sweeper.once, "sweep")
+            await asyncio.sleep(min(1.0, self._ledger.times.reconcile))  # at most once a second
+            await wait_for_event(self._look, self._ledger.times.reconcile)
+        await asyncio.Event().wait()
+
+    async def _tidy(self, step: Callable[[], Awaitable[None]], name: str) -> None:
+        """The next round repeats what this one could not do, whatever was away."""
+        try:
+            await step()
+        except LedgerUnavailable as error:
+            log.warning("%s_waits: %s", name, error)
+        except Exception:  # the catalogue's own kinds of outage
+            log.warning("%s_waits", name, exc_info=True)
+
+    def _room_folder(self) -> None:
+        (self._bench.root / "scratch").mkdir(parents=True, exist_ok=True)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await persist(call, LedgerUnavailable, "ledger_away", self._bench)
