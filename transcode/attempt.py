@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from transcode import layout, schedule
+from transcode.assignment import Assignment
 from transcode.book import FilmBook, FilmEntry
 from transcode.errors import MediaError, Stopped
 from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask
@@ -25,7 +26,6 @@ from transcode.pool import Hands
 from transcode.room import Room
 from transcode.times import Times
 from transcode.tools import Tools
-from transcode.work import Assignment
 
 log = logging.getLogger(__name__)
 
@@ -222,7 +222,8 @@ class Attempt:
             return
         await self._tell(result)
         if self.lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
-            entry = await self._patiently(lambda: self._bench.book.entry(self.lease.film)) or entry
+            newer: FilmEntry | None = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
+            entry = newer or entry
         follow_ups = schedule.after(self.lease.kind, entry, self._bench.root)
         weights = schedule.weights(entry) if self.lease.kind == "probe" else None
         answer = await self._ledger(lambda: self._bench.ledger.settle(self.lease, result, follow_ups, weights))
@@ -276,7 +277,7 @@ class Attempt:
         times = self._bench.times
         if self.lease.kind == "segment":
             return times.segment_backoff
-        pause = min(times.backoff_max, times.backoff * 2 ** (self.lease.attempt - 1))
+        pause = min(times.backoff_max, times.backoff * 2.0 ** (self.lease.attempt - 1))
         return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
 
     # Servers that are away ----------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any
 
+from transcode.assignment import Assignment, Monitor
 from transcode.board import Board, Reading, Rows, SlotMonitor
 from transcode.errors import MediaError, Stopped
-from transcode.work import Assignment, Monitor, perform
+from transcode.work import perform
 
 Perform = Callable[[Assignment, Monitor], dict[str, Any]]
 

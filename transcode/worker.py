@@ -105,8 +105,8 @@ class Worker:
         leaving.cancel()
         for task in done - {leaving}:
             task.result()
-        done, late = await asyncio.wait(serving, timeout=self._ledger.times.leave)
-        for task in done:
+        left, late = await asyncio.wait(serving, timeout=self._ledger.times.leave)
+        for task in left:
             task.result()
         if late:
             log.warning("worker_leaves_late slots=%s", len(late))

@@ -56,9 +56,7 @@ class Ledger:
         Returns the job's id and whether it is new.
         """
         rows = [task.as_json() for task in tasks]
-        job, new = await self._run(
-            "start", film=str(film), tasks=rows, last=last.as_json(), total=total, base=base
-        )
+        job, new = await self._run("start", film=str(film), tasks=rows, last=last.as_json(), total=total, base=base)
         return job, bool(new)
 
     async def enqueue(self, job: str, tasks: Sequence[NewTask]) -> int:

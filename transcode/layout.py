@@ -1,0 +1,105 @@
+"""Where everything lies below the media folder. Work is done in `scratch/` and renamed into place.
+
+videos/<film>.<suffix>                      the source, as it was uploaded
+hls/<film>/master.m3u8                      published from here on
+hls/<film>/<rendition>/index.m3u8
+hls/<film>/<rendition>/iframes.m3u8
+hls/<film>/<rendition>/NNNN.ts
+thumbnails/<film>.jpg
+scratch/<film>/audio/NNNN.ts                the sound of chunk NNNN, until the film is finished
+scratch/<film>/source.mkv                   the streams of a source that cannot be sought in, remuxed
+scratch/<film>/attempts/<token>/            what one attempt at a task writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+MASTER = "master.m3u8"
+MEDIA_PLAYLIST = "index.m3u8"
+IFRAME_PLAYLIST = "iframes.m3u8"
+
+
+def film_dir(root: Path, film: int) -> Path:
+    """All that is published of a film but its thumbnail. Made by the probe; who finds it gone must stop."""
+    return root / "hls" / str(film)
+
+
+def rendition_dir(root: Path, film: int, rendition: str) -> Path:
+    """Segments and playlists of one rendition."""
+    return film_dir(root, film) / rendition
+
+
+def segment_name(number: int) -> str:
+    """Four digits, more from 10000 on."""
+    return f"{number:04d}.ts"
+
+
+def segment_path(root: Path, film: int, rendition: str, number: int) -> Path:
+    """One published segment."""
+    return rendition_dir(root, film, rendition) / segment_name(number)
+
+
+def thumbnail_path(root: Path, film: int) -> Path:
+    """The published thumbnail."""
+    return root / "thumbnails" / f"{film}.jpg"
+
+
+def scratch_dir(root: Path, film: int) -> Path:
+    """Everything that is needed only while a film is in work."""
+    return root / "scratch" / str(film)
+
+
+def audio_dir(root: Path, film: int) -> Path:
+    """The sound, one file per chunk."""
+    return scratch_dir(root, film) / "audio"
+
+
+def audio_path(root: Path, film: int, chunk: int) -> Path:
+    """The sound of one chunk; there when it is complete."""
+    return audio_dir(root, film) / segment_name(chunk)
+
+
+def remuxed_path(root: Path, film: int) -> Path:
+    """The streams of the source in a container with an index."""
+    return scratch_dir(root, film) / "source.mkv"
+
+
+def attempt_dir(root: Path, film: int, token: str) -> Path:
+    """Scratch space of one attempt; its owner removes it, or the sweeper does."""
+    return scratch_dir(root, film) / "attempts" / token
+
+
+def publish(made: Path, place: Path) -> None:
+    """Rename a finished file into its place, replacing what is there; it outlives a power cut from then on.
+
+    Raises FileNotFoundError when the folder of the place is gone: the film was deleted.
+    """
+    to_disk(made)
+    made.rename(place)
+
+
+def publish_new(made: Path, place: Path) -> None:
+    """Like `publish`, but what is there already stays: it is at least as good."""
+    to_disk(made)
+    with contextlib.suppress(FileExistsError):
+        place.hardlink_to(made)
+    made.unlink()
+
+
+def publish_text(scratch: Path, place: Path, text: str) -> None:
+    """Write a small file by way of a scratch folder."""
+    made = scratch / f"{place.parent.name}-{place.name}"
+    made.write_text(text, encoding="utf-8")
+    publish(made, place)
+
+
+def to_disk(path: Path) -> None:
+    """Flush a file's bytes, or a folder's names: without it, a power cut may keep the one and lose the other."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,23 @@
+"""How segments are put together; the same for bulk and interactive ones, or they would not fit each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transcode.plans import sound
+from transcode.plans.source import NO_METADATA
+
+# Time stamps are kept and moved by a fixed offset: otherwise the first chunk alone would be shifted by the delay
+# of its B-frames, and the others not.
+CLOCK = (
+    "-output_ts_offset", str(sound.CLOCK_START), "-avoid_negative_ts", "disabled",
+    "-muxdelay", "0", "-muxpreload", "0", *NO_METADATA,
+)  # fmt: skip
+
+# The counters of a transport stream start anew in every file; this says so, or demuxers report corrupt packets.
+DISCONTINUITY = "initial_discontinuity"
+
+
+def finished_sound(file: Path) -> list[str]:
+    """A chunk's file of sound as an input, back on the film's clock."""
+    return ["-itsoffset", str(-sound.CLOCK_START), "-f", "mpegts", "-i", f"file:{file}"]

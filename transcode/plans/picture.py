@@ -1,0 +1,90 @@
+"""The filters that bring a source's picture onto the grid and into the sizes of the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from transcode.ladder import Rendition
+from transcode.plans.source import seconds
+from transcode.timeline import Timeline, VideoTrack
+
+# Frames that are decoded before the first wanted one, so that one which is stamped a little early is not missed.
+_LEAD = 2
+
+_HDR_TO_SDR = (
+    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:rin=limited:t=linear:npl=100,format=gbrpf32le,"
+    "zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=limited,format=yuv420p"
+)
+_WIDE_GAMUT_TO_SDR = "zscale=tin=bt709:pin=bt2020:min=bt2020nc:p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p"
+_SD_MATRICES = ("smpte170m", "bt470bg")
+
+
+def seek(timeline: Timeline, start: Fraction) -> list[str]:
+    """Input options that open the source at the key frame before a film time.
+
+    Not the accurate kind, which drops all frames before the time: of a variable-rate source the frame that is
+    still showing would be dropped too. The fps filter takes what belongs on the grid.
+    """
+    position = float(start - _LEAD / timeline.grid.fps) + timeline.origin - timeline.file_start
+    return ["-noaccurate_seek", "-ss", seconds(position)] if position > 0 else []
+
+
+def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
+    """Filters whose output is exactly `frames` frames from film time `start` on, whatever the source does."""
+    steps = []
+    if timeline.origin:
+        steps.append(f"setpts=PTS-({timeline.origin:.6f})/TB")
+    if timeline.video.interlaced:
+        steps.append("bwdif=mode=send_frame:deint=interlaced")
+    steps += [
+        # With a start time, a first frame off the grid cannot shift the whole chunk.
+        f"fps={timeline.grid.fps}:start_time={float(start):.9f}",
+        # A source whose picture ends early shows its last frame until the grid is full.
+        "tpad=stop=-1:stop_mode=clone",
+        # Not -frames:v, which ends the whole output and cuts off the sound.
+        f"trim=end_frame={frames}",
+    ]
+    return ",".join(steps)
+
+
+def sizes(timeline: Timeline, renditions: Sequence[Rendition]) -> list[str]:
+    """Filter chains from [grid] to one [<name>] per rendition: each size is made from the next larger one."""
+    chains, source = [], "[grid]"
+    for place, rendition in enumerate(reversed(renditions)):
+        first, last = place == 0, place == len(renditions) - 1
+        steps = _colours(timeline.video, rendition) if first else [_scale(rendition)]
+        steps.append("setsar=1")
+        outputs = f"[{rendition.name}]" if last else f",split[{rendition.name}][below{place}]"
+        chains.append(source + ",".join(steps) + outputs)
+        source = f"[below{place}]"
+    return chains
+
+
+def colour_tags(timeline: Timeline) -> list[str]:
+    """Output options that say which colours the frames have after `sizes`."""
+    matrix = timeline.video.matrix if timeline.video.matrix in _SD_MATRICES else "bt709"
+    return ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", _transfer(matrix), "-color_range", "tv"]
+
+
+def _transfer(matrix: str) -> str:
+    return {"bt470bg": "gamma28", "smpte170m": "smpte170m"}.get(matrix, "bt709")
+
+
+def _scale(rendition: Rendition, *options: str) -> str:
+    return ":".join([f"scale={rendition.width}:{rendition.height}", *options])
+
+
+def _colours(video: VideoTrack, rendition: Rendition) -> list[str]:
+    """The largest size, in 8-bit 4:2:0 and colours that every screen shows."""
+    if video.hdr:
+        # Scaled first: what follows works in floating point and is slow.
+        return [_scale(rendition), "format=yuv420p10le", _HDR_TO_SDR.format(transfer=video.transfer)]
+    if video.primaries == "bt2020" or video.matrix.startswith("bt2020"):
+        return [_scale(rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR]
+    conversion = []
+    if video.pixel_format.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8", "rgba", "bgra")):
+        conversion = ["out_color_matrix=bt709", "out_range=tv"]
+    elif video.full_range:
+        conversion = ["in_range=pc", "out_range=tv"]
+    return [_scale(rendition, *conversion), "format=yuv420p"]

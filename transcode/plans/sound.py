@@ -1,0 +1,41 @@
+"""The filters and codec that bring a source's sound onto the film's clock.
+
+The sound of a film is encoded once, as one stream of AAC frames, frame n beginning at sample 1024 * n. Whoever
+encodes a piece of it begins on such a frame, so that pieces fit.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from transcode.timeline import AudioTrack, Timeline
+
+RATE = 48_000  # samples per second
+FRAME = 1024  # samples of one AAC frame; the encoder's output runs one frame ahead of its input
+BITRATE = 128_000  # bits per second
+CODEC = "mp4a.40.2"  # AAC-LC, RFC 6381
+
+# Film time 0 in the files of sound: time stamps below zero do not survive a transport stream.
+CLOCK_START = 10
+
+OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
+
+
+def on_clock(timeline: Timeline, first_sample: int = 0, end: Fraction | None = None) -> str:
+    """Filters whose output begins at a sample of the film's clock and has no hole until `end` (the film's).
+
+    A track that starts late, has holes or ends early is filled with silence; one that drifts is stretched.
+    """
+    end = timeline.grid.duration if end is None else end
+    first = Fraction(first_sample, RATE)
+    origin = f"asetpts=PTS-({timeline.origin:.6f})/TB," if timeline.origin else ""
+    # What comes before the first sample is cut off by `first_pts`.
+    return (
+        f"{origin}aresample={RATE}:async=1:first_pts={first_sample},"
+        f"apad=whole_dur={float(end - first):.6f},atrim=end={float(end):.6f},aformat=channel_layouts=stereo"
+    )
+
+
+def source_map(track: AudioTrack) -> str:
+    """The track in input 0."""
+    return f"0:{track.index}"

@@ -1,0 +1,37 @@
+"""How a source is opened: nothing of it is trusted.
+
+Without these limits a text file named film.mp4 that is really a playlist makes ffmpeg read other people's media.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,mpeg,asf,ogg"
+MAX_PIXELS = 8192 * 4608
+MAX_STREAMS = 100
+
+GUARDS = (
+    "-protocol_whitelist", "file", "-format_whitelist", FORMATS,
+    "-probesize", "20M", "-analyzeduration", "20M",  # bytes; microseconds
+    "-max_streams", str(MAX_STREAMS), "-max_pixels", str(MAX_PIXELS),
+)  # fmt: skip
+
+# Nothing but errors on stderr, nothing read from stdin, no questions.
+QUIET = ("-hide_banner", "-nostdin", "-v", "error", "-y")
+# The same with what filters report when they end; the level stands before each line.
+TALKATIVE = ("-hide_banner", "-nostdin", "-v", "level+info", "-y")
+# Progress as key=value lines on stdout, twice a second.
+PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5", "-nostats")
+# A source's titles, comments and chapters are its owner's business.
+NO_METADATA = ("-map_metadata", "-1", "-map_chapters", "-1")
+
+
+def guarded(source: Path, *options: str) -> list[str]:
+    """An input that is a user's file, with options such as -ss."""
+    return [*GUARDS, *options, "-i", f"file:{source}"]
+
+
+def seconds(value: object) -> str:
+    """A time for ffmpeg, which knows microseconds."""
+    return f"{float(value):.6f}"  # type: ignore[arg-type]

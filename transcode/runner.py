@@ -1,0 +1,163 @@
+"""Starts ffmpeg and ffprobe, watches them, and ends them: the only place that does.
+
+A child has its own process group, limits on memory, file size and processor time, no stdin, an environment
+without anything of ours, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transcode.errors import MediaError, Stopped
+
+GIB = 1024**3
+_LOOK = 0.1  # seconds between looks at the stop flag
+_KEEP = 16 * 1024  # bytes of stderr
+_PR_SET_PDEATHSIG = 1
+
+# A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
+# service name, and crashes when that is another version; with no modules to find it asks in vain. Plain "C"
+# besides: numbers and messages are parsed.
+_ENVIRONMENT = {"LC_ALL": "C", "GCONV_PATH": "/nonexistent", "PATH": "/usr/bin:/bin"}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use: bytes, bytes per file, processor seconds; `nice` 0 is in front, 19 last."""
+
+    memory: int = 12 * GIB
+    file_size: int = 4 * GIB
+    cpu: int = 4 * 3600
+    nice: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a program. `stopped` is asked often; `progress` gets ffmpeg's key=value pairs, block by block."""
+
+    argv: Sequence[str]
+    folder: Path
+    limits: Limits = field(default_factory=Limits)
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[Mapping[str, str]], None] | None = None
+    timeout: float | None = None  # seconds
+    _out: bytearray = field(default_factory=bytearray)
+    _errors: bytearray = field(default_factory=bytearray)
+    _block: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self) -> str:
+        """Run to the end; returns stdout (without progress). Raises MediaError with the last words, or Stopped."""
+        until = time.monotonic() + self.timeout if self.timeout else float("inf")
+        with self._start() as process:
+            try:
+                self._watch(process, until)
+            finally:
+                _end(process)
+        self._judge(process.returncode)
+        return self._out.decode(errors="replace")
+
+    @property
+    def last_words(self) -> str:
+        """The end of stderr."""
+        return self._errors.decode(errors="replace")
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        parent = os.getpid()
+        try:
+            return subprocess.Popen(
+                list(self.argv),
+                cwd=self.folder,
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=lambda: _enter(self.limits, parent),
+            )
+        except OSError as error:
+            raise MediaError("The program for films could not be started.", last_words=str(error)) from None
+
+    def _watch(self, process: subprocess.Popen[bytes], until: float) -> None:
+        with selectors.DefaultSelector() as ready:
+            for pipe, take in ((process.stdout, self._take_out), (process.stderr, self._take_errors)):
+                assert pipe is not None
+                ready.register(pipe, selectors.EVENT_READ, take)
+            while ready.get_map():
+                for key, _ in ready.select(_LOOK):
+                    if data := os.read(key.fd, 65536):
+                        key.data(data)
+                    else:
+                        ready.unregister(key.fileobj)
+                self._look(until)
+        while process.poll() is None:  # it closed its pipes and still runs
+            self._look(until)
+            time.sleep(_LOOK)
+
+    def _look(self, until: float) -> None:
+        if self.stopped():
+            raise Stopped
+        if time.monotonic() > until:
+            raise MediaError("Reading the film took too long.", last_words=self.last_words)
+
+    def _take_errors(self, data: bytes) -> None:
+        self._errors += data
+        del self._errors[:-_KEEP]
+
+    def _take_out(self, data: bytes) -> None:
+        self._out += data
+        if self.progress is None:
+            return
+        *lines, rest = bytes(self._out).split(b"\n")
+        self._out[:] = rest
+        for line in lines:
+            key, _, value = line.decode(errors="replace").partition("=")
+            self._block[key] = value.strip()
+            if key == "progress":
+                self.progress(self._block)
+                self._block = {}
+
+    def _judge(self, code: int) -> None:
+        if code == 0:
+            return
+        words = self.last_words
+        if code == -signal.SIGXCPU:
+            raise MediaError("The film needs too much processor time.", hopeless=True, last_words=words)
+        if code < 0:
+            raise MediaError(f"The encoder was ended by signal {-code}.", last_words=words)
+        raise MediaError("The encoder failed.", last_words=words)
+
+
+def _enter(limits: Limits, parent: int) -> None:
+    """In the child, before the program: limits, priority, and death with the parent."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    for kind, most in (
+        (resource.RLIMIT_AS, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_CPU, limits.cpu),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (most, most))
+    if limits.nice:
+        os.nice(limits.nice)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the whole group, and wait. Repeatable."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,119 @@
+"""What follows what: which tasks a film needs, in which lane, how soon, and what each weighs in its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from transcode import layout
+from transcode.book import FilmEntry
+from transcode.grid import Grid
+from transcode.ledger import Lane, NewTask
+from transcode.timeline import Timeline
+
+# Smaller goes first, within a lane and over all films. Chunks follow each other, so of two films the newer one's
+# beginning goes before the older one's end.
+_PROBE, _AUDIO, _FINISH, _THUMBNAIL, _CHUNKS = 10.0, 20.0, 22.0, 25.0, 30.0
+
+# Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
+_AUDIO_SHARE = 1 / 50
+_THUMBNAIL_SHARE = 0.5
+
+
+def probe() -> NewTask:
+    """The first task of every film."""
+    return NewTask("probe", "probe", priority=_PROBE, lane=Lane.OPENING, weight=0)
+
+
+def finish() -> NewTask:
+    """The last one, when all others are done."""
+    return NewTask("finish", "finish", priority=_FINISH, weight=0)
+
+
+def segment(rendition: str, number: int) -> NewTask:
+    """One segment that a viewer waits for."""
+    return NewTask(
+        f"segment:{rendition}:{number:04d}", "segment", number, rendition, lane=Lane.SEGMENT, weight=0, limit=2
+    )
+
+
+def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
+    """All that can be begun at once for a film in the state that the catalogue knows."""
+    if entry.timeline is None:
+        return [probe()]
+    timeline = Timeline.from_json(entry.timeline)
+    waiting = _waiting(entry, timeline.grid)
+    tasks = [_thumbnail()] if "thumbnail" not in entry.done_kinds else []
+    if not timeline.audio:
+        return tasks + _chunks(timeline.grid, waiting)
+    sounding = [index for index in waiting if layout.audio_path(root, entry.film, index).exists()]
+    if len(sounding) < len(waiting):
+        tasks.append(_audio(timeline))
+    return tasks + _chunks(timeline.grid, sounding)
+
+
+def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:
+    """What a finished task makes possible."""
+    if kind == "probe":
+        return opening(entry, root)
+    if kind == "audio" and entry.timeline is not None:
+        grid = Timeline.from_json(entry.timeline).grid
+        return _chunks(grid, _waiting(entry, grid))
+    return []
+
+
+def released(entry: FilmEntry, parts: int) -> list[NewTask]:
+    """The chunks whose sound is there when the run of sound has finished this many files."""
+    if entry.timeline is None:
+        return []
+    grid = Timeline.from_json(entry.timeline).grid
+    return _chunks(grid, (index for index in _waiting(entry, grid) if index < parts))
+
+
+def weights(entry: FilmEntry) -> tuple[float, float]:
+    """Of all tasks of a film, and of those among them that are done."""
+    if entry.timeline is None:
+        return 0.0, 0.0
+    timeline = Timeline.from_json(entry.timeline)
+    once = {"thumbnail": _thumbnail()} | ({"audio": _audio(timeline)} if timeline.audio else {})
+    chunks = {task.index: task for task in _chunks(timeline.grid, range(timeline.grid.chunks))}
+    done = [task for kind, task in once.items() if kind in entry.done_kinds]
+    done += [task for index, task in chunks.items() if index in entry.chunks_done]
+    return sum(task.weight for task in (*once.values(), *chunks.values())), sum(task.weight for task in done)
+
+
+def chunks_around(entry: FilmEntry, number: int) -> list[str]:
+    """Ids of the chunk that a segment is in and of the one behind it."""
+    if entry.timeline is None:
+        return []
+    grid = Timeline.from_json(entry.timeline).grid
+    here = grid.chunk_of(number)
+    return [_chunk_id(index) for index in (here, here + 1) if index < grid.chunks and index not in entry.chunks_done]
+
+
+def _waiting(entry: FilmEntry, grid: Grid) -> list[int]:
+    return [index for index in range(grid.chunks) if index not in entry.chunks_done]
+
+
+def _chunks(grid: Grid, indexes: Iterable[int]) -> list[NewTask]:
+    return [
+        NewTask(_chunk_id(index), "chunk", index, priority=_CHUNKS + index, weight=_seconds(grid, index))
+        for index in indexes
+    ]
+
+
+def _chunk_id(index: int) -> str:
+    return f"chunk:{index:04d}"
+
+
+def _seconds(grid: Grid, chunk: int) -> float:
+    segments = grid.chunk(chunk)
+    return float(grid.start(segments.stop) - grid.start(segments.start))
+
+
+def _audio(timeline: Timeline) -> NewTask:
+    return NewTask("audio", "audio", priority=_AUDIO, lane=Lane.OPENING, weight=timeline.duration * _AUDIO_SHARE)
+
+
+def _thumbnail() -> NewTask:
+    return NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)

@@ -1,0 +1,52 @@
+"""A run of segments of all renditions, checked against the grid and published one by one."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from transcode import layout
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError
+from transcode.grid import Grid
+from transcode.plans.chunk import ChunkPlan
+from transcode.tasks import ffmpeg
+from transcode.tasks.origin import working_source
+
+_SEGMENT = re.compile(r"^#EXTINF:([\d.]+),\s*\n(.+)$", re.MULTILINE)
+
+
+def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns `bytes`, by rendition."""
+    timeline = assignment.known
+    sound = layout.audio_path(assignment.root, assignment.film, assignment.index) if timeline.audio else None
+    plan = ChunkPlan(timeline, assignment.index, working_source(assignment, monitor), sound)
+    for name in timeline.rendition_names:
+        (assignment.scratch / name).mkdir()
+    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_frames(plan.frames))
+    made = {
+        name: _checked(assignment.scratch / name, timeline.grid, plan.segments) for name in timeline.rendition_names
+    }
+    return {"bytes": {name: _publish(assignment, name, files) for name, files in made.items()}}
+
+
+def _checked(folder: Path, grid: Grid, segments: range) -> list[Path]:
+    """The files of one rendition. Raises MediaError unless they are exactly those of the grid."""
+    playlist = (folder / layout.MEDIA_PLAYLIST).read_text()
+    made = {name: Fraction(length) for length, name in _SEGMENT.findall(playlist)}
+    wanted = {layout.segment_name(number): grid.length(number) for number in segments}
+    if made.keys() != wanted.keys() or any(abs(made[name] - wanted[name]) * grid.fps > 1 for name in wanted):
+        described = ", ".join(f"{name} {float(length):.3f}s" for name, length in made.items())
+        raise MediaError("The encoder did not make the segments it should have made.", last_words=described)
+    return [folder / name for name in wanted]
+
+
+def _publish(assignment: Assignment, rendition: str, files: list[Path]) -> int:
+    folder = layout.rendition_dir(assignment.root, assignment.film, rendition)
+    size = sum(file.stat().st_size for file in files)
+    for file in files:
+        layout.publish(file, folder / file.name)
+    layout.to_disk(folder)
+    return size

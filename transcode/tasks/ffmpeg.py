@@ -1,0 +1,63 @@
+"""How tasks run ffmpeg: watched, within limits, and in their own scratch folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from transcode.assignment import Assignment, Monitor
+from transcode.runner import Limits, Run
+
+BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
+URGENT = Limits()
+
+Progress = Callable[[Mapping[str, str]], float]
+
+
+def run(
+    assignment: Assignment,
+    monitor: Monitor,
+    argv: Sequence[str],
+    limits: Limits = BULK,
+    progress: Progress | None = None,
+) -> Run:
+    """Run ffmpeg to its end in the scratch folder; what it said is in the result's `last_words`.
+
+    `progress` turns a block of ffmpeg's progress into a part of 0..1. Raises MediaError or Stopped.
+    """
+
+    def report(block: Mapping[str, str]) -> None:
+        assert progress is not None
+        monitor.progress(min(1.0, max(0.0, progress(block))))
+
+    done = Run(
+        [assignment.tools.ffmpeg, *argv],
+        assignment.scratch,
+        limits,
+        stopped=monitor.stopped,
+        progress=report if progress else None,
+    )
+    done()
+    return done
+
+
+def of_frames(frames: int) -> Progress:
+    """Progress by frames encoded."""
+    return lambda block: number(block, "frame") / frames
+
+
+def of_seconds(seconds: float, start: float = 0.0) -> Progress:
+    """Progress by time stamps written, from `start` on."""
+    return lambda block: (number(block, "out_time_us") / 1e6 - start) / seconds
+
+
+def of_bytes(size: int) -> Progress:
+    """Progress by bytes written."""
+    return lambda block: number(block, "total_size") / size
+
+
+def number(block: Mapping[str, str], key: str) -> float:
+    """A value of a block; 0 while ffmpeg says N/A."""
+    try:
+        return float(block.get(key, 0))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,68 @@
+"""When every segment is there: measure, publish the final playlists, and clear away what was needed on the way."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transcode import layout, playlists
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError, Stopped
+from transcode.playlists import IFrame, Measured, Rates
+from transcode.timeline import Timeline
+from transcode.transport import first_picture_size
+
+
+def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns `bytes` and measured bandwidths in bits per second, by rendition."""
+    timeline, root, film = assignment.known, assignment.root, assignment.film
+    sizes, measured = {}, {}
+    for place, name in enumerate(timeline.rendition_names):
+        segments = [layout.segment_path(root, film, name, number) for number in range(timeline.segments)]
+        sizes[name] = _sizes(segments)
+        iframes = _iframes(segments, monitor)
+        measured[name] = _measured(timeline, sizes[name], iframes)
+        target = layout.rendition_dir(root, film, name) / layout.IFRAME_PLAYLIST
+        layout.publish_text(assignment.scratch, target, playlists.iframe_playlist(timeline.grid, iframes))
+        layout.to_disk(target.parent)
+        monitor.progress((place + 1) / (len(timeline.renditions) + 1))
+    folder = layout.film_dir(root, film)
+    layout.publish_text(assignment.scratch, folder / layout.MASTER, playlists.master_playlist(timeline, measured))
+    layout.to_disk(folder)
+    _clear(root, film)
+    return {
+        "bytes": {name: sum(found) for name, found in sizes.items()},
+        "bandwidths": {name: found.stream.peak for name, found in measured.items()},
+    }
+
+
+def _sizes(segments: list[Path]) -> list[int]:
+    try:
+        return [segment.stat().st_size for segment in segments]
+    except FileNotFoundError as error:
+        raise MediaError("A segment of this film is missing.", last_words=str(error)) from error
+
+
+def _iframes(segments: list[Path], monitor: Monitor) -> list[IFrame]:
+    found = []
+    for number, segment in enumerate(segments):
+        if monitor.stopped():
+            raise Stopped
+        found.append(IFrame(number, first_picture_size(segment)))
+    return found
+
+
+def _measured(timeline: Timeline, sizes: list[int], iframes: list[IFrame]) -> Measured:
+    lengths = [timeline.grid.length(number) for number in range(timeline.segments)]
+
+    def rates(found: list[int]) -> Rates:
+        return playlists.rates(found, lengths, timeline.grid.target)
+
+    return Measured(rates(sizes), rates([iframe.size for iframe in iframes]))
+
+
+def _clear(root: Path, film: int) -> None:
+    """Sound and copy are in the segments now."""
+    shutil.rmtree(layout.audio_dir(root, film), ignore_errors=True)
+    layout.remuxed_path(root, film).unlink(missing_ok=True)

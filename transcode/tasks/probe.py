@@ -1,0 +1,42 @@
+"""From a file to a timeline, and to the complete playlists: from here on the film can be played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transcode import layout, playlists
+from transcode import probe as source_probe
+from transcode.assignment import Assignment, Monitor
+from transcode.tasks.origin import remux
+from transcode.timeline import Timeline
+
+
+def probe(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns the timeline as JSON."""
+    found = _timeline(assignment, monitor)
+    _publish(assignment, found)
+    return found.as_json()
+
+
+def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
+    source = source_probe.probe(Path(assignment.source), assignment.tools)
+    if source.seekable:
+        return source_probe.timeline(source)
+    copy = remux(assignment, monitor, source)
+    return source_probe.timeline(source_probe.describe(copy, assignment.tools), remuxed=True)
+
+
+def _publish(assignment: Assignment, found: Timeline) -> None:
+    root, film = assignment.root, assignment.film
+    layout.thumbnail_path(root, film).parent.mkdir(parents=True, exist_ok=True)
+    for name in found.rendition_names:
+        folder = layout.rendition_dir(root, film, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = playlists.media_playlist(found.grid)
+        layout.publish_text(assignment.scratch, folder / layout.MEDIA_PLAYLIST, text)
+        layout.to_disk(folder)
+    folder = layout.film_dir(root, film)
+    layout.publish_text(assignment.scratch, folder / layout.MASTER, playlists.master_playlist(found))
+    layout.to_disk(folder)
+    layout.to_disk(folder.parent)

@@ -1,0 +1,28 @@
+"""One segment of one rendition, at once; the chunk that it belongs to replaces it later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transcode import layout
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError
+from transcode.plans.segment import SEGMENT, SegmentPlan
+from transcode.tasks import ffmpeg
+from transcode.tasks.origin import working_source
+
+
+def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns nothing: the file is the result."""
+    timeline, rendition = assignment.known, assignment.rendition
+    if rendition not in timeline.rendition_names or not 0 <= assignment.index < timeline.segments:
+        raise MediaError("There is no such segment.", hopeless=True)
+    sound = layout.audio_path(assignment.root, assignment.film, timeline.grid.chunk_of(assignment.index))
+    plan = SegmentPlan(
+        timeline, assignment.index, rendition, working_source(assignment, monitor), sound if sound.exists() else None
+    )
+    progress = ffmpeg.of_frames(plan.frames)
+    ffmpeg.run(assignment, monitor, plan.argv(), ffmpeg.URGENT, progress)
+    place = layout.segment_path(assignment.root, assignment.film, rendition, assignment.index)
+    layout.publish_new(assignment.scratch / SEGMENT, place)
+    return {}

@@ -1,0 +1,116 @@
+"""What is known of a film from its probe on. Everything else is computed from it, on any machine, at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+from transcode.grid import Grid
+from transcode.ladder import Rendition
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VideoTrack:
+    """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown."""
+
+    index: int
+    width: int
+    height: int
+    interlaced: bool = False
+    pixel_format: str = ""
+    matrix: str = ""
+    primaries: str = ""
+    transfer: str = ""
+    full_range: bool = False
+
+    @property
+    def hdr(self) -> bool:
+        """PQ (HDR10) or HLG."""
+        return self.transfer in ("smpte2084", "arib-std-b67")
+
+
+@dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """One language or mix; the first of a timeline is the one that is muxed with the picture."""
+
+    index: int
+    channels: int
+    language: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleTrack:
+    """Subtitles that are text."""
+
+    index: int
+    language: str = ""
+    title: str = ""
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A film as it will be published.
+
+    `origin` is the source's time stamp of film time 0; `file_start` that of the source's earliest packet, from
+    which ffmpeg counts when it seeks; both in seconds. `remuxed`: the source has no usable index, so that
+    work is done on a copy of its streams in Matroska.
+    """
+
+    grid: Grid
+    renditions: tuple[Rendition, ...]
+    video: VideoTrack
+    audio: tuple[AudioTrack, ...] = ()
+    subtitles: tuple[SubtitleTrack, ...] = ()
+    origin: float = 0.0
+    file_start: float = 0.0
+    remuxed: bool = False
+
+    @property
+    def rendition_names(self) -> tuple[str, ...]:
+        """Smallest first."""
+        return tuple(rendition.name for rendition in self.renditions)
+
+    @property
+    def segments(self) -> int:
+        """Of each rendition."""
+        return self.grid.segments
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return float(self.grid.duration)
+
+    @property
+    def top(self) -> Rendition:
+        """The largest rendition."""
+        return self.renditions[-1]
+
+    def rendition(self, name: str) -> Rendition:
+        """By name. Raises KeyError."""
+        return {rendition.name: rendition for rendition in self.renditions}[name]
+
+    def as_json(self) -> dict[str, Any]:
+        """For the catalogue."""
+        fields = asdict(self)
+        fields["grid"] = {"fps": str(self.grid.fps), "frames": self.grid.frames}
+        return {"version": VERSION, **fields}
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Timeline:
+        """Back from `as_json`."""
+        return cls(
+            grid=Grid(Fraction(known["grid"]["fps"]), known["grid"]["frames"]),
+            renditions=tuple(Rendition(**fields) for fields in known["renditions"]),
+            video=VideoTrack(**known["video"]),
+            audio=tuple(AudioTrack(**fields) for fields in known["audio"]),
+            subtitles=tuple(SubtitleTrack(**fields) for fields in known["subtitles"]),
+            origin=known["origin"],
+            file_start=known["file_start"],
+            remuxed=known["remuxed"],
+        )

@@ -1,0 +1,43 @@
+"""Just enough of MPEG transport streams (ISO/IEC 13818-1) to find where the first picture of a segment ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKET = 188
+_SYNC = 0x47
+_VIDEO_STREAMS = range(0xE0, 0xF0)  # PES stream ids
+
+
+def first_picture_size(segment: Path) -> int:
+    """Bytes from the beginning of a segment to the end of its first picture.
+
+    Raises ValueError when this is not a transport stream with a picture.
+    """
+    pictures, pid = 0, None
+    size = 0
+    with segment.open("rb") as file:
+        while len(packet := file.read(_PACKET)) == _PACKET:
+            if packet[0] != _SYNC:
+                raise ValueError(f"not a transport stream: {segment.name}")
+            if _begins_picture(packet) and pid in (None, _pid(packet)):
+                pid, pictures = _pid(packet), pictures + 1
+                if pictures == 2:
+                    return size
+            size += _PACKET
+    if not pictures:
+        raise ValueError(f"no picture: {segment.name}")
+    return size
+
+
+def _pid(packet: bytes) -> int:
+    return (packet[1] & 0x1F) << 8 | packet[2]
+
+
+def _begins_picture(packet: bytes) -> bool:
+    """Whether a PES packet of video begins here."""
+    if not packet[1] & 0x40 or not packet[3] & 0x10:  # payload_unit_start_indicator, payload present
+        return False
+    payload = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+    start = packet[payload : payload + 4]
+    return len(start) == 4 and start[:3] == b"\x00\x00\x01" and start[3] in _VIDEO_STREAMS

@@ -1,0 +1,40 @@
+"""One task, done in a process of the pool: from an assignment to files in their places and a small result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError, Stopped
+from transcode.tasks.audio import audio
+from transcode.tasks.chunk import chunk
+from transcode.tasks.finish import finish
+from transcode.tasks.probe import probe
+from transcode.tasks.segment import segment
+from transcode.tasks.thumbnail import thumbnail
+
+Task = Callable[[Assignment, Monitor], dict[str, Any]]
+
+TASKS: Mapping[str, Task] = {
+    "probe": probe,
+    "audio": audio,
+    "chunk": chunk,
+    "segment": segment,
+    "thumbnail": thumbnail,
+    "finish": finish,
+}
+
+
+def perform(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Do it. Repeatable: the same task writes the same files again. Raises MediaError or Stopped."""
+    try:
+        result = TASKS[assignment.kind](assignment, monitor)
+    except FileNotFoundError as error:
+        if monitor.stopped():
+            raise Stopped from error
+        raise MediaError("A file of this film is gone.", last_words=str(error)) from error
+    except OSError as error:
+        raise MediaError("A file could not be read or written.", last_words=str(error)) from error
+    monitor.progress(1.0)
+    return result
