@@ -7,10 +7,9 @@ import errno
 from collections.abc import Mapping
 from typing import ClassVar
 
-from tornado.web import stream_request_body
-
 from handlers.base import ApiHandler
 from handlers.multipart import MultipartForm
+from handlers.streamed_body import StreamedBodyHandler
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
 from videoflix.models import NewVideo, Video, VideoStatus, isoformat
 from videoflix.uploads import suffix_of, title_of
@@ -27,8 +26,7 @@ class AdminHandler(ApiHandler):
         return administered(video, *progress.get(video.id, (0.0, None)))
 
 
-@stream_request_body
-class AdminVideosHandler(AdminHandler):
+class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     """GET and POST /api/admin/videos/: all videos; take in a film."""
 
     form: MultipartForm | None = None
@@ -39,17 +37,16 @@ class AdminVideosHandler(AdminHandler):
         super().prepare()
         if self.request.method == "POST":
             uploads = self.services.uploads
-            size = int(self.request.headers.get("Content-Length") or 0)
-            self.path = uploads.place(size)
+            self.path = uploads.place(int(self.request.headers.get("Content-Length") or 0))
             assert self.request.connection is not None
             self.request.connection.set_max_body_size(uploads.largest)  # type: ignore[attr-defined]
             self.form = MultipartForm(self.request.headers.get("Content-Type", ""), "file", self.path)
 
-    async def data_received(self, chunk: bytes) -> None:
-        """A piece of the body, written by a thread; the next one is read when it is on its way to the disk."""
+    async def take(self, piece: bytes) -> None:
+        """Write it, by a thread; the next one is read when it is on its way to the disk."""
         if self.form is not None:
             try:
-                await asyncio.to_thread(self.form.feed, chunk)
+                await asyncio.to_thread(self.form.feed, piece)
             except OSError as error:
                 raise _as_answer(error) from error
 
@@ -59,7 +56,7 @@ class AdminVideosHandler(AdminHandler):
         progress = await self.services.engine.progress([video.id for video in videos])
         self.answer([administered(video, *progress.get(video.id, (0.0, None))) for video in videos])
 
-    async def post(self) -> None:
+    async def taken(self) -> None:
         """201 with the video; the work on it has begun."""
         assert self.form is not None
         new = self._checked(self.form)
@@ -77,12 +74,18 @@ class AdminVideosHandler(AdminHandler):
         given = {name: form.fields[name] for name in self._fields if name in form.fields}
         return self.services.catalogue.check(NewVideo(**{"title": title_of(form.file_name), **given}))
 
+    def refused(self) -> None:
+        """What came of it so far is removed at once."""
+        self._drop()
+
     def on_finish(self) -> None:
         """Whatever was not taken in is removed."""
+        super().on_finish()
         self._drop()
 
     def on_connection_close(self) -> None:
         """The client went away in the middle."""
+        super().on_connection_close()
         self._drop()
 
     def _drop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,6 +45,8 @@ class MultipartForm:
         self._texts: dict[str, bytearray] = {}
         self._sink: bytearray | BinaryIO | None = None
         self._headers: dict[bytes, bytes] = {}
+        self._lock = threading.Lock()  # a client may hang up while a thread writes
+        self._is_closed = False
         self._name, self._value = b"", b""
         self.file_name = ""
         self.file_size: int | None = None
@@ -56,15 +59,20 @@ class MultipartForm:
 
     def feed(self, piece: bytes) -> None:
         """Write what this piece of the body holds. Raises BadRequest, FieldErrors, and OSError of a full disk."""
-        try:
-            self._parser.write(piece)
-        except FormParserError:
-            raise BadRequest("The form could not be read: it is not valid multipart/form-data.") from None
+        with self._lock:
+            if self._is_closed:
+                return
+            try:
+                self._parser.write(piece)
+            except FormParserError:
+                raise BadRequest("The form could not be read: it is not valid multipart/form-data.") from None
 
     def close(self) -> None:
-        """Nothing more comes; safe to repeat."""
-        if self._output is not None:
-            self._output.close()
+        """Nothing more is taken; safe to repeat."""
+        with self._lock:
+            self._is_closed = True
+            if self._output is not None:
+                self._output.close()
 
     def _begin(self) -> None:
         self._headers, self._name, self._value = {}, b"", b""

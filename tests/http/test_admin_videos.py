@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,26 @@ def form(file: bytes | None, name: str = "My_film.mp4", **fields: str) -> bytes:
 
 async def upload(browser: Browser, body: bytes) -> Answer:
     return await browser.post("/api/admin/videos/", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}")
+
+
+async def send(browser: Browser, body: bytes, chunked: bool) -> bytes:
+    """Upload a body as clients do that look at the answer only when all of it is sent."""
+    if chunked:
+        pieces = [body[at : at + 99_999] for at in range(0, len(body), 99_999)]
+        body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    token = browser.cookies.get("access_token", "none")
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{length}\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(browser.url.rpartition(":")[2]))
+    writer.write(head.encode() + body)
+    await writer.drain()
+    answer = await reader.readuntil(b"}")
+    writer.close()
+    await writer.wait_closed()
+    return answer
 
 
 def leftovers(settings: Settings) -> list[Path]:
@@ -135,6 +156,35 @@ async def test_a_client_that_hangs_up_leaves_nothing(
             break
         await asyncio.sleep(0.01)
     assert leftovers(settings) == []
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("sign_in", [True, False])
+async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
+    admin: Browser, settings: Settings, sign_in: bool, chunked: bool
+) -> None:
+    if not sign_in:
+        admin.cookies.clear()
+    answer = await send(admin, b"no form at all" * 700_000, chunked)
+    assert answer.startswith(b"HTTP/1.1 400 " if sign_in else b"HTTP/1.1 401 ")
+    assert answer.endswith(b"}")
+    assert leftovers(settings) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+async def test_a_full_disk_is_told_and_nothing_stays(admin: Browser, settings: Settings) -> None:
+    folder = settings.media_root / "scratch" / "uploads"
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
+    try:
+        answer = await upload(admin, form(b"x" * 3_000_000, title="t"))
+        assert (answer.status, answer.json) == (507, {"detail": "There is not enough room on the disk for this file."})
+        answer = await send(admin, form(b"x" * 3_000_000), chunked=True)
+        assert answer.startswith(b"HTTP/1.1 507 ")
+        assert answer.endswith(b'{"detail":"The disk is full."}')
+        assert leftovers(settings) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 async def test_deleting_removes_every_file(admin: Browser, settings: Settings) -> None:
