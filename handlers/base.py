@@ -10,7 +10,8 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
-from tornado.web import HTTPError, RequestHandler
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, HTTPError, RequestHandler
 
 from videoflix.errors import (
     BadRequest,
@@ -40,11 +41,12 @@ _CORS_EXPOSED = "content-length, content-range, etag, retry-after, x-request-id,
 class BaseHandler(RequestHandler):
     """CORS and errors: also for what is neither JSON nor behind a sign-in."""
 
-    services: Services
-
-    def initialize(self, services: Services) -> None:
-        """Tornado hands over what routes.py names."""
+    def __init__(
+        self, application: Application, request: HTTPServerRequest, *, services: Services, **handed: Any
+    ) -> None:
+        """What routes.py names; not in `initialize`, for Tornado asks for the default headers before that."""
         self.services = services
+        super().__init__(application, request, **handed)
 
     def set_default_headers(self) -> None:
         """Run before anything else, again for every error: CORS and safety headers are on each answer."""
