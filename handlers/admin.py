@@ -32,9 +32,9 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     form: MultipartForm | None = None
     _fields: ClassVar[tuple[str, ...]] = ("title", "description", "category")
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """The right is checked and the room is found before a byte of the film is read."""
-        super().prepare()
+        await super().prepare()
         if self.request.method == "POST":
             uploads = self.services.uploads
             self.path = uploads.place(int(self.request.headers.get("Content-Length") or 0))

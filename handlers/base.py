@@ -125,7 +125,7 @@ class ApiHandler(BaseHandler):
     admins_only: ClassVar[bool] = False
     identity: Identity
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
         if self.request.method not in self.methods():
             raise self._not_allowed()
@@ -133,6 +133,7 @@ class ApiHandler(BaseHandler):
             return
         self._refuse_forged()
         if not self.public:
+            await self.services.accounts.ensure_current()
             self.identity = self.authenticate()
             if self.admins_only and not self.identity.is_admin:
                 raise Forbidden
@@ -185,7 +186,7 @@ class UnknownPath(ApiHandler):
 
     public = True
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Preflights of unknown paths are answered like all others."""
         if self.request.method != "OPTIONS":
             raise NotFound

@@ -47,6 +47,23 @@ class Identity:
     expires: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One sign-in: a family of refresh tokens, of which the newest and its predecessor are known by their hashes."""
+
+    id: str
+    user_id: int
+    current: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
+    rotated_at: datetime = field(default_factory=now)
+    created_at: datetime = field(default_factory=now)
+    last_seen: datetime = field(default_factory=now)
+    expires_at: datetime
+    ended_at: datetime | None = None
+    device: str = ""  # the User-Agent header
+    address: str = ""
+
+
 class VideoStatus(StrEnum):
     """What has become of an upload."""
 

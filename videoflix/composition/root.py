@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,8 @@ from redis.exceptions import RedisError
 
 from transcode.ledger import Ledger
 from videoflix.accounts.passwords import Passwords
-from videoflix.accounts.service import Accounts
+from videoflix.accounts.revocations import Revocations
+from videoflix.accounts.service import Accounts, Holding
 from videoflix.accounts.tokens import AccessTokens
 from videoflix.catalogue import Catalogue
 from videoflix.composition.engine import open_engine
@@ -26,6 +27,7 @@ from videoflix.media import Media
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.counters import CounterStore
+from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
 from videoflix.uploads import Uploads
@@ -37,22 +39,25 @@ _FIND_SERVER_MS = 5000  # how long a call looks for a database that does not ans
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Open connections to the two servers."""
+    """Open connections to the two servers. `channel` does not reconnect silently: a gap in its messages is an error."""
 
     database: AsyncIOMotorDatabase[dict[str, Any]]
     redis: Redis
+    channel: Redis
 
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
     mongo = _mongo(settings)
-    redis = _redis(settings)
+    redis = _redis(settings, retries=3)
+    channel = _redis(settings, retries=0)
     try:
         await _require(mongo.admin.command("ping"), "database", "MONGODB_URI")
         await _require(redis.ping(), "Redis", "REDIS_URL")
-        yield Clients(mongo[settings.mongodb_db], redis)
+        yield Clients(mongo[settings.mongodb_db], redis, channel)
     finally:
+        await channel.aclose()
         await redis.aclose()
         mongo.close()
 
@@ -65,15 +70,18 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(open_clients(settings))
         counters, users = CounterStore(clients.database), UserStore(clients.database)
-        videos = VideoStore(clients.database)
-        await users.create_indexes()
-        await videos.create_indexes()
+        sessions, videos = SessionStore(clients.database), VideoStore(clients.database)
+        for store in (users, sessions, videos):
+            await store.create_indexes()
         engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
         passwords = stack.enter_context(closing(Passwords()))
         tokens = AccessTokens(settings.secret_key.get_secret_value(), settings.access_token_minutes * 60)
+        revocations = Revocations(clients.channel, sessions.ended, tokens.lifetime)
+        await stack.enter_async_context(revocations.followed())
+        holdings: Sequence[Holding] = ()  # what goes with a deleted user: `async (user_id) -> None`, one for each store
         yield Services(
             settings=settings,
-            accounts=Accounts(users, counters, passwords, tokens),
+            accounts=Accounts(users, sessions, counters, passwords, tokens, revocations, holdings),
             catalogue=Catalogue(videos, counters, engine, settings.media_root),
             engine=engine,
             media=Media(settings.media_root, videos, engine),
@@ -92,12 +100,13 @@ def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
         raise CommandError(f"MONGODB_URI is not valid: {error}.") from None
 
 
-def _redis(settings: Settings) -> Redis:
+def _redis(settings: Settings, retries: int) -> Redis:
     url = settings.redis_url.get_secret_value()
     if not url:
         raise CommandError("REDIS_URL is not set, and no `videoflix up` is running here.")
     try:
-        return Redis.from_url(url, retry=Retry(ExponentialWithJitterBackoff(cap=0.5), 3), health_check_interval=15)
+        retry = Retry(ExponentialWithJitterBackoff(cap=0.5), retries)
+        return Redis.from_url(url, retry=retry, health_check_interval=15)
     except ValueError as error:
         raise CommandError(f"REDIS_URL is not valid: {error}.") from None
 

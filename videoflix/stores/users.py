@@ -40,6 +40,10 @@ class UserStore:
         """Set these fields; the user as it is then. Raises NotFound."""
         return _user(await self._users.find_one_and_update({"_id": user_id}, {"$set": fields}, return_document=True))
 
+    async def delete(self, user_id: int) -> None:
+        """Safe to repeat."""
+        await self._users.delete_one({"_id": user_id})
+
     async def has_admin(self) -> bool:
         """Whether anyone can put films in."""
         return await self._users.find_one({"is_admin": True}, {"_id": 1}) is not None
