@@ -20,6 +20,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from videoflix.background import running
+
 _log = logging.getLogger(__name__)
 
 _CHANNEL = "videoflix:sessions:ended"
@@ -84,13 +86,8 @@ class Revocations:
     async def followed(self) -> AsyncIterator[None]:
         """In step with the other processes for as long as the block lasts. Raises what the database raises."""
         await self.compare()
-        tasks = [asyncio.create_task(work()) for work in (self._follow, self._compare_now_and_then)]
-        try:
+        async with running(self._follow(), self._compare_now_and_then()):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self) -> None:
         while True:
@@ -120,7 +117,8 @@ class Revocations:
             if message is None:
                 if time.monotonic() - silent_since >= _SILENCE:
                     raise TimeoutError("no answer")
-                await asyncio.wait_for(channel.ping(), _BEAT)
+                async with asyncio.timeout(_BEAT):
+                    await channel.ping()
             else:
                 silent_since = time.monotonic()
                 await self._take(message)
@@ -150,7 +148,8 @@ class Revocations:
             self._owed.clear()
             return
         try:
-            await asyncio.wait_for(self._publish(told), _ANNOUNCE)
+            async with asyncio.timeout(_ANNOUNCE):
+                await self._publish(told)
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("revocations not announced yet sessions=%d error=%s", len(told), error)
         else:
