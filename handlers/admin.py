@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from handlers.base import ApiHandler
+from handlers.bodies import VideoTexts
 from handlers.multipart import MultipartForm
 from handlers.streamed_body import StreamedBodyHandler
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
@@ -95,11 +96,16 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
 
 
 class AdminVideoHandler(AdminHandler):
-    """GET and DELETE /api/admin/videos/<id>/."""
+    """GET, PATCH and DELETE /api/admin/videos/<id>/."""
 
     async def get(self, video_id: str) -> None:
         """The video with its state."""
         self.answer(await self.shown(await self.services.catalogue.get(int(video_id))))
+
+    async def patch(self, video_id: str) -> None:
+        """Change title, description or category."""
+        texts = self.body_as(VideoTexts).model_dump(exclude_unset=True)
+        self.answer(await self.shown(await self.services.catalogue.change(int(video_id), texts)))
 
     async def delete(self, video_id: str) -> None:
         """Remove the video and every file of it."""

@@ -105,3 +105,47 @@ class NewVideo:
     title: str
     description: str = ""
     category: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedVideo:
+    """What lists and search need of a playable video."""
+
+    id: int
+    title: str
+    description: str
+    category: str
+    created_at: datetime
+    duration: float  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far somebody has watched a film; `position` and `duration` in seconds."""
+
+    user_id: int
+    video_id: int
+    position: float
+    duration: float
+    finished: bool
+    updated_at: datetime = field(default_factory=now)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Whose, and of which film."""
+        return self.user_id, self.video_id
+
+
+class Rating(StrEnum):
+    """What somebody thinks of a film."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """How many people rated a film up and down."""
+
+    ups: int
+    downs: int

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from videoflix.accounts.service import Accounts
 from videoflix.catalogue import Catalogue
+from videoflix.catalogue.listing import Listing
 from videoflix.media import Media
 from videoflix.ports import Engine
 from videoflix.settings import Settings
 from videoflix.uploads import Uploads
+from videoflix.viewing import Viewing
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Services:
     settings: Settings
     accounts: Accounts
     catalogue: Catalogue
+    listing: Listing
+    viewing: Viewing
     engine: Engine
     media: Media
     uploads: Uploads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +18,9 @@ from redis.exceptions import RedisError
 from transcode.ledger import Ledger
 from videoflix.accounts.passwords import Passwords
 from videoflix.accounts.revocations import Revocations
-from videoflix.accounts.service import Accounts, Holding
+from videoflix.accounts.service import Accounts
 from videoflix.accounts.tokens import AccessTokens
-from videoflix.catalogue import Catalogue
+from videoflix.composition.catalogue import open_films
 from videoflix.composition.engine import open_engine
 from videoflix.errors import CommandError
 from videoflix.media import Media
@@ -71,18 +71,23 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         clients = await stack.enter_async_context(open_clients(settings))
         counters, users = CounterStore(clients.database), UserStore(clients.database)
         sessions, videos = SessionStore(clients.database), VideoStore(clients.database)
-        for store in (users, sessions, videos):
+        for store in (users, sessions):
             await store.create_indexes()
         engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
+        films = await stack.enter_async_context(
+            open_films(clients.database, videos, users, engine, settings.media_root)
+        )
         passwords = stack.enter_context(closing(Passwords()))
         tokens = AccessTokens(settings.secret_key.get_secret_value(), settings.access_token_minutes * 60)
         revocations = Revocations(clients.channel, sessions.ended, tokens.lifetime)
         await stack.enter_async_context(revocations.followed())
-        holdings: Sequence[Holding] = ()  # what goes with a deleted user: `async (user_id) -> None`, one for each store
+        holdings = [films.viewing.forget_user]  # what goes with a deleted user
         yield Services(
             settings=settings,
             accounts=Accounts(users, sessions, counters, passwords, tokens, revocations, holdings),
-            catalogue=Catalogue(videos, counters, engine, settings.media_root),
+            catalogue=films.catalogue,
+            listing=films.listing,
+            viewing=films.viewing,
             engine=engine,
             media=Media(settings.media_root, videos, engine),
             uploads=Uploads(settings),
