@@ -10,15 +10,23 @@ _log = logging.getLogger("videoflix.access")
 
 
 def log_request(handler: RequestHandler) -> None:
+    """Tornado calls this when an answer is complete."""
+    request = handler.request
+    request_id = getattr(handler, "request_id", "-")
+    write_line(
+        request.method, request.path, handler.get_status(), request.request_time(), request.remote_ip, request_id
+    )
+
+
+def write_line(method: str | None, path: str, status: int, seconds: float, client: str | None, request_id: str) -> None:
     """Method, path, status and milliseconds; warnings from 500 on."""
-    status = handler.get_status()
     _log.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "request method=%s path=%s status=%d ms=%.1f client=%s request_id=%s",
-        handler.request.method,
-        handler.request.path,
+        method,
+        path,
         status,
-        handler.request.request_time() * 1000,
-        handler.request.remote_ip,
-        getattr(handler, "request_id", "-"),
+        seconds * 1000,
+        client,
+        request_id,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
+from handlers.common import common_headers, new_request_id
 from videoflix.errors import (
     BadRequest,
     FieldErrors,
@@ -35,7 +35,6 @@ _CORS_HEADERS = (
     "accept, authorization, content-type, range, user-agent, x-csrftoken, x-requested-with, "
     "tus-resumable, upload-length, upload-metadata, upload-offset, upload-concat, upload-checksum"
 )
-_CORS_EXPOSED = "content-length, content-range, etag, retry-after, x-request-id, x-total-count"
 
 
 class BaseHandler(RequestHandler):
@@ -50,17 +49,10 @@ class BaseHandler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """Run before anything else, again for every error: CORS and safety headers are on each answer."""
-        self.request_id = getattr(self, "request_id", None) or secrets.token_hex(8)
-        self.set_header("Server", "videoflix")
+        self.request_id = getattr(self, "request_id", None) or new_request_id()
         self.set_header("X-Request-Id", self.request_id)
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.add_header("Vary", "Origin")
-        origin = self.request.headers.get("Origin")
-        if origin and self._allows(origin):
-            self.set_header("Access-Control-Allow-Origin", origin)
-            self.set_header("Access-Control-Allow-Credentials", "true")
-            self.set_header("Access-Control-Expose-Headers", _CORS_EXPOSED)
+        for name, value in common_headers(self.request.headers.get("Origin"), self.services.settings.cors_origins):
+            self.set_header(name, value)
 
     def options(self, *_: str, **__: str) -> None:
         """Answer a preflight, for every path and without a sign-in."""
@@ -125,7 +117,7 @@ class ApiHandler(BaseHandler):
     admins_only: ClassVar[bool] = False
     identity: Identity
 
-    async def prepare(self) -> None:
+    def prepare(self) -> None:
         """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
         if self.request.method not in self.methods():
             raise self._not_allowed()
@@ -133,7 +125,6 @@ class ApiHandler(BaseHandler):
             return
         self._refuse_forged()
         if not self.public:
-            await self.services.accounts.ensure_current()
             self.identity = self.authenticate()
             if self.admins_only and not self.identity.is_admin:
                 raise Forbidden
@@ -160,13 +151,10 @@ class ApiHandler(BaseHandler):
 
     def body_as(self, model: type[Body]) -> Body:
         """The request's body, JSON or form. Raises BadRequest or FieldErrors that name all bad fields at once."""
-        return _valid(model, self._body())
-
-    def query_as(self, model: type[Body]) -> Body:
-        """The query; of a repeated parameter the last counts, and an empty one is none. Raises FieldErrors."""
-        arguments = self.request.query_arguments.items()
-        given = {name: values[-1].decode(errors="replace").strip() for name, values in arguments}
-        return _valid(model, {name: value for name, value in given.items() if value})
+        try:
+            return model.model_validate(self._body())
+        except ValidationError as error:
+            raise FieldErrors(_by_field(error)) from None
 
     def _body(self) -> Mapping[str, object]:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -189,17 +177,10 @@ class UnknownPath(ApiHandler):
 
     public = True
 
-    async def prepare(self) -> None:
+    def prepare(self) -> None:
         """Preflights of unknown paths are answered like all others."""
         if self.request.method != "OPTIONS":
             raise NotFound
-
-
-def _valid(model: type[Body], given: Mapping[str, object]) -> Body:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        raise FieldErrors(_by_field(error)) from None
 
 
 def _by_field(error: ValidationError) -> Mapping[str, list[str]]:

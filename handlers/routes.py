@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.routing import URLSpec
 from tornado.web import Application
 
@@ -10,43 +11,48 @@ from handlers.accounts import LoginHandler
 from handlers.admin import AdminVideoHandler, AdminVideosHandler, JobsHandler
 from handlers.base import UnknownPath
 from handlers.health import AliveHandler, ReadyHandler
-from handlers.media import MediaHandler, ThumbnailHandler
-from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
-from handlers.viewing import ContinueHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
+from handlers.media.handler import MediaHandler, ThumbnailHandler
+from handlers.media.lane import LaneOrApplication, MediaLane
+from handlers.playback import PlaybackHandler
+from handlers.videos import VideoListHandler
 from videoflix.services import Services
 
 _ID = r"(?P<video_id>[0-9]{1,15})"
-_FILE = r"(?P<path>[^/]+(?:/[^/]+)?)"
+_FILE = r"(?P<path>[^/]+(?:/[^/]+)?)(?P<slash>/?)"
 
 ROUTES = (
     (r"/healthz/?", AliveHandler),
     (r"/readyz/?", ReadyHandler),
     (r"/api/login/?", LoginHandler),
     (r"/api/video/?", VideoListHandler),
-    (rf"/api/video/{_ID}/?", VideoHandler),
-    (rf"/api/video/{_ID}/similar/?", SimilarHandler),
-    (rf"/api/video/{_ID}/progress/?", ProgressHandler),
-    (rf"/api/video/{_ID}/rating/?", RatingHandler),
-    (r"/api/categories/?", CategoriesHandler),
-    (r"/api/popular/?", PopularHandler),
-    (r"/api/me/continue/?", ContinueHandler),
-    (r"/api/me/list/?", MyListHandler),
-    (rf"/api/me/list/{_ID}/?", MyListEntryHandler),
     (rf"/api/admin/videos/{_ID}/?", AdminVideoHandler),
     (r"/api/admin/videos/?", AdminVideosHandler),
     (r"/api/admin/jobs/?", JobsHandler),
+    (rf"/api/video/{_ID}/playback/?", PlaybackHandler),
     (rf"/media/thumbnails/{_ID}\.jpg", ThumbnailHandler),
     (rf"/media/hls/{_ID}/{_FILE}", MediaHandler),
     (rf"/api/video/{_ID}/{_FILE}", MediaHandler),
 )
 
 
-def make_application(services: Services) -> Application:
+class FilmsFirst(Application):
+    """A Tornado application with a fast lane for published files."""
+
+    lane: MediaLane
+
+    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
+        """Who answers is decided when the headers are there."""
+        return LaneOrApplication(self.lane, super().start_request(server_conn, request_conn), request_conn)
+
+
+def make_application(services: Services) -> FilmsFirst:
     """The Tornado application over these services."""
     handed = {"services": services}
-    return Application(
+    application = FilmsFirst(
         [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
         default_handler_class=UnknownPath,
         default_handler_args=handed,
         log_function=log_request,
     )
+    application.lane = MediaLane(services)
+    return application

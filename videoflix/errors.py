@@ -97,6 +97,16 @@ class PayloadTooLarge(ServiceError):
     status = 413
 
 
+class RangeNotSatisfiable(ServiceError):
+    """416: the bytes that were asked for are beyond the end of a file of `size` bytes."""
+
+    status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__("The requested range is beyond the end of the file.")
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
 class Throttled(ServiceError):
     """429: too many attempts; `seconds` until the next one is taken."""
 
@@ -105,6 +115,15 @@ class Throttled(ServiceError):
     def __init__(self, seconds: int) -> None:
         super().__init__(f"Request was throttled. Expected available in {seconds} seconds.")
         self.headers = {"Retry-After": str(seconds)}
+
+
+class ClientGone(ServiceError):
+    """499, as nginx logs it: nobody is there to take the answer."""
+
+    status = 499
+
+    def __init__(self) -> None:
+        super().__init__("The client closed the connection.")
 
 
 class Unavailable(ServiceError):

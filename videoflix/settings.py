@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     cookie_partitioned: bool = False
     access_token_minutes: float = Field(30.0, gt=0)
     refresh_token_days: float = Field(7.0, gt=0)
+    playback_token_hours: float = Field(12.0, gt=0)
 
     # Pages of the frontend that mails link to.
     frontend_activation_url: str = _PAGES + "/activate.html?uid={uid}&token={token}"

@@ -12,10 +12,9 @@ from tornado.web import Application
 
 from handlers.routes import make_application
 from tests.tools import Browser
-from videoflix.composition.root import Clients, open_clients, open_services
+from videoflix.composition.root import open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
-from videoflix.stores.videos import VideoStore
 
 
 @pytest.fixture
@@ -45,15 +44,3 @@ def admin(io_loop: IOLoop, services: Services, browser: Browser) -> Browser:
     io_loop.run_sync(lambda: services.accounts.make_admin("admin@videoflix.example", "correct horse battery"))
     io_loop.run_sync(browser.log_in)
     return browser
-
-
-@pytest.fixture
-def videos(io_loop: IOLoop, settings: Settings) -> Iterator[VideoStore]:
-    """The site's collection of videos, to be filled without the work that films take."""
-
-    async def open_clients_here() -> Clients:
-        return await stack.enter_async_context(open_clients(settings))
-
-    stack = AsyncExitStack()
-    yield VideoStore(io_loop.run_sync(open_clients_here).database)
-    io_loop.run_sync(stack.aclose)

@@ -39,7 +39,6 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_services(settings) as services:
-        await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         server = HTTPServer(
             make_application(services), xheaders=settings.trusted_proxies > 0, chunk_size=_CHUNK, no_keep_alive=False
         )

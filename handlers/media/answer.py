@@ -1,0 +1,140 @@
+"""Conditional and range requests (RFC 9110, sections 13 and 14) over anything that has a size and a version; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
+
+from videoflix.errors import RangeNotSatisfiable
+from videoflix.media.files import OpenFile
+from videoflix.media.names import Kind
+from videoflix.media.service import Asset, Life
+from videoflix.media.texts import Text
+
+_TYPES = {
+    Kind.PLAYLIST: "application/vnd.apple.mpegurl",
+    Kind.SEGMENT: "video/mp2t",
+    Kind.CUES: "text/vtt; charset=utf-8",
+    Kind.PICTURE: "image/jpeg",
+}
+_CACHING = {
+    Life.FOREVER: "private, max-age=31536000, immutable",
+    Life.A_WHILE: "private, max-age=300",
+    Life.UNKNOWN: "private, no-cache",
+}
+_RANGE = re.compile(r"bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))\s*", re.IGNORECASE)
+_TAG = re.compile(r'(?:W/)?"[^"]*"')
+_ENCODING = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?(?=,|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Status and headers, and which bytes of the content make the body."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    start: int
+    length: int  # of the body
+    is_compressed: bool = False
+
+
+def answer(method: str, headers: Mapping[str, str], asset: Asset) -> Reply:
+    """What a GET or HEAD with these headers gets. Raises RangeNotSatisfiable."""
+    content = asset.content
+    is_compressed = not isinstance(content, OpenFile) and content.compressed is not None and _takes_gzip(headers)
+    size = content.size if isinstance(content, OpenFile) else len(body_of(content, is_compressed))
+    etag = f'"{content.version}-gz"' if is_compressed else f'"{content.version}"'
+    common = _common(asset, etag)
+    if _is_unchanged(headers, etag, content.modified):
+        return Reply(304, common, 0, 0, is_compressed)
+    if is_compressed:
+        common = (*common, ("Content-Encoding", "gzip"))
+    described = (*common, ("Content-Type", _TYPES[asset.kind]))
+    wanted = headers.get("Range") if method == "GET" else None
+    part = _part(wanted, size) if wanted and _may_be_part(headers, etag, content.modified) else None
+    if part is None:
+        return Reply(200, (*described, ("Content-Length", str(size))), 0, size, is_compressed)
+    start, end = part
+    place = (("Content-Range", f"bytes {start}-{end - 1}/{size}"), ("Content-Length", str(end - start)))
+    return Reply(206, (*described, *place), start, end - start, is_compressed)
+
+
+def body_of(text: Text, is_compressed: bool) -> bytes:
+    """The whole list, as the client takes it."""
+    return text.compressed if is_compressed and text.compressed is not None else text.body
+
+
+def _common(asset: Asset, etag: str) -> tuple[tuple[str, str], ...]:
+    headers = (
+        ("ETag", etag),
+        ("Last-Modified", http_date(asset.content.modified)),
+        ("Cache-Control", _CACHING[asset.life]),
+        ("Accept-Ranges", "bytes"),
+    )
+    return headers if isinstance(asset.content, OpenFile) else (*headers, ("Vary", "Accept-Encoding"))
+
+
+def _is_unchanged(headers: Mapping[str, str], etag: str, modified: int) -> bool:
+    """If-None-Match, compared weakly; If-Modified-Since only without it."""
+    known = headers.get("If-None-Match")
+    if known is not None:
+        return known.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _TAG.findall(known))
+    since = headers.get("If-Modified-Since")
+    moment = _unix_time(since) if since else None
+    return moment is not None and modified <= moment
+
+
+def _may_be_part(headers: Mapping[str, str], etag: str, modified: int) -> bool:
+    """If-Range: the part is wanted only of the version that the client has a part of; compared strongly."""
+    condition = headers.get("If-Range")
+    if condition is None:
+        return True
+    condition = condition.strip()
+    return condition == etag if condition.endswith('"') else _unix_time(condition) == modified
+
+
+def _part(wanted: str, size: int) -> tuple[int, int] | None:
+    """First byte, and the one after the last. None for the whole: several ranges, and what is no range of bytes.
+
+    Raises RangeNotSatisfiable.
+    """
+    match = _RANGE.fullmatch(wanted.strip())
+    if match is None:
+        return None
+    first, last, suffix = match.groups()
+    if suffix is not None:
+        start, end = max(0, size - int(suffix)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= end:
+        raise RangeNotSatisfiable(size)
+    return start, end
+
+
+def _takes_gzip(headers: Mapping[str, str]) -> bool:
+    """Not for a range, which counts the bytes of what is stored."""
+    accepted = headers.get("Accept-Encoding")
+    if not accepted or "Range" in headers:
+        return False
+    match = _ENCODING.search(accepted)
+    return match is not None and (match[1] is None or match[1].strip("0.") != "")
+
+
+@lru_cache(maxsize=4096)
+def http_date(moment: int) -> str:
+    """As RFC 9110, 5.6.7 writes it."""
+    return formatdate(moment, usegmt=True)
+
+
+def _unix_time(date: str) -> int | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (ValueError, TypeError):
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

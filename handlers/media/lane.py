@@ -1,0 +1,238 @@
+"""The fast lane: GET and HEAD of a published file that is at hand, for a client that is known.
+
+Players fetch little else, all day long, so these requests do not pass through a Tornado application: the work of one
+is a few look-ups in memory and a call of sendfile. The lane answers nothing but 200, 206 and 304. Whatever is out of
+the ordinary - no token or a bad one, a cookie that wants renewing, a film that is not known yet, a segment that has to
+be waited for, a range beyond the end - it leaves to `MediaHandler`, which answers everything, these requests included.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import lru_cache
+from http.client import responses
+
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine, parse_cookie
+from tornado.iostream import IOStream
+
+from handlers.access_log import write_line
+from handlers.common import common_headers, new_request_id
+from handlers.media.answer import Reply, answer, body_of, http_date
+from handlers.media.transfer import Transfers, can_carry
+from videoflix.errors import RangeNotSatisfiable, TokenNotValid
+from videoflix.media.files import OpenFile
+from videoflix.media.service import Asset, Request
+from videoflix.services import Services
+
+_PATH = re.compile(
+    r"/(?:(?:media/hls|api/video)/([0-9]{1,15})/([a-z0-9]+(?:/[a-z0-9]+)?\.[a-z0-9]+)(/?)|media/thumbnails/([0-9]{1,15})\.jpg)"
+)
+
+
+_STATUS = {status: f"HTTP/1.1 {status} {responses[status]}\r\n".encode() for status in (200, 206, 304)}
+
+
+class MediaLane:
+    """One per web process."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._media = services.media
+        self._admission = services.admission
+        self._renew_within = services.settings.access_token_minutes * 60 / 2
+        self._common = _Common(services.settings.cors_origins)
+        self.transfers = Transfers()
+
+    def take(
+        self, connection: HTTP1Connection, start_line: RequestStartLine, headers: HTTPHeaders
+    ) -> HTTPMessageDelegate | None:
+        """Who answers this request; None when the lane does not."""
+        path, _, query = start_line.path.partition("?")
+        place = _PATH.fullmatch(path)
+        if place is None or not _is_plain(start_line, headers) or not can_carry(connection.stream):
+            return None
+        video_id = int(place[1] or place[4])
+        token = query[6:] if query.startswith("token=") else ""
+        if query and not token or not self._admits(headers, token, video_id):
+            return None
+        if place[4]:
+            asset = self._media.thumbnail_at_hand(video_id)
+        else:
+            asset = self._media.at_hand(Request(video_id, place[2], token, bool(place[3])))
+        if asset is None:
+            return None
+        try:
+            reply = answer(start_line.method, headers, asset)
+        except RangeNotSatisfiable:
+            asset.close()
+            return None
+        return _Errand(self, connection, start_line.method, path, headers, asset, reply)
+
+    def head(self, reply: Reply, headers: HTTPHeaders, request_id: str) -> bytes:
+        """Status line and headers, as they are sent."""
+        lines = [f"X-Request-Id: {request_id}", f"Date: {http_date(int(time.time()))}"]
+        lines += [f"{name}: {value}" for name, value in reply.headers]
+        if headers.get("Connection", "").lower() == "close":
+            lines.append("Connection: close")
+        return b"%b%b%b\r\n\r\n" % (
+            _STATUS[reply.status],
+            self._common[headers.get("Origin", "")],
+            "\r\n".join(lines).encode("latin1"),
+        )
+
+    def _admits(self, headers: HTTPHeaders, token: str, video_id: int) -> bool:
+        """Bearer token, playback token or cookie; the first one that there is decides."""
+        authorization, cookie = headers.get("Authorization"), headers.get("Cookie")
+        try:
+            if authorization is not None:
+                scheme, _, bearer = authorization.partition(" ")
+                return scheme.lower() == "bearer" and bool(self._admission.by_access_token(bearer.strip()))
+            if token:
+                return bool(self._admission.by_playback_token(token, video_id))
+            access_token = _access_token(cookie) if cookie else None
+            if access_token is None:
+                return False
+            return self._admission.by_access_token(access_token).expires - time.time() > self._renew_within
+        except TokenNotValid:
+            return False
+
+
+class LaneOrApplication(HTTPMessageDelegate):
+    """Waits for the headers of a request, then hands everything to the lane or to the application."""
+
+    def __init__(self, lane: MediaLane, application: HTTPMessageDelegate, connection: HTTPConnection) -> None:
+        self._lane = lane
+        self._delegate = application
+        self._connection = connection
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        """Decide."""
+        if isinstance(start_line, RequestStartLine) and isinstance(self._connection, HTTP1Connection):
+            errand = self._lane.take(self._connection, start_line, headers)
+            if errand is not None:
+                self._delegate = errand
+                return None
+        return self._delegate.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
+        """A piece of the body."""
+        return self._delegate.data_received(chunk)
+
+    def finish(self) -> None:
+        """The request is complete."""
+        self._delegate.finish()
+
+    def on_connection_close(self) -> None:
+        """Before it was complete."""
+        self._delegate.on_connection_close()
+
+
+class _Common(dict[str, bytes]):
+    """The headers that every answer has, by the page's origin."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        lines = {origin: common_headers(origin, allowed) for origin in ("", *allowed)}
+        super().__init__({origin: _encoded(headers) for origin, headers in lines.items()})
+
+    def __missing__(self, origin: str) -> bytes:
+        return self[""]
+
+
+class _Errand(HTTPMessageDelegate):
+    """One request of the lane."""
+
+    def __init__(
+        self,
+        lane: MediaLane,
+        connection: HTTP1Connection,
+        method: str,
+        path: str,
+        headers: HTTPHeaders,
+        asset: Asset,
+        reply: Reply,
+    ) -> None:
+        self._lane = lane
+        self._connection = connection
+        self._line = (method, path)
+        self._headers = headers
+        self._asset = asset
+        self._reply = reply
+        self._client = _client_of(connection)
+        self._started = time.perf_counter()
+        self._request_id = new_request_id()
+        self._stop: Callable[[], None] | None = None
+
+    def finish(self) -> None:
+        """The request was read: answer it."""
+        head = self._lane.head(self._reply, self._headers, self._request_id)
+        content, stream = self._asset.content, self._connection.stream
+        start, end = self._reply.start, self._reply.start + self._reply.length
+        if stream.closed():
+            self._over()
+        elif self._line[0] == "HEAD" or start == end:
+            self._write(stream, head)
+        elif isinstance(content, OpenFile):
+            self._connection.set_close_callback(self.on_connection_close)
+            self._stop = self._lane.transfers.start(stream, head, content.descriptor, start, end, self._sent)
+        else:
+            self._write(stream, head + body_of(content, self._reply.is_compressed)[start:end])
+
+    def on_connection_close(self) -> None:
+        """The client hung up, which is no error."""
+        if self._stop is not None:
+            self._stop()
+        self._over()
+
+    def _write(self, stream: IOStream, data: bytes) -> None:
+        written = stream.write(data)
+        if written.done():
+            self._written(written)
+        else:
+            written.add_done_callback(self._written)
+
+    def _written(self, written: Future[None]) -> None:
+        self._sent(written.exception() is None)
+
+    def _sent(self, is_complete: bool) -> None:
+        self._over()
+        if is_complete:
+            self._connection.finish()
+        else:
+            self._connection.close()
+
+    def _over(self) -> None:
+        self._asset.close()
+        method, path = self._line
+        seconds = time.perf_counter() - self._started
+        write_line(method, path, self._reply.status, seconds, self._client, self._request_id)
+
+
+def _client_of(connection: HTTP1Connection) -> str:
+    """Of this request: behind a proxy, each one of a connection has its own."""
+    return str(getattr(connection.context, "remote_ip", "-"))
+
+
+def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
+    """A GET or HEAD of HTTP/1.1 without a body."""
+    return (
+        start_line.method in ("GET", "HEAD")
+        and start_line.version == "HTTP/1.1"
+        and "Host" in headers
+        and "Content-Length" not in headers
+        and "Transfer-Encoding" not in headers
+    )
+
+
+@lru_cache(maxsize=4096)
+def _access_token(cookies: str) -> str | None:
+    return parse_cookie(cookies).get("access_token")
+
+
+def _encoded(headers: Sequence[tuple[str, str]]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers).encode("latin1")

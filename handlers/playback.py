@@ -1,0 +1,26 @@
+"""Addresses for players that keep no cookies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from handlers.base import ApiHandler
+from videoflix.models import isoformat
+
+
+class PlaybackHandler(ApiHandler):
+    """GET /api/video/<id>/playback/: an address that VLC or a television can play."""
+
+    async def get(self, video_id: str) -> None:
+        """Good for this film alone, for some hours, and until this session ends."""
+        film = await self.services.media.playable(int(video_id))
+        token, expires = self.services.admission.playback_token(self.identity, film.id)
+        url = self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
+        self.set_header("Cache-Control", "no-store")
+        self.answer(
+            {
+                "master_url": f"{url}/media/hls/{film.id}/master.m3u8?token={token}",
+                "token": token,
+                "expires_at": isoformat(datetime.fromtimestamp(expires, UTC)),
+            }
+        )

@@ -1,0 +1,437 @@
+"""Published files over real sockets, by the fast lane and by the handler that answers everything."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handlers.media import handler, lane
+from tests.http.films import MASTER, PLAYLIST, SEGMENT, Shelf, video_store
+from tests.tools import Browser
+from videoflix.settings import Settings
+
+PREFIXES = ("/media/hls", "/api/video")
+FOREVER = "private, max-age=31536000, immutable"
+
+
+@pytest.fixture
+def shelf(settings: Settings) -> Iterator[Shelf]:
+    store, client = video_store(settings)
+    yield Shelf(settings, store)
+    client.close()
+
+
+@pytest.fixture(params=["lane", "handler"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every rule holds on both; without Linux, or for what is not at hand, there is only the handler."""
+    if request.param == "handler":
+        monkeypatch.setattr(lane, "can_carry", lambda _: False)
+    return str(request.param)
+
+
+async def put(shelf: Shelf, viewer: Browser, **fields: object) -> Path:
+    """A film that this process knows of: from now on the lane answers for it."""
+    folder = await shelf.put(**fields)  # type: ignore[arg-type]
+    assert (await viewer.get("/media/hls/1/master.m3u8")).status == 200
+    return folder
+
+
+async def test_every_published_name_is_answered_with_its_type(way: str, admin: Browser, shelf: Shelf) -> None:
+    folder = await put(shelf, admin)
+    types = {
+        "master.m3u8": "application/vnd.apple.mpegurl",
+        "480p/index.m3u8": "application/vnd.apple.mpegurl",
+        "720p/iframes.m3u8": "application/vnd.apple.mpegurl",
+        "480p/0002.ts": "video/mp2t",
+        "audio1/index.m3u8": "application/vnd.apple.mpegurl",
+        "audio1/0001.ts": "video/mp2t",
+        "subs1/0000.vtt": "text/vtt; charset=utf-8",
+        "storyboard/index.vtt": "text/vtt; charset=utf-8",
+        "storyboard/0000.jpg": "image/jpeg",
+    }
+    for path, kind in types.items():
+        for prefix in (*PREFIXES, *PREFIXES):  # a list is made at the first request and at hand at the others
+            answer = await admin.get(f"{prefix}/1/{path}")
+            assert (answer.status, answer.headers["Content-Type"]) == (200, kind), path
+            assert answer.body == (folder / path).read_bytes(), path
+            assert answer.headers["Content-Length"] == str(len(answer.body))
+            assert answer.headers["Accept-Ranges"] == "bytes"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert len(answer.headers["X-Request-Id"]) == 16
+            assert "Last-Modified" in answer.headers
+            assert "Date" in answer.headers
+
+
+async def test_the_lane_answers_without_the_application(
+    admin: Browser, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(shelf, admin)
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200
+    assert (await admin.get("/media/hls/1/master.m3u8")).status == 200
+
+
+async def test_all_three_resolutions_answer_with_the_largest_there_is(way: str, admin: Browser, shelf: Shelf) -> None:
+    folder = await put(shelf, admin, renditions=("480p",))
+    for resolution in ("480p", "720p", "1080p"):
+        assert (await admin.get(f"/media/hls/1/{resolution}/index.m3u8")).body == PLAYLIST.encode()
+        answer = await admin.get(f"/api/video/1/{resolution}/0001.ts")
+        assert answer.body == (folder / "480p" / "0001.ts").read_bytes()
+    assert (await admin.get("/media/hls/1/240p/index.m3u8")).status == 404
+
+
+NOT_PUBLISHED = [
+    "1/480p/0003.ts",  # after the last one
+    "1/480p/1.ts",
+    "1/480p/00000.ts",
+    "1/480p/0000.ts%0a",
+    "1/480p/index.m3u",
+    "1/480p/index.m3u8/x",
+    "1/360p/0000.ts",
+    "1/1440p/0000.ts",
+    "1/audio2/index.m3u8",
+    "1/audio0/index.m3u8",
+    "1/subs1/0001.vtt",
+    "1/storyboard/0001.jpg",
+    "2/master.m3u8",
+    "01x/master.m3u8",
+    "99999999999999999999/master.m3u8",
+    "1/master.m3u8.tmp",
+    "1/",
+    "1",
+    "",
+]
+
+
+async def test_what_is_not_published_is_404(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in NOT_PUBLISHED:
+        answer = await admin.get(f"/media/hls/{path}")
+        assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
+
+
+TRAVERSALS = [
+    "1/480p/../../2/480p/0000.ts",
+    "1/../2/master.m3u8",
+    "1/480p/../../../videos/1.mp4",
+    "1/480p/..%2f..%2f..%2fvideos%2f1.mp4",
+    "1/%2e%2e/2/master.m3u8",
+    "1/480p%2f..%2f..%2f2%2fmaster.m3u8",
+    "1/480p/%252e%252e%252f0000.ts",
+    "1/480p/..%5c..%5c..%5cvideos%5c1.mp4",
+    "1/480p/\\..\\0000.ts",
+    "1/480p/0000.ts%00.m3u8",
+    "1/480p/%c0%ae%c0%ae%c0%af0000.ts",
+    "1//480p/0000.ts",
+    "1/480p//0000.ts",
+    "1/./480p/0000.ts",
+    "1/480p/....//0000.ts",
+    "../videos/1.mp4",
+    "..%2fvideos%2f1.mp4",
+    "1/../../scratch/1/source.mkv",
+    "1/scratch/0000.ts",
+    "//etc/passwd",
+    "1/\uff0e\uff0e/master.m3u8",
+]
+
+
+async def test_no_spelling_leaves_the_published_files(
+    admin: Browser, shelf: Shelf, http_server_port: tuple[object, int]
+) -> None:
+    """Sent as they are, by hand: clients tidy such paths."""
+    await put(shelf, admin)
+    await shelf.put(2)
+    for secret in ("videos/1.mp4", "scratch/1/source.mkv"):
+        (shelf.root / secret).parent.mkdir(parents=True, exist_ok=True)
+        (shelf.root / secret).write_bytes(b"secret")
+    for prefix in (*PREFIXES, "/media/thumbnails"):
+        for path in TRAVERSALS:
+            status, body = await by_hand(http_server_port[1], f"{prefix}/{path}", admin.cookies["access_token"])
+            assert status in (400, 404), (prefix, path)
+            assert b"secret" not in body
+
+
+async def test_originals_and_work_in_progress_have_no_address(admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    (shelf.root / "videos").mkdir()
+    (shelf.root / "videos" / "1.mp4").write_bytes(b"secret")
+    for path in ("/media/videos/1.mp4", "/media/scratch/1/source.mkv", "/media/", "/media/hls/"):
+        assert (await admin.get(path)).status == 404, path
+
+
+@pytest.mark.parametrize("linked", ["480p/0001.ts", "480p", "", "480p/index.m3u8", "master.m3u8"])
+async def test_symbolic_links_are_not_followed(
+    linked: str, way: str, admin: Browser, shelf: Shelf, tmp_path: Path
+) -> None:
+    folder = await put(shelf, admin)
+    for path in ("480p/0001.ts", "480p/index.m3u8", "master.m3u8"):
+        assert (await admin.get(f"/media/hls/1/{path}")).status == 200
+    outside = tmp_path / "outside"
+    (folder / linked).rename(outside)
+    (folder / linked).symlink_to(outside)
+    paths = [path for path in ("480p/0001.ts", "480p/index.m3u8", "master.m3u8") if path.startswith(linked)]
+    for path in paths:
+        assert (await admin.get(f"/media/hls/1/{path}")).status == 404, path
+
+
+async def test_a_thumbnail_is_no_link_and_no_folder(way: str, admin: Browser, shelf: Shelf, tmp_path: Path) -> None:
+    await put(shelf, admin)
+    placeholder = (await admin.get("/media/thumbnails/1.jpg")).body
+    (shelf.root / "thumbnails").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (shelf.root / "thumbnails" / "1.jpg").symlink_to(tmp_path / "secret")
+    assert (await admin.get("/media/thumbnails/1.jpg")).body == placeholder
+
+
+async def test_a_thumbnail_is_a_placeholder_until_there_is_one(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    answer = await admin.get("/media/thumbnails/1.jpg")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
+    assert answer.body.startswith(b"\xff\xd8\xff")
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    (shelf.root / "thumbnails").mkdir()
+    (shelf.root / "thumbnails" / "1.jpg").write_bytes(b"picture")
+    answer = await admin.get("/media/thumbnails/1.jpg", If_None_Match=answer.headers["ETag"])
+    assert (answer.status, answer.body) == (200, b"picture")
+    assert (await admin.get("/media/thumbnails/2.jpg")).status == 404
+
+
+async def test_a_named_pipe_does_not_stop_the_process(way: str, admin: Browser, shelf: Shelf) -> None:
+    folder = await put(shelf, admin)
+    (folder / "audio1" / "0001.ts").unlink()
+    os.mkfifo(folder / "audio1" / "0001.ts")
+    assert (await admin.get("/media/hls/1/audio1/0001.ts")).status == 404
+
+
+async def test_only_what_never_changes_again_is_kept_for_ever(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in ("480p/0000.ts", "audio1/0000.ts", "subs1/0000.vtt", "storyboard/0000.jpg"):
+        assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == FOREVER, path
+    for path in ("master.m3u8", "480p/index.m3u8", "storyboard/index.vtt"):
+        assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
+
+
+async def test_of_a_film_in_work_everything_may_change(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin, is_done=False)
+    for path in ("480p/0000.ts", "master.m3u8", "480p/index.m3u8"):
+        assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
+
+
+# Conditional requests and ranges ----------------------------------------------------------------------------------
+
+
+async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in ("480p/0000.ts", "480p/index.m3u8"):
+        url = f"/media/hls/1/{path}"
+        first = await admin.get(url)
+        etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
+        for condition in (
+            {"If_None_Match": etag},
+            {"If_None_Match": f'"other", W/{etag}'},
+            {"If_None_Match": "*"},
+            {"If_Modified_Since": modified},
+        ):
+            answer = await admin.get(url, **condition)
+            assert (answer.status, answer.body) == (304, b""), condition
+            assert answer.headers["ETag"] == etag
+            assert "Content-Type" not in answer.headers
+        for condition in (
+            {"If_None_Match": '"other"'},
+            {"If_None_Match": '"other"', "If_Modified_Since": modified},
+            {"If_Modified_Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+            {"If_Modified_Since": "yesterday"},
+        ):
+            assert (await admin.get(url, **condition)).status == 200, condition
+
+
+async def test_a_file_that_was_replaced_has_another_etag(way: str, admin: Browser, shelf: Shelf) -> None:
+    """Also with the same size and time: what is renamed into place is another file."""
+    folder = await put(shelf, admin, is_done=False)
+    for path in ("480p/0000.ts", "480p/index.m3u8"):
+        first = await admin.get(f"/media/hls/1/{path}")
+        file, new = folder / path, folder / "new"
+        new.write_bytes(file.read_bytes()[::-1])
+        os.utime(new, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+        new.rename(file)
+        answer = await admin.get(f"/media/hls/1/{path}", If_None_Match=first.headers["ETag"])
+        assert (answer.status, answer.body) == (200, first.body[::-1])
+
+
+RANGES = [
+    ("bytes=0-99", 0, 100),
+    ("bytes=100-", 100, SEGMENT),
+    ("bytes=-100", SEGMENT - 100, SEGMENT),
+    (f"bytes=0-{SEGMENT * 2}", 0, SEGMENT),
+    (f"bytes={SEGMENT - 1}-", SEGMENT - 1, SEGMENT),
+    (f"bytes=-{SEGMENT * 2}", 0, SEGMENT),
+    ("Bytes = 5-5", 5, 6),
+]
+
+
+async def test_a_range_is_a_part(way: str, admin: Browser, shelf: Shelf) -> None:
+    folder = await put(shelf, admin)
+    content = (folder / "480p" / "0000.ts").read_bytes()
+    for wanted, start, end in RANGES:
+        answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
+        assert (answer.status, answer.headers["Content-Range"]) == (206, f"bytes {start}-{end - 1}/{SEGMENT}")
+        assert answer.body == content[start:end]
+        assert answer.headers["Content-Length"] == str(end - start)
+        assert answer.headers["Cache-Control"] == FOREVER
+
+
+async def test_several_ranges_and_what_is_none_get_the_whole(way: str, admin: Browser, shelf: Shelf) -> None:
+    """RFC 9110, 14.2: a server may ignore Range; what it does not understand it must."""
+    await put(shelf, admin)
+    for wanted in ("bytes=0-1,5-6", "bytes=9-5", "items=0-1", "bytes=a-b", "bytes=-", "bytes=", "0-1"):
+        answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
+        assert (answer.status, len(answer.body)) == (200, SEGMENT), wanted
+
+
+async def test_a_range_beyond_the_end_is_416(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for wanted in (f"bytes={SEGMENT}-", "bytes=-0", f"bytes={10**15}-"):
+        answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
+        assert (answer.status, answer.headers["Content-Range"]) == (416, f"bytes */{SEGMENT}")
+        assert answer.json == {"detail": "The requested range is beyond the end of the file."}
+
+
+async def test_a_part_is_sent_only_of_the_version_that_the_client_has(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    url = "/media/hls/1/480p/0000.ts"
+    headers = (await admin.get(url)).headers
+    for condition, status in (
+        (headers["ETag"], 206),
+        (headers["Last-Modified"], 206),
+        (f"W/{headers['ETag']}", 200),
+        ('"other"', 200),
+        ("Mon, 01 Jan 2001 00:00:00 GMT", 200),
+        ("nonsense", 200),
+    ):
+        assert (await admin.get(url, Range="bytes=0-9", If_Range=condition)).status == status, condition
+
+
+async def test_head_says_what_get_would_send(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in ("480p/0000.ts", "master.m3u8"):
+        get = await admin.get(f"/media/hls/1/{path}")
+        head = await admin.fetch("HEAD", f"/media/hls/1/{path}", Range="bytes=0-9")
+        assert (head.status, head.body) == (200, b"")
+        for name in ("Content-Length", "Content-Type", "ETag", "Last-Modified", "Cache-Control", "Accept-Ranges"):
+            assert head.headers[name] == get.headers[name], name
+
+
+async def test_playlists_are_compressed_for_who_takes_it(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    url = "/media/hls/1/master.m3u8"
+    plain = await admin.get(url)
+    for accepted in ("gzip", "deflate, gzip;q=0.5", "*", "br, GZIP"):
+        answer = await admin.get(url, Accept_Encoding=accepted)
+        assert answer.headers["Content-Encoding"] == "gzip", accepted
+        assert gzip.decompress(answer.body) == plain.body
+        assert answer.headers["ETag"] != plain.headers["ETag"]
+        assert "Accept-Encoding" in ", ".join(answer.headers.get_list("Vary"))
+        assert "Origin" in ", ".join(answer.headers.get_list("Vary"))
+        again = await admin.get(url, Accept_Encoding=accepted, If_None_Match=answer.headers["ETag"])
+        assert (again.status, again.body) == (304, b"")
+    for accepted in ("gzip;q=0", "gzip; q=0.0", "br", "identity", "x-gzipped"):
+        answer = await admin.get(url, Accept_Encoding=accepted)
+        assert "Content-Encoding" not in answer.headers, accepted
+        assert answer.body == MASTER.encode()
+    part = await admin.get(url, Accept_Encoding="gzip", Range="bytes=0-6")
+    assert (part.status, part.body) == (206, b"#EXTM3U")
+    assert "Content-Encoding" not in (await admin.get("/media/hls/1/480p/0000.ts", Accept_Encoding="gzip")).headers
+
+
+async def test_a_slash_behind_the_name_is_no_redirect_and_uris_still_fit(
+    way: str, admin: Browser, shelf: Shelf
+) -> None:
+    await put(shelf, admin)
+    for _ in range(2):
+        assert b"\n../0000.ts\n" in (await admin.get("/api/video/1/480p/index.m3u8/")).body
+        master = (await admin.get("/api/video/1/master.m3u8/")).body
+        assert b"\n../480p/index.m3u8\n" in master
+        assert b'URI="../audio1/index.m3u8"' in master
+    assert (await admin.get("/api/video/1/480p/0001.ts/")).status == 200
+
+
+# What every answer has ---------------------------------------------------------------------------------------------
+
+
+async def test_pages_of_allowed_origins_see_every_answer(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in ("480p/0000.ts", "master.m3u8", "480p/0009.ts", "nothing"):
+        await seen_by_pages(admin, path)
+
+
+async def seen_by_pages(admin: Browser, path: str) -> None:
+    for conditions in ({}, {"If_None_Match": "*"}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999999-"}):
+        answer = await admin.get(f"/media/hls/1/{path}", Origin="http://localhost:5500", **conditions)
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
+        assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+        assert "content-range" in answer.headers["Access-Control-Expose-Headers"]
+        assert "Origin" in answer.headers["Vary"]
+    answer = await admin.get(f"/media/hls/1/{path}", Origin="http://evil.example")
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert "Origin" in answer.headers["Vary"]
+
+
+async def test_other_verbs_are_refused_and_preflights_answered(
+    way: str, admin: Browser, browser: Browser, shelf: Shelf
+) -> None:
+    await put(shelf, admin)
+    url = "/media/hls/1/480p/0000.ts"
+    for verb in ("POST", "PUT", "DELETE", "PATCH"):
+        answer = await admin.fetch(verb, url, b"")
+        assert (answer.status, answer.json) == (405, {"detail": f'Method "{verb}" not allowed.'})
+        assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert (await admin.fetch("OPTIONS", url, Origin="http://localhost:5500")).status == 200
+
+
+async def test_each_request_has_its_line_in_the_access_log(
+    way: str, admin: Browser, shelf: Shelf, caplog: pytest.LogCaptureFixture
+) -> None:
+    await put(shelf, admin)
+    caplog.set_level("INFO", "videoflix.access")
+    caplog.clear()
+    answer = await admin.get("/media/hls/1/480p/0000.ts")
+    token = (await admin.get("/api/video/1/playback/")).json["token"]
+    await Browser(int(admin.url.rpartition(":")[2])).get(f"/media/hls/1/480p/0000.ts?token={token}")
+    first, *_, last = [record.getMessage() for record in caplog.records]
+    assert first.startswith("request method=GET path=/media/hls/1/480p/0000.ts status=200 ms=")
+    assert first.endswith(f"client=127.0.0.1 request_id={answer.headers['X-Request-Id']}")
+    assert "path=/media/hls/1/480p/0000.ts status=200" in last
+    assert token not in caplog.text
+
+
+async def test_a_connection_is_kept_for_many_requests_and_closed_when_the_client_says_so(
+    way: str, admin: Browser, shelf: Shelf, http_server_port: tuple[object, int]
+) -> None:
+    folder = await put(shelf, admin)
+    content = (folder / "480p" / "0000.ts").read_bytes()
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+    token = admin.cookies["access_token"]
+    ask = f"GET /media/hls/1/480p/0000.ts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    writer.write(f"{ask}\r\n{ask}\r\n{ask}Connection: close\r\n\r\n".encode())
+    for number in range(3):
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert (b"\r\nConnection: close\r\n" in head) == (number == 2)
+        assert await reader.readexactly(SEGMENT) == content
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def by_hand(port: int, path: str, access_token: str) -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {access_token}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return int(answer.split(b" ")[1]), answer

@@ -1,0 +1,76 @@
+"""Who may fetch media: tokens are verified once, and after that looked up until they expire or their session ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from videoflix.accounts.playback import PlaybackPass, PlaybackTokens
+from videoflix.errors import TokenNotValid
+from videoflix.models import Identity
+
+_MOST = 20_000  # tokens of a kind that are remembered
+
+
+class Expiring(Protocol):
+    """What a token says."""
+
+    @property
+    def expires(self) -> float:
+        """Unix time."""
+
+
+Said = TypeVar("Said", bound=Expiring)
+
+
+class Verified(Generic[Said]):
+    """What tokens say, remembered while they are valid."""
+
+    def __init__(self, verify: Callable[[str], Said]) -> None:
+        self._verify = verify
+        self._known: dict[str, Said] = {}
+
+    def __call__(self, token: str) -> Said:
+        """Raises TokenNotValid."""
+        said = self._known.get(token)
+        if said is not None and said.expires > time.time():
+            return said
+        self._known.pop(token, None)
+        said = self._known[token] = self._verify(token)
+        if len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
+        return said
+
+
+class Admission:
+    """Pure CPU. `is_revoked` is asked for every request, whatever is remembered of the token."""
+
+    def __init__(
+        self, identify: Callable[[str], Identity], playback: PlaybackTokens, is_revoked: Callable[[str], bool]
+    ) -> None:
+        self._by_access_token = Verified(identify)
+        self._by_playback_token: Verified[PlaybackPass] = Verified(playback.check)
+        self._playback = playback
+        self._is_revoked = is_revoked
+
+    def by_access_token(self, token: str) -> Identity:
+        """Raises TokenNotValid."""
+        return self._living(self._by_access_token(token))
+
+    def by_playback_token(self, token: str, video_id: int) -> Identity:
+        """Raises TokenNotValid, also for a token of another film."""
+        given = self._by_playback_token(token)
+        if given.video_id != video_id:
+            raise TokenNotValid
+        return self._living(given.identity)
+
+    def playback_token(self, identity: Identity, video_id: int) -> tuple[str, float]:
+        """A token for this film, and the Unix time at which it expires."""
+        token, given = self._playback.issue(identity, video_id)
+        return token, given.expires
+
+    def _living(self, identity: Identity) -> Identity:
+        if self._is_revoked(identity.session_id):
+            raise TokenNotValid
+        return identity
