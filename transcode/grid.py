@@ -67,7 +67,7 @@ class Grid:
     @property
     def target(self) -> int:
         """EXT-X-TARGETDURATION: no segment is longer when rounded to whole seconds (RFC 8216, 4.3.3.1)."""
-        return max(1, round(min(self.gop, self.frames) / self.fps))
+        return max(1, nearest_integer(min(self.gop, self.frames) / self.fps))
 
     def start(self, segment: int) -> Fraction:
         """Time of a segment's first frame; of the film's end for the number after the last."""
@@ -86,7 +86,7 @@ class Grid:
 
         It is the decoding time of the segment's first frame: sound from there on goes into this segment.
         """
-        return _rounded((self._first_frame(segment) - _DECODE_AHEAD) * CLOCK / self.fps)
+        return nearest_integer((self._first_frame(segment) - _DECODE_AHEAD) * CLOCK / self.fps)
 
     @property
     def chunks(self) -> int:
@@ -113,7 +113,7 @@ def _chunk_start(index: int) -> int:
     return sum(_FIRST_CHUNKS[:index])
 
 
-def _rounded(value: Fraction) -> int:
-    """To the nearest integer, halves away from zero, as ffmpeg rescales time stamps."""
+def nearest_integer(value: Fraction) -> int:
+    """The nearest integer, halves away from zero: as ffmpeg rescales time stamps, and as players round lengths."""
     whole = int(abs(value) + Fraction(1, 2))
     return whole if value >= 0 else -whole

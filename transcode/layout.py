@@ -5,6 +5,9 @@ hls/<film>/master.m3u8                      published from here on
 hls/<film>/<rendition>/index.m3u8
 hls/<film>/<rendition>/iframes.m3u8
 hls/<film>/<rendition>/NNNN.ts
+hls/<film>/audio<N>/                        index.m3u8 and NNNN.ts of sound track N; track 0 is in the renditions
+hls/<film>/subs<N>/                         index.m3u8 and NNNN.vtt of subtitles N, from 1
+hls/<film>/storyboard/                      index.vtt and NNNN.jpg: small pictures for scrubbing
 thumbnails/<film>.jpg
 scratch/<film>/audio/NNNN.ts                the sound of chunk NNNN, until the film is finished
 scratch/<film>/source.mkv                   the streams of a source that cannot be sought in, remuxed
@@ -20,6 +23,8 @@ from pathlib import Path
 MASTER = "master.m3u8"
 MEDIA_PLAYLIST = "index.m3u8"
 IFRAME_PLAYLIST = "iframes.m3u8"
+STORYBOARD = "storyboard"
+STORYBOARD_INDEX = "index.vtt"
 
 
 def film_dir(root: Path, film: int) -> Path:
@@ -37,9 +42,34 @@ def segment_name(number: int) -> str:
     return f"{number:04d}.ts"
 
 
+def words_name(number: int) -> str:
+    """A piece of subtitles."""
+    return f"{number:04d}.vtt"
+
+
 def segment_path(root: Path, film: int, rendition: str, number: int) -> Path:
     """One published segment."""
     return rendition_dir(root, film, rendition) / segment_name(number)
+
+
+def audio_track(number: int) -> str:
+    """The folder of a sound track that is not muxed with the picture, numbered from 1."""
+    return f"audio{number}"
+
+
+def subtitle_track(number: int) -> str:
+    """The folder of subtitles, numbered from 1."""
+    return f"subs{number}"
+
+
+def track_dir(root: Path, film: int, track: str) -> Path:
+    """Of `audio_track` and `subtitle_track`; complete when its playlist is there."""
+    return film_dir(root, film) / track
+
+
+def storyboard_dir(root: Path, film: int) -> Path:
+    """Small pictures for scrubbing, with their index."""
+    return film_dir(root, film) / STORYBOARD
 
 
 def thumbnail_path(root: Path, film: int) -> Path:

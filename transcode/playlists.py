@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcode.grid import Grid
+from transcode import languages
+from transcode.grid import Grid, nearest_integer
 from transcode.ladder import Rendition
-from transcode.layout import IFRAME_PLAYLIST, MEDIA_PLAYLIST, segment_name
+from transcode.layout import IFRAME_PLAYLIST, MEDIA_PLAYLIST, audio_track, segment_name, subtitle_track
 from transcode.plans import sound
-from transcode.timeline import Timeline
+from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
 
 # What the packets of a transport stream add, roughly, while nothing has been measured.
 _MUXING = Fraction(105, 100)
+
+_PIECE = re.compile(r"^#EXTINF:([\d.]+),.*\n(.+)$", re.MULTILINE)
+_VERSION = 6
+_AUDIO_GROUP, _SUBTITLE_GROUP = "audio", "subs"
+_ROUNDING = 1e-6  # seconds, far below a frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +49,39 @@ class Measured:
     iframes: Rates
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is published beside the renditions, by the numbers of `layout`; `sound`: rates of the largest track."""
+
+    audio: tuple[int, ...] = ()
+    subtitles: tuple[int, ...] = ()
+    sound: Rates = Rates(0, 0)
+
+
+NOTHING = Beside()
+
+
 def media_playlist(grid: Grid) -> str:
     """All segments of a rendition, whether they are encoded yet or not."""
-    lines = [*_head(grid, 6), "#EXT-X-INDEPENDENT-SEGMENTS"]
-    for number in range(grid.segments):
-        lines += [f"#EXTINF:{float(grid.length(number)):.6f},", segment_name(number)]
+    lengths = [grid.length(number) for number in range(grid.segments)]
+    return _pieces(lengths, grid.target, segment_name, "#EXT-X-INDEPENDENT-SEGMENTS")
+
+
+def track_playlist(lengths: Sequence[Fraction], target: int, name: Callable[[int], str]) -> str:
+    """The pieces of a sound track or of subtitles, of these many seconds; `target` is that of the renditions."""
+    return _pieces(lengths, max(target, *(nearest_integer(length) for length in lengths)), name)
+
+
+def _pieces(lengths: Sequence[Fraction], target: int, name: Callable[[int], str], *tags: str) -> str:
+    lines = [*_head(target), *tags]
+    for number, length in enumerate(lengths):
+        lines += [f"#EXTINF:{float(length):.6f},", name(number)]
     return _text([*lines, "#EXT-X-ENDLIST"])
 
 
 def iframe_playlist(grid: Grid, iframes: Sequence[IFrame]) -> str:
     """One picture per segment, for scrubbing. A player reads the first bytes of a segment and shows the picture."""
-    lines = [*_head(grid, 6), "#EXT-X-I-FRAMES-ONLY"]
+    lines = [*_head(grid.target), "#EXT-X-I-FRAMES-ONLY"]
     for iframe in iframes:
         lines += [
             f"#EXTINF:{float(grid.length(iframe.segment)):.6f},",
@@ -60,15 +91,21 @@ def iframe_playlist(grid: Grid, iframes: Sequence[IFrame]) -> str:
     return _text([*lines, "#EXT-X-ENDLIST"])
 
 
-def master_playlist(timeline: Timeline, measured: dict[str, Measured] | None = None) -> str:
+def master_playlist(
+    timeline: Timeline, measured: Mapping[str, Measured] | None = None, beside: Beside = NOTHING
+) -> str:
     """The adaptive playlist: with the caps as bandwidths until the film is finished, then with measured ones.
 
     I-frame playlists are listed with the measured rates, for they exist from then on.
     """
-    lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
+    lines += [*_sounds(timeline, beside), *_subtitles(timeline, beside)]
     for rendition in timeline.renditions:
         rates = measured[rendition.name].stream if measured else _capped(timeline, rendition)
-        lines += [f"#EXT-X-STREAM-INF:{_stream(timeline, rendition, rates)}", f"{rendition.name}/{MEDIA_PLAYLIST}"]
+        lines += [
+            f"#EXT-X-STREAM-INF:{_stream(timeline, rendition, rates, beside)}",
+            f"{rendition.name}/{MEDIA_PLAYLIST}",
+        ]
     for rendition in timeline.renditions if measured else ():
         assert measured is not None
         described = _described(rendition, measured[rendition.name].iframes, [rendition.codec])
@@ -76,34 +113,96 @@ def master_playlist(timeline: Timeline, measured: dict[str, Measured] | None = N
     return _text(lines)
 
 
+def listed(playlist: str) -> dict[str, Fraction]:
+    """Names and seconds of the pieces of a media playlist, in their order."""
+    return {name: Fraction(length) for length, name in _PIECE.findall(playlist)}
+
+
 def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rates:
-    """Of segments of these many bytes and seconds."""
+    """Of segments of these many bytes and seconds: linear in their number, whatever their lengths.
+
+    The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
+    """
     average = sum(sizes) * 8 / sum(lengths)
-    peak = average
+    peak, seconds = average, [float(length) for length in lengths]
     for first in range(len(sizes)):
-        size, length = 0, Fraction(0)
+        size, length = 0, 0.0
         for place in range(first, len(sizes)):
-            size, length = size + sizes[place], length + lengths[place]
-            if length > Fraction(3, 2) * target:
+            size, length = size + sizes[place], length + seconds[place]
+            if length > 1.5 * target + _ROUNDING:
                 break
-            if length >= Fraction(1, 2) * target:
+            if length >= 0.5 * target - _ROUNDING:
                 peak = max(peak, size * 8 / length)
-    return Rates(round(peak), round(average))
+    return Rates(math.ceil(peak), math.ceil(average))
 
 
-def _head(grid: Grid, version: int) -> list[str]:
+def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], word: str) -> list[str]:
+    """What people read, no name twice: the track's own title, else its language, else `word` and a number."""
+    names: list[str] = []
+    for number, track in enumerate(tracks, 1):
+        name = track.title.replace('"', "'").strip() or languages.name(track.language) or f"{word} {number}"
+        again = (f"{name} {count}" for count in itertools.count(2))
+        names.append(name if name not in names else next(one for one in again if one not in names))
+    return names
+
+
+def _sounds(timeline: Timeline, beside: Beside) -> list[str]:
+    """The group of sound tracks: the one in the renditions, which has no URI, and those with folders of their own."""
+    if not beside.audio:
+        return []
+    names, heard, lines = track_names(timeline.audio, "Audio"), set[str](), []
+    for number in (0, *beside.audio):
+        language = languages.tag(timeline.audio[number].language)
+        # Players choose by language, so only the first of each may be chosen unasked (RFC 8216, 4.3.4.1.1).
+        chosen = {"DEFAULT": _yes(number == 0), "AUTOSELECT": _yes(language not in heard)}
+        heard.add(language)
+        uri = f"{audio_track(number)}/{MEDIA_PLAYLIST}" if number else ""
+        lines.append(_media("AUDIO", _AUDIO_GROUP, names[number], language, {**chosen, "CHANNELS": '"2"'}, uri))
+    return lines
+
+
+def _subtitles(timeline: Timeline, beside: Beside) -> list[str]:
+    names, seen, lines = track_names(timeline.subtitles, "Subtitles"), set[tuple[str, bool]](), []
+    for number in beside.subtitles:
+        track = timeline.subtitles[number - 1]
+        language = languages.tag(track.language)
+        automatic = (language, track.forced) not in seen
+        seen.add((language, track.forced))
+        chosen = {"DEFAULT": "NO", "AUTOSELECT": _yes(automatic), "FORCED": _yes(track.forced)}
+        uri = f"{subtitle_track(number)}/{MEDIA_PLAYLIST}"
+        lines.append(_media("SUBTITLES", _SUBTITLE_GROUP, names[number - 1], language, chosen, uri))
+    return lines
+
+
+def _media(kind: str, group: str, name: str, language: str, more: Mapping[str, str], uri: str) -> str:
+    fields = {"TYPE": kind, "GROUP-ID": f'"{group}"', "NAME": f'"{name}"'}
+    fields |= {"LANGUAGE": f'"{language}"'} if language else {}
+    fields |= {**more, **({"URI": f'"{uri}"'} if uri else {})}
+    return "#EXT-X-MEDIA:" + ",".join(f"{key}={value}" for key, value in fields.items())
+
+
+def _yes(true: bool) -> str:
+    return "YES" if true else "NO"
+
+
+def _head(target: int) -> list[str]:
     return [
         "#EXTM3U",
-        f"#EXT-X-VERSION:{version}",
-        f"#EXT-X-TARGETDURATION:{grid.target}",
+        f"#EXT-X-VERSION:{_VERSION}",
+        f"#EXT-X-TARGETDURATION:{target}",
         "#EXT-X-MEDIA-SEQUENCE:0",
         "#EXT-X-PLAYLIST-TYPE:VOD",
     ]
 
 
-def _stream(timeline: Timeline, rendition: Rendition, rates: Rates) -> str:
+def _stream(timeline: Timeline, rendition: Rendition, rates: Rates, beside: Beside) -> str:
+    """A viewer of another sound track loads it beside the muxed one, so both count."""
+    loaded = Rates(rates.peak + beside.sound.peak, rates.average + beside.sound.average)
     codecs = [rendition.codec, *([sound.CODEC] if timeline.audio else [])]
-    return f"{_described(rendition, rates, codecs)},FRAME-RATE={float(timeline.grid.fps):.3f}"
+    groups = [f'AUDIO="{_AUDIO_GROUP}"'] if beside.audio else []
+    groups += [f'SUBTITLES="{_SUBTITLE_GROUP}"'] if beside.subtitles else []
+    rate = f"FRAME-RATE={float(timeline.grid.fps):.3f}"
+    return ",".join([_described(rendition, loaded, codecs), rate, *groups])
 
 
 def _described(rendition: Rendition, rates: Rates, codecs: Sequence[str]) -> str:

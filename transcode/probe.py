@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -43,14 +43,14 @@ class Source:
     @property
     def seekable(self) -> bool:
         """Whether work can begin in the middle."""
-        if any(name in _WITHOUT_INDEX for name in self._names) or not _number(self.format.get("duration")):
+        if self.of(*_WITHOUT_INDEX) or not _number(self.format.get("duration")):
             return False
         # A fragmented MP4 has no table of its samples.
-        return "mov" not in self._names or bool(self.picture.get("nb_frames"))
+        return not self.of("mov") or bool(self.picture.get("nb_frames"))
 
-    @property
-    def _names(self) -> list[str]:
-        return str(self.format.get("format_name", "")).split(",")
+    def of(self, *formats: str) -> bool:
+        """Whether the container is one of these, as ffmpeg names them."""
+        return not set(formats).isdisjoint(str(self.format.get("format_name", "")).split(","))
 
     @property
     def picture(self) -> Mapping[str, Any]:
@@ -106,7 +106,7 @@ def try_decoding(path: Path, source: Source, tools: Tools) -> None:
 
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     """The timeline of a source that can be sought in. Raises MediaError."""
-    video, picture = _video(source.picture), source.picture
+    video, picture = replace(_video(source.picture), lag=_lag(source)), source.picture
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
     sounds = source.sounds()
     if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:
@@ -179,6 +179,14 @@ def _video(stream: Mapping[str, Any]) -> VideoTrack:
     )
 
 
+def _lag(source: Source) -> float:
+    """An AVI holds no times at which frames are shown: ffmpeg stamps them when they come out of the decoder."""
+    rate = _rate(source.picture.get("avg_frame_rate"))
+    if not source.of("avi") or not rate:
+        return 0.0
+    return round(float(_number(source.picture.get("has_b_frames")) / rate), 6)
+
+
 def _rotation(stream: Mapping[str, Any]) -> int:
     sides = stream.get("side_data_list", [])
     return next((int(float(side["rotation"])) for side in sides if "rotation" in side), 0)
@@ -204,8 +212,12 @@ def _end(source: Source) -> Fraction:
 
 def _stream_end(stream: Mapping[str, Any]) -> float:
     """0 when the container does not say."""
-    length = _number(stream.get("duration")) or _clock(_tag(stream, "DURATION"))
-    return _number(stream.get("start_time")) + length if length else 0.0
+    begin = _number(stream.get("start_time"))
+    if length := _number(stream.get("duration")):
+        return begin + length
+    # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
+    length = _clock(_tag(stream, "DURATION"))
+    return begin + length if length and _tag(stream, "_STATISTICS_TAGS") else length
 
 
 def _clock(text: str) -> float:

@@ -13,10 +13,11 @@ from transcode.timeline import Timeline
 
 # Smaller goes first, within a lane and over all films. Chunks follow each other, so of two films the newer one's
 # beginning goes before the older one's end.
-_PROBE, _AUDIO, _FINISH, _THUMBNAIL, _CHUNKS = 10.0, 20.0, 22.0, 25.0, 30.0
+_PROBE, _AUDIO, _FINISH, _THUMBNAIL, _SUBTITLES, _CHUNKS, _TRACKS = 10.0, 20.0, 22.0, 25.0, 29.0, 30.0, 40.0
 
 # Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
 _AUDIO_SHARE = 1 / 50
+_SUBTITLES_SHARE = 1 / 500
 _THUMBNAIL_SHARE = 0.5
 
 
@@ -43,7 +44,7 @@ def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
         return [probe()]
     timeline = Timeline.from_json(entry.timeline)
     waiting = _waiting(entry, timeline.grid)
-    tasks = [_thumbnail()] if "thumbnail" not in entry.done_kinds else []
+    tasks = [task for task in _beside(timeline) if task.kind not in entry.done_kinds]
     if not timeline.audio:
         return tasks + _chunks(timeline.grid, waiting)
     sounding = [index for index in waiting if layout.audio_path(root, entry.film, index).exists()]
@@ -75,11 +76,11 @@ def weights(entry: FilmEntry) -> tuple[float, float]:
     if entry.timeline is None:
         return 0.0, 0.0
     timeline = Timeline.from_json(entry.timeline)
-    once = {"thumbnail": _thumbnail()} | ({"audio": _audio(timeline)} if timeline.audio else {})
-    chunks = {task.index: task for task in _chunks(timeline.grid, range(timeline.grid.chunks))}
-    done = [task for kind, task in once.items() if kind in entry.done_kinds]
-    done += [task for index, task in chunks.items() if index in entry.chunks_done]
-    return sum(task.weight for task in (*once.values(), *chunks.values())), sum(task.weight for task in done)
+    once = [*_beside(timeline), *([_audio(timeline)] if timeline.audio else [])]
+    chunks = _chunks(timeline.grid, range(timeline.grid.chunks))
+    done = [task for task in once if task.kind in entry.done_kinds]
+    done += [task for task in chunks if task.index in entry.chunks_done]
+    return sum(task.weight for task in (*once, *chunks)), sum(task.weight for task in done)
 
 
 def chunks_around(entry: FilmEntry, number: int) -> list[str]:
@@ -115,5 +116,13 @@ def _audio(timeline: Timeline) -> NewTask:
     return NewTask("audio", "audio", priority=_AUDIO, lane=Lane.OPENING, weight=timeline.duration * _AUDIO_SHARE)
 
 
-def _thumbnail() -> NewTask:
-    return NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)
+def _beside(timeline: Timeline) -> list[NewTask]:
+    """What a film has once, and is published without when it cannot be made."""
+    found = [NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)]
+    if timeline.subtitles:
+        weight = timeline.duration * _SUBTITLES_SHARE
+        found.append(NewTask("subtitles", "subtitles", priority=_SUBTITLES, weight=weight, optional=True))
+    if len(timeline.audio) > 1:
+        weight = timeline.duration * _AUDIO_SHARE * (len(timeline.audio) - 1)
+        found.append(NewTask("tracks", "tracks", priority=_TRACKS, weight=weight, optional=True))
+    return found

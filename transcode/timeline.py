@@ -15,7 +15,10 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
-    """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown."""
+    """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown.
+
+    `lag`: seconds by which decoded frames are stamped too late, because the container holds no times to show them.
+    """
 
     index: int
     width: int
@@ -26,6 +29,7 @@ class VideoTrack:
     primaries: str = ""
     transfer: str = ""
     full_range: bool = False
+    lag: float = 0.0
 
     @property
     def hdr(self) -> bool:

@@ -12,7 +12,9 @@ from transcode.tasks.chunk import chunk
 from transcode.tasks.finish import finish
 from transcode.tasks.probe import probe
 from transcode.tasks.segment import segment
+from transcode.tasks.subtitles import subtitles
 from transcode.tasks.thumbnail import thumbnail
+from transcode.tasks.tracks import tracks
 
 Task = Callable[[Assignment, Monitor], dict[str, Any]]
 
@@ -22,6 +24,8 @@ TASKS: Mapping[str, Task] = {
     "chunk": chunk,
     "segment": segment,
     "thumbnail": thumbnail,
+    "tracks": tracks,
+    "subtitles": subtitles,
     "finish": finish,
 }
 

@@ -21,7 +21,8 @@ class AudioPlan:
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         track = self.timeline.audio[0]
-        filters = f"{sound.on_clock(self.timeline)},ebur128=framelog=quiet,asetpts=PTS+{sound.CLOCK_START}/TB"
+        # framelog: "quiet" is newer than 5.1; at this level of talk, verbose is silent too.
+        filters = f"{sound.on_clock(self.timeline)},ebur128=framelog=verbose,asetpts=PTS+{sound.FRAME}"
         return [
             *TALKATIVE, *PROGRESS, "-copyts",
             *guarded(self.source, "-vn", "-sn", "-dn"), "-map", sound.source_map(track), "-af", filters,
@@ -42,7 +43,10 @@ class AudioPlan:
 
 
 def _after_first_packet(tick: int) -> str:
-    """The segment muxer counts from its first packet, which is one AAC frame early; microseconds, rounded down."""
+    """A cut on the clock of the files, which is 0 at their first packet; microseconds, rounded down.
+
+    Before ffmpeg 6 the segment muxer counts from 0, later ones from the first packet: here that is the same.
+    """
     ticks = tick + sound.FRAME * CLOCK // sound.RATE
     microseconds = ticks * 1_000_000 // CLOCK
     return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"

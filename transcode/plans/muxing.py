@@ -7,10 +7,14 @@ from pathlib import Path
 from transcode.plans import sound
 from transcode.plans.source import NO_METADATA
 
+# Film time 0 on the clock of the published segments, in seconds: time stamps below zero (when the first picture is
+# decoded, when the first frame of sound begins) do not survive a transport stream.
+CLOCK_START = 10
+
 # Time stamps are kept and moved by a fixed offset: otherwise the first chunk alone would be shifted by the delay
 # of its B-frames, and the others not.
 CLOCK = (
-    "-output_ts_offset", str(sound.CLOCK_START), "-avoid_negative_ts", "disabled",
+    "-output_ts_offset", str(CLOCK_START), "-avoid_negative_ts", "disabled",
     "-muxdelay", "0", "-muxpreload", "0", *NO_METADATA,
 )  # fmt: skip
 
@@ -20,4 +24,4 @@ DISCONTINUITY = "initial_discontinuity"
 
 def finished_sound(file: Path) -> list[str]:
     """A chunk's file of sound as an input, back on the film's clock."""
-    return ["-itsoffset", str(-sound.CLOCK_START), "-f", "mpegts", "-i", f"file:{file}"]
+    return ["-itsoffset", f"{-sound.FRAME / sound.RATE:.6f}", "-f", "mpegts", "-i", f"file:{file}"]

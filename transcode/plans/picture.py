@@ -33,15 +33,18 @@ def seek(timeline: Timeline, start: Fraction) -> list[str]:
 def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
     """Filters whose output is exactly `frames` frames from film time `start` on, whatever the source does."""
     steps = []
-    if timeline.origin:
-        steps.append(f"setpts=PTS-({timeline.origin:.6f})/TB")
+    if late := timeline.origin + timeline.video.lag:
+        steps.append(f"setpts=PTS-({late:.6f})/TB")
     if timeline.video.interlaced:
         steps.append("bwdif=mode=send_frame:deint=interlaced")
+    rate = f"fps={timeline.grid.fps}"
     steps += [
-        # With a start time, a first frame off the grid cannot shift the whole chunk.
-        f"fps={timeline.grid.fps}:start_time={float(start):.9f}",
-        # A source whose picture ends early shows its last frame until the grid is full.
+        # A source whose picture ends early shows its last frame until the grid is full, also in chunks that begin
+        # after its end. Brought to the rate before that, or clones come as close as the source's clock ticks.
+        rate,
         "tpad=stop=-1:stop_mode=clone",
+        # With a start time, a first frame off the grid cannot shift the whole chunk.
+        f"{rate}:start_time={float(start):.9f}",
         # Not -frames:v, which ends the whole output and cuts off the sound.
         f"trim=end_frame={frames}",
     ]

@@ -11,12 +11,10 @@ from fractions import Fraction
 from transcode.timeline import AudioTrack, Timeline
 
 RATE = 48_000  # samples per second
-FRAME = 1024  # samples of one AAC frame; the encoder's output runs one frame ahead of its input
+FRAME = 1024  # samples of one AAC frame; the encoder's output runs one frame ahead of its input, so that the clock of
+# the files of sound is moved by one: their first packet is at 0
 BITRATE = 128_000  # bits per second
 CODEC = "mp4a.40.2"  # AAC-LC, RFC 6381
-
-# Film time 0 in the files of sound: time stamps below zero do not survive a transport stream.
-CLOCK_START = 10
 
 OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
 

@@ -10,7 +10,6 @@ from typing import Any
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
-from transcode.plans import sound
 from transcode.plans.audio import AudioPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.origin import working_source
@@ -23,7 +22,7 @@ def audio(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     timeline = assignment.known
     layout.audio_dir(assignment.root, assignment.film).mkdir(parents=True, exist_ok=True)
     pieces = _Pieces(assignment, monitor, timeline.grid.chunks)
-    seconds = ffmpeg.of_seconds(timeline.duration, sound.CLOCK_START)
+    seconds = ffmpeg.of_seconds(timeline.duration)
 
     def progress(block: Mapping[str, str]) -> float:
         pieces.publish_complete()

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from transcode import layout
+from transcode import layout, playlists
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
 from transcode.grid import Grid
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.origin import working_source
-
-_SEGMENT = re.compile(r"^#EXTINF:([\d.]+),\s*\n(.+)$", re.MULTILINE)
 
 
 def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
@@ -34,8 +30,7 @@ def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
 
 def _checked(folder: Path, grid: Grid, segments: range) -> list[Path]:
     """The files of one rendition. Raises MediaError unless they are exactly those of the grid."""
-    playlist = (folder / layout.MEDIA_PLAYLIST).read_text()
-    made = {name: Fraction(length) for length, name in _SEGMENT.findall(playlist)}
+    made = playlists.listed((folder / layout.MEDIA_PLAYLIST).read_text())
     wanted = {layout.segment_name(number): grid.length(number) for number in segments}
     if made.keys() != wanted.keys() or any(abs(made[name] - wanted[name]) * grid.fps > 1 for name in wanted):
         described = ", ".join(f"{name} {float(length):.3f}s" for name, length in made.items())

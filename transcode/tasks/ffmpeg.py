@@ -45,9 +45,9 @@ def of_frames(frames: int) -> Progress:
     return lambda block: number(block, "frame") / frames
 
 
-def of_seconds(seconds: float, start: float = 0.0) -> Progress:
-    """Progress by time stamps written, from `start` on."""
-    return lambda block: (number(block, "out_time_us") / 1e6 - start) / seconds
+def of_seconds(seconds: float) -> Progress:
+    """Progress by time stamps written."""
+    return lambda block: number(block, "out_time_us") / 1e6 / seconds
 
 
 def of_bytes(size: int) -> Progress:

@@ -10,30 +10,34 @@ from transcode import layout, playlists
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError, Stopped
 from transcode.playlists import IFrame, Measured, Rates
+from transcode.tasks.beside import publish_master
+from transcode.tasks.storyboard import make_storyboard
 from transcode.timeline import Timeline
 from transcode.transport import first_picture_size
 
 
 def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns `bytes` and measured bandwidths in bits per second, by rendition."""
+    """Returns `bytes` and measured bandwidths in bits per second, by rendition, and what lies beside them."""
     timeline, root, film = assignment.known, assignment.root, assignment.film
-    sizes, measured = {}, {}
+    sizes, iframes, measured = {}, {}, {}
     for place, name in enumerate(timeline.rendition_names):
         segments = [layout.segment_path(root, film, name, number) for number in range(timeline.segments)]
-        sizes[name] = _sizes(segments)
-        iframes = _iframes(segments, monitor)
-        measured[name] = _measured(timeline, sizes[name], iframes)
+        sizes[name], iframes[name] = _sizes(segments), _iframes(segments, monitor)
+        measured[name] = _measured(timeline, sizes[name], iframes[name])
         target = layout.rendition_dir(root, film, name) / layout.IFRAME_PLAYLIST
-        layout.publish_text(assignment.scratch, target, playlists.iframe_playlist(timeline.grid, iframes))
+        layout.publish_text(assignment.scratch, target, playlists.iframe_playlist(timeline.grid, iframes[name]))
         layout.to_disk(target.parent)
-        monitor.progress((place + 1) / (len(timeline.renditions) + 1))
-    folder = layout.film_dir(root, film)
-    layout.publish_text(assignment.scratch, folder / layout.MASTER, playlists.master_playlist(timeline, measured))
-    layout.to_disk(folder)
+        monitor.progress((place + 1) / (len(timeline.renditions) + 2))
+    smallest = {iframe.segment: iframe for iframe in iframes[timeline.rendition_names[0]]}
+    storyboard = make_storyboard(assignment, monitor, smallest)
+    beside = publish_master(assignment, measured)
     _clear(root, film)
     return {
         "bytes": {name: sum(found) for name, found in sizes.items()},
         "bandwidths": {name: found.stream.peak for name, found in measured.items()},
+        "storyboard": storyboard,
+        "audio": list(beside.audio),
+        "subtitles": list(beside.subtitles),
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
-from transcode.plans.remux import REMUXED, RemuxPlan
+from transcode.plans.remux import REMUXED, Copied, RemuxPlan
 from transcode.probe import Source, describe
+from transcode.runner import GIB
 from transcode.tasks import ffmpeg
 
 
@@ -26,8 +28,10 @@ def remux(assignment: Assignment, monitor: Monitor, source: Source) -> Path:
     """Copy the streams of picture, sound and text into Matroska; returns the copy's place."""
     streams = [source.picture, *source.sounds(), *source.texts()]
     path = Path(assignment.source)
-    plan = RemuxPlan(path, tuple(stream["index"] for stream in streams))
-    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_bytes(path.stat().st_size))
+    plan = RemuxPlan(path, tuple(Copied(one["index"], one["codec_type"], one.get("codec_name", "")) for one in streams))
+    size = path.stat().st_size
+    limits = replace(ffmpeg.BULK, file_size=2 * size + GIB)
+    ffmpeg.run(assignment, monitor, plan.argv(), limits, ffmpeg.of_bytes(size))
     place = layout.remuxed_path(assignment.root, assignment.film)
     layout.publish(assignment.scratch / REMUXED, place)
     return place

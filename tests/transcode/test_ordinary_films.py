@@ -1,0 +1,75 @@
+"""Films of every ordinary kind, through all tasks: every frame and every sound is where it belongs."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import m3u8
+import pytest
+
+from tests.transcode import inspection
+from tests.transcode.inspection import AAC_FRAME, CLOCK, RATE, Film
+from tests.transcode.sources import RECIPES, Recipe, luma_of
+
+of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+
+
+@of_every_kind
+def test_the_probe_finds_rate_length_and_size(recipe: Recipe, film: Film) -> None:
+    timeline = film.studio.timeline
+    assert (timeline.grid.fps, timeline.grid.frames) == (recipe.rate, recipe.frames)
+    assert (timeline.top.width, timeline.top.height) == recipe.size
+    assert timeline.remuxed == recipe.remuxed
+    assert bool(timeline.audio) == bool(recipe.beeps)
+
+
+@of_every_kind
+def test_every_segment_holds_exactly_the_frames_of_the_grid(recipe: Recipe, film: Film) -> None:
+    grid = film.studio.timeline.grid
+    for number, segment in enumerate(film.segments):
+        frames = range(number * grid.gop, min((number + 1) * grid.gop, grid.frames))
+        assert sorted(segment.shown) == [inspection.ticks(frame, recipe.rate) for frame in frames]
+        assert segment.key_frames == [0]
+        assert segment.shown[0] == min(segment.shown)
+    decoded = [time for segment in film.segments for time in segment.decoded]
+    assert decoded == sorted(set(decoded))
+
+
+@of_every_kind
+def test_the_sound_runs_through_all_segments_without_a_step(recipe: Recipe, film: Film) -> None:
+    sound = [time for segment in film.segments for time in segment.sound]
+    step = AAC_FRAME * CLOCK // RATE
+    assert sound == [step * (place - 1) for place in range(len(sound))]
+    if recipe.beeps:
+        assert (sound[-1] + step) / CLOCK == pytest.approx(recipe.seconds, abs=AAC_FRAME / RATE + 1e-4)
+
+
+@of_every_kind
+def test_it_plays_without_a_complaint(recipe: Recipe, film: Film) -> None:
+    assert film.played.complaints == ""
+    assert len(film.played.luma) == recipe.frames
+
+
+@of_every_kind
+def test_every_frame_shows_what_the_source_shows_then(recipe: Recipe, film: Film) -> None:
+    wrong = {
+        frame: luma
+        for frame, luma in enumerate(film.played.luma)
+        if not any(abs(luma_of(number) - luma) <= 4 for number in recipe.shown(frame))
+    }
+    assert not wrong
+
+
+@of_every_kind
+def test_every_beep_is_heard_when_the_source_beeps(recipe: Recipe, film: Film) -> None:
+    assert inspection.onsets(film.played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
+
+
+@of_every_kind
+def test_the_playlist_tells_the_length_of_the_film(recipe: Recipe, film: Film) -> None:
+    playlist = m3u8.load(str(film.studio.folder / "480p" / "index.m3u8"))
+    lengths = [Fraction(str(segment.duration)) for segment in playlist.segments]
+    assert abs(sum(lengths) - Fraction(recipe.frames) / recipe.rate) < 1 / recipe.rate
+    assert max(lengths) <= playlist.target_duration + Fraction(1, 2)
+    assert all(int(length + Fraction(1, 2)) <= playlist.target_duration for length in lengths)
+    assert (playlist.playlist_type, playlist.is_endlist, playlist.is_independent_segments) == ("vod", True, True)

@@ -1,0 +1,28 @@
+"""The sheets of a storyboard, from the first pictures of finished segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from transcode.plans.source import NO_METADATA, QUIET
+from transcode.storyboard import Storyboard
+
+
+@dataclass(frozen=True, slots=True)
+class StoryboardPlan:
+    """Writes `NNNN.jpg`, one per sheet. `pictures` are the beginnings of segments, one after another: our own file."""
+
+    storyboard: Storyboard
+    pictures: Path
+
+    def argv(self) -> list[str]:
+        """Arguments of ffmpeg."""
+        width, height = self.storyboard.size
+        tiled = f"scale={width}:{height},tile={self.storyboard.columns}x{self.storyboard.rows}"
+        return [
+            *QUIET, "-f", "mpegts", "-skip_frame", "nokey", "-i", f"file:{self.pictures}",
+            # The times jump; pictures are counted here, not timed.
+            "-map", "0:v", "-vf", tiled, "-fps_mode", "passthrough", *NO_METADATA,
+            "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "5", "-f", "image2", "-start_number", "0", "%04d.jpg",
+        ]  # fmt: skip

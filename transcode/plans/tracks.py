@@ -1,0 +1,35 @@
+"""The sound tracks that are not muxed with the picture, each as pieces of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from transcode.layout import MEDIA_PLAYLIST, audio_track
+from transcode.plans import muxing, sound
+from transcode.plans.source import PROGRESS, QUIET, guarded, seconds
+from transcode.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class TracksPlan:
+    """Writes `audio<N>/NNNN.ts` for every track N but the first, and a playlist beside them."""
+
+    timeline: Timeline
+    source: Path
+
+    def argv(self) -> list[str]:
+        """Arguments of ffmpeg."""
+        return [
+            *QUIET, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-sn", "-dn"),
+            *(option for number in range(1, len(self.timeline.audio)) for option in self._output(number)),
+        ]  # fmt: skip
+
+    def _output(self, number: int) -> list[str]:
+        grid, folder = self.timeline.grid, audio_track(number)
+        return [
+            "-map", sound.source_map(self.timeline.audio[number]), "-af", sound.on_clock(self.timeline),
+            *sound.OPTIONS, *muxing.CLOCK,
+            "-f", "hls", "-hls_time", seconds(grid.gop / grid.fps), "-hls_list_size", "0",
+            "-hls_segment_filename", f"{folder}/%04d.ts", f"{folder}/{MEDIA_PLAYLIST}",
+        ]  # fmt: skip

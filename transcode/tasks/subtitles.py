@@ -1,0 +1,54 @@
+"""The text subtitles of a film, in pieces of WebVTT on the film's clock."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+from transcode import layout, playlists, webvtt
+from transcode.assignment import Assignment, Monitor
+from transcode.grid import Grid
+from transcode.plans import muxing
+from transcode.plans.subtitles import SubtitlesPlan
+from transcode.tasks import ffmpeg
+from transcode.tasks.beside import publish_master
+from transcode.tasks.origin import working_source
+from transcode.webvtt import Cue
+
+_SEGMENTS = 15  # of the picture in one piece: a minute, for words are few
+_LIMITS = replace(ffmpeg.BULK, file_size=16 * 1024**2)
+
+
+def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns `tracks`, the numbers of those that hold any words."""
+    timeline = assignment.known
+    plan = SubtitlesPlan(timeline, working_source(assignment, monitor))
+    ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_seconds(timeline.duration))
+    spoken = []
+    for number in range(1, len(timeline.subtitles) + 1):
+        text = (assignment.scratch / f"{number}.vtt").read_text(encoding="utf-8", errors="replace")
+        cues = [cue.moved(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
+        if cues:
+            _publish(assignment, layout.subtitle_track(number), cues)
+            spoken.append(number)
+    publish_master(assignment)
+    return {"tracks": spoken}
+
+
+def _publish(assignment: Assignment, track: str, cues: list[Cue]) -> None:
+    """The pieces, then the playlist: what is listed is there."""
+    grid = assignment.known.grid
+    place = layout.track_dir(assignment.root, assignment.film, track)
+    place.mkdir(exist_ok=True)
+    borders = _borders(grid)
+    lengths = [grid.start(after) - grid.start(first) for first, after in itertools.pairwise(borders)]
+    for number, text in enumerate(webvtt.pieces(cues, lengths, muxing.CLOCK_START)):
+        layout.publish_text(assignment.scratch, place / layout.words_name(number), text)
+    text = playlists.track_playlist(lengths, grid.target, layout.words_name)
+    layout.publish_text(assignment.scratch, place / layout.MEDIA_PLAYLIST, text)
+    layout.to_disk(place)
+
+
+def _borders(grid: Grid) -> list[int]:
+    return [*range(0, grid.segments, _SEGMENTS), grid.segments]

@@ -1,0 +1,47 @@
+"""The other sound tracks of a film, published as a group that players choose from."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from transcode import layout, playlists
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError
+from transcode.plans import sound
+from transcode.plans.tracks import TracksPlan
+from transcode.tasks import ffmpeg
+from transcode.tasks.beside import publish_master
+from transcode.tasks.origin import working_source
+
+_FRAME = Fraction(sound.FRAME, sound.RATE)
+
+
+def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """Returns `tracks`, their numbers."""
+    timeline = assignment.known
+    numbers = list(range(1, len(timeline.audio)))
+    for number in numbers:
+        (assignment.scratch / layout.audio_track(number)).mkdir()
+    plan = TracksPlan(timeline, working_source(assignment, monitor))
+    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_seconds(timeline.duration))
+    for number in numbers:
+        _publish(assignment, layout.audio_track(number))
+    publish_master(assignment)
+    return {"tracks": numbers}
+
+
+def _publish(assignment: Assignment, track: str) -> None:
+    """The pieces, then the playlist: what is listed is there. Raises MediaError when sound is missing."""
+    made, grid = assignment.scratch / track, assignment.known.grid
+    pieces = playlists.listed((made / layout.MEDIA_PLAYLIST).read_text())
+    if abs(sum(pieces.values()) - grid.duration) > 3 * _FRAME:
+        described = f"{float(sum(pieces.values())):.3f} of {float(grid.duration):.3f} seconds"
+        raise MediaError("A sound track is not as long as the film.", last_words=described)
+    place = layout.track_dir(assignment.root, assignment.film, track)
+    place.mkdir(exist_ok=True)
+    for name in pieces:
+        layout.publish(made / name, place / name)
+    text = playlists.track_playlist(list(pieces.values()), grid.target, layout.segment_name)
+    layout.publish_text(assignment.scratch, place / layout.MEDIA_PLAYLIST, text)
+    layout.to_disk(place)

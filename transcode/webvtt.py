@@ -1,0 +1,74 @@
+"""WebVTT, as far as subtitles of films need it: read from one file, written in pieces (RFC 8216, 3.5)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
+
+_TIME = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
+_TIMES = re.compile(rf"^{_TIME}[ \t]+-->[ \t]+{_TIME}([^\n]*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Words and when they are shown, in milliseconds of film time; `settings` say where."""
+
+    start: int
+    end: int
+    words: str
+    settings: str = ""
+
+    def moved(self, by: int) -> Cue:
+        """Later by so many milliseconds."""
+        return Cue(self.start + by, self.end + by, self.words, self.settings)
+
+
+def parse(text: str) -> list[Cue]:
+    """The cues of a file in their order; whatever else is in it is left out."""
+    found = []
+    for block in re.split(r"\n{2,}", text.replace("\r\n", "\n")):
+        lines = block.strip("\n").split("\n")
+        for place, line in enumerate(lines[:2]):  # an identifier may stand before the times
+            if times := _TIMES.match(line):
+                words = "\n".join(lines[place + 1 :]).strip()
+                start, end = _milliseconds(*times.groups()[:4]), _milliseconds(*times.groups()[4:8])
+                if words and end > start:
+                    found.append(Cue(start, end, words, times[9].strip()))
+                break
+    return found
+
+
+def pieces(cues: Sequence[Cue], lengths: Iterable[Fraction], clock_start: int) -> list[str]:
+    """One text per length (in seconds); a cue over a border is in both pieces.
+
+    `clock_start`: seconds at which film time 0 lies on the clock of the video segments.
+    """
+    borders = list(accumulate((length * 1000 for length in lengths), initial=Fraction(0)))
+    found: list[list[Cue]] = [[] for _ in borders[1:]]
+    for cue in cues:
+        first, after = max(0, bisect_right(borders, cue.start) - 1), bisect_left(borders, cue.end)
+        for piece in found[first:after]:
+            piece.append(cue)
+    return [_text(piece, clock_start) for piece in found]
+
+
+def stamp(milliseconds: int) -> str:
+    """01:02:03.456."""
+    minutes, rest = divmod(milliseconds, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def _text(cues: Iterable[Cue], clock_start: int) -> str:
+    head = f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{clock_start * 90_000},LOCAL:00:00:00.000\n"
+    return head + "".join(
+        f"\n{stamp(max(0, cue.start))} --> {stamp(cue.end)}{cue.settings and ' '}{cue.settings}\n{cue.words}\n"
+        for cue in cues
+    )
+
+
+def _milliseconds(hours: str | None, minutes: str, seconds: str, thousandths: str) -> int:
+    return ((int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(thousandths)
