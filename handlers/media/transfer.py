@@ -44,8 +44,12 @@ class Transfers:
             transfer.go_on()
         return transfer.stop
 
-    def close(self) -> None:
-        """Break off what is under way."""
+    async def end(self, seconds: float) -> None:
+        """Let what is under way come to its end for so long, then break it off."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._waiting and loop.time() < deadline:
+            await asyncio.sleep(0.05)
         for transfer in list(self._waiting):
             transfer.break_off()
         if self._timer is not None:

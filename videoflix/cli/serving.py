@@ -1,8 +1,12 @@
-"""The two long-running processes."""
+"""The long-running processes."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from socket import socket
 from typing import Annotated
 
 import typer
@@ -11,17 +15,32 @@ from videoflix import logs
 from videoflix.cli.context import DataDir, settings_here
 from videoflix.composition import web as web_process
 from videoflix.composition import worker as worker_process
+from videoflix.embedded.supervisor import Supervisor
+from videoflix.settings import Settings
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (HOST, default 127.0.0.1).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (PORT, default 8000).")]
+Processes = Annotated[int | None, typer.Option(help="Web processes on the same port (WEB_PROCESSES, default 1).")]
+Sockets = Annotated[str | None, typer.Option(hidden=True)]  # descriptors that a parent of several processes hands down
 Slots = Annotated[int | None, typer.Option(help="Bulk tasks at once (WORKER_SLOTS, default half the cores).")]
 
 
-def web(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
+def web(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    processes: Processes = None,
+    sockets: Sockets = None,
+) -> None:
     """Serve the API and the films."""
-    settings = settings_here(data_dir, host=host, port=port)
+    settings = settings_here(data_dir, host=host, port=port, web_processes=processes)
     logs.configure("web", settings.log_level)
-    asyncio.run(web_process.serve(settings, web_process.listen(settings)))
+    if sockets:
+        asyncio.run(web_process.serve(settings, [socket(fileno=int(number)) for number in sockets.split(",")]))
+    elif settings.web_processes == 1:
+        asyncio.run(web_process.serve(settings, web_process.listen(settings)))
+    else:
+        _serve_with_many(settings, web_process.listen(settings))
 
 
 def worker(slots: Slots = None, data_dir: DataDir = None) -> None:
@@ -29,3 +48,23 @@ def worker(slots: Slots = None, data_dir: DataDir = None) -> None:
     settings = settings_here(data_dir, worker_slots=slots)
     logs.configure("worker", settings.log_level)
     asyncio.run(worker_process.work(settings))
+
+
+def _serve_with_many(settings: Settings, sockets: Sequence[socket]) -> None:
+    """Processes that accept from the same sockets, each started again when it ends, until SIGTERM or SIGINT.
+
+    The sockets stay open here: while a process is started again, clients wait for the others instead of being refused.
+    """
+    supervisor = Supervisor()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.request_stop)
+    inherited = [bound.fileno() for bound in sockets]
+    argv = (sys.executable, "-m", "videoflix", "web", "--sockets", ",".join(map(str, inherited)))
+    try:
+        for place in range(settings.web_processes):
+            supervisor.start(f"web-{place + 1}", argv, settings.as_environment(), sockets=inherited)
+        supervisor.watch()
+    finally:
+        for bound in sockets:
+            bound.close()
+        supervisor.stop()

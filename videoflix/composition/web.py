@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
 from collections.abc import Sequence
-from socket import socket
+from socket import SO_SNDBUF, SOL_SOCKET, socket
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -19,18 +21,24 @@ from videoflix.settings import Settings
 _log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024  # bytes that are read of an upload at once
+_BACKLOG = 1024  # connections that wait to be accepted
+_IDLE = 75.0  # seconds that a connection is kept for another request; nginx's keepalive_timeout
+_SEND_BUFFER = 512 * 1024  # bytes; the kernel doubles it and takes a segment of 1 MB whole
 _LAST_ANSWERS = 5.0  # seconds that open requests have when the process stops
 
 
 def listen(settings: Settings) -> Sequence[socket]:
     """The sockets of the web server. Raises CommandError when the port is not to be had."""
     try:
-        return bind_sockets(settings.port, settings.host)
+        sockets = bind_sockets(settings.port, settings.host, backlog=_BACKLOG)
     except OSError as error:
         raise CommandError(
             f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}): "
             "choose another one with --port or PORT."
         ) from None
+    for bound in sockets:  # connections inherit it
+        bound.setsockopt(SOL_SOCKET, SO_SNDBUF, _SEND_BUFFER)
+    return sockets
 
 
 async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
@@ -38,13 +46,23 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _allow_many_files()
     async with open_services(settings) as services:
+        application = make_application(services)
         server = HTTPServer(
-            make_application(services), xheaders=settings.trusted_proxies > 0, chunk_size=_CHUNK, no_keep_alive=False
+            application, xheaders=settings.trusted_proxies > 0, chunk_size=_CHUNK, idle_connection_timeout=_IDLE
         )
         server.add_sockets(sockets)
         _log.info("web listening port=%d", settings.port)
         await stop.wait()
         server.stop()
+        await application.lane.transfers.end(_LAST_ANSWERS)
         await asyncio.wait([asyncio.ensure_future(server.close_all_connections())], timeout=_LAST_ANSWERS)
     _log.info("web stopped")
+
+
+def _allow_many_files() -> None:
+    """A viewer takes up to three descriptors; most systems start a process with a limit of 1,024 and allow more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means 10,240
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

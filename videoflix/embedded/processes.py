@@ -24,8 +24,11 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def spawn(argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None = None, sockets: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
     """Start a child in its own process group, its output appended to `log`, or going where this process's goes.
+    It inherits the descriptors of `sockets`.
 
     The group keeps a Ctrl-C at the terminal from reaching it: its parent decides in which order children stop.
     """
@@ -37,6 +40,7 @@ def spawn(argv: Sequence[str], log: Path | None, env: Mapping[str, str] | None =
             stderr=subprocess.STDOUT if output else None,
             env={**os.environ, **(env or {})},
             process_group=0,
+            pass_fds=tuple(sockets),
             preexec_fn=_end_with_parent,  # this process starts children from its only thread
         )
 

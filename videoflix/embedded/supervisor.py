@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ class _Child:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     log: Path | None
+    sockets: Sequence[int]
     process: subprocess.Popen[bytes]
     started: float = field(default_factory=time.monotonic)
     failures: int = 0
@@ -39,11 +40,21 @@ class Supervisor:
         self._groups: list[list[_Child]] = []
         self._is_stopping = False
 
-    def start(self, name: str, argv: tuple[str, ...], env: Mapping[str, str], log: Path | None = None) -> None:
-        """One more child of the current group; its output goes to `log`, else to this process's own."""
+    def start(
+        self,
+        name: str,
+        argv: tuple[str, ...],
+        env: Mapping[str, str],
+        log: Path | None = None,
+        sockets: Sequence[int] = (),
+    ) -> None:
+        """One more child of the current group; its output goes to `log`, else to this process's own.
+
+        It inherits the descriptors of `sockets`, however often it is started.
+        """
         if not self._groups:
             self._groups.append([])
-        self._groups[-1].append(_Child(name, argv, env, log, processes.spawn(argv, log, env)))
+        self._groups[-1].append(_Child(name, argv, env, log, sockets, processes.spawn(argv, log, env, sockets)))
 
     def next_group(self) -> None:
         """What is started from here on is stopped before what was started so far."""
@@ -96,7 +107,7 @@ class Supervisor:
             child.again_at = moment + min(_LONGEST_PAUSE, 0.25 * 2**child.failures)
             _log.error("child ended name=%s code=%s starting_again_in=%.1fs", child.name, code, child.again_at - moment)
         elif moment >= child.again_at:
-            child.process = processes.spawn(child.argv, child.log, child.env)
+            child.process = processes.spawn(child.argv, child.log, child.env, child.sockets)
             child.started, child.again_at = moment, None
 
 
