@@ -56,8 +56,8 @@ class MediaLane:
         if place is None or not _is_plain(start_line, headers) or not can_carry(connection.stream):
             return None
         video_id = int(place[1] or place[4])
-        token = query[6:] if query.startswith("token=") else ""
-        if query and not token or not self._admits(headers, token, video_id):
+        token = query[6:] if query.startswith("token=") and "Authorization" not in headers else ""
+        if (query and not token) or not self._admits(headers, token, video_id):
             return None
         if place[4]:
             asset = self._media.thumbnail_at_hand(video_id)

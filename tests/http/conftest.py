@@ -10,7 +10,9 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import Application
 
+from handlers.media import lane
 from handlers.routes import make_application
+from tests.http.films import Shelf, video_store
 from tests.tools import Browser
 from videoflix.composition.root import open_services
 from videoflix.services import Services
@@ -44,3 +46,18 @@ def admin(io_loop: IOLoop, services: Services, browser: Browser) -> Browser:
     io_loop.run_sync(lambda: services.accounts.make_admin("admin@videoflix.example", "correct horse battery"))
     io_loop.run_sync(browser.log_in)
     return browser
+
+
+@pytest.fixture
+def shelf(settings: Settings) -> Iterator[Shelf]:
+    store, client = video_store(settings)
+    yield Shelf(settings, store)
+    client.close()
+
+
+@pytest.fixture(params=["lane", "handler"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every rule holds on both; without Linux, or for what is not at hand, there is only the handler."""
+    if request.param == "handler":
+        monkeypatch.setattr(lane, "can_carry", lambda _: False)
+    return str(request.param)

@@ -5,33 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from handlers.media import handler, lane
-from tests.http.films import MASTER, PLAYLIST, SEGMENT, Shelf, video_store
+from handlers.media import handler
+from tests.http.films import MASTER, PLAYLIST, SEGMENT, Shelf
 from tests.tools import Browser
-from videoflix.settings import Settings
 
 PREFIXES = ("/media/hls", "/api/video")
 FOREVER = "private, max-age=31536000, immutable"
-
-
-@pytest.fixture
-def shelf(settings: Settings) -> Iterator[Shelf]:
-    store, client = video_store(settings)
-    yield Shelf(settings, store)
-    client.close()
-
-
-@pytest.fixture(params=["lane", "handler"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every rule holds on both; without Linux, or for what is not at hand, there is only the handler."""
-    if request.param == "handler":
-        monkeypatch.setattr(lane, "can_carry", lambda _: False)
-    return str(request.param)
 
 
 async def put(shelf: Shelf, viewer: Browser, **fields: object) -> Path:

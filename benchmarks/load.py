@@ -1,0 +1,98 @@
+"""Clients for measurements: wrk for throughput, plain sockets for latency and for slow viewers."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_HEAD = 64 * 1024
+
+
+def requests_per_second(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> float:
+    """What wrk counts; raises when an answer was no success, for that would be a fast nothing."""
+    given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *given, url]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in said or (errors := re.search(r"Socket errors:.*(connect|timeout) [1-9]", said)):
+        raise RuntimeError(f"{url}: {said}")
+    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
+    assert found, (said, errors)
+    return float(found[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Seconds."""
+
+    median: float
+    p95: float
+    p99: float
+
+
+async def latencies(url: str, headers: Mapping[str, str], count: int, pause: float) -> Spread:
+    """Of `count` requests, one after another on one connection, `pause` seconds apart."""
+    reader, writer = await _connect(url)
+    taken = []
+    for _ in range(count):
+        begin = time.perf_counter()
+        await _fetch(reader, writer, url, headers)
+        taken.append(time.perf_counter() - begin)
+        await asyncio.sleep(pause)
+    writer.close()
+    return spread(taken)
+
+
+def spread(taken: Sequence[float]) -> Spread:
+    """Of measured times."""
+    cuts = statistics.quantiles(taken, n=100)
+    return Spread(statistics.median(taken), cuts[94], cuts[98])
+
+
+async def slow_reader(url: str, headers: Mapping[str, str], rate: int, stop: asyncio.Event) -> int:
+    """Fetch again and again, taking `rate` bytes a second; the bytes that came."""
+    reader, writer = await _connect(url, limit=rate)
+    total = 0
+    _ask(writer, url, headers)
+    left = await _length(reader)
+    while not stop.is_set():
+        if not left:
+            _ask(writer, url, headers)
+            left = await _length(reader)
+        got = await reader.readexactly(min(rate // 2, left))
+        left, total = left - len(got), total + len(got)
+        await asyncio.sleep(0.5)
+    writer.transport.abort()
+    return total
+
+
+async def _connect(url: str, limit: int = 2**20) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    address = urlsplit(url)
+    return await asyncio.open_connection(address.hostname, address.port, limit=limit)
+
+
+def _ask(writer: asyncio.StreamWriter, url: str, headers: Mapping[str, str]) -> None:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
+
+
+async def _length(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), head
+    found = re.search(rb"Content-Length: (\d+)", head, re.IGNORECASE)
+    assert found, head
+    return int(found[1])
+
+
+async def _fetch(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str, headers: Mapping[str, str]
+) -> None:
+    _ask(writer, url, headers)
+    left = await _length(reader)
+    while left:
+        left -= len(await reader.read(min(left, _HEAD)))

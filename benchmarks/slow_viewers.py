@@ -1,0 +1,38 @@
+"""Slow viewers in a process of their own: says "watching" when all are served, and what reached them at the end.
+
+COOKIE=... python -m benchmarks.slow_viewers URL/ COUNT BYTES_PER_SECOND       (ends with its standard input)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import sys
+
+from benchmarks.load import slow_reader
+
+_STARTS_PER_SECOND = 250
+_SEGMENTS = 8
+
+
+async def main() -> None:
+    """Run until nobody listens any more."""
+    url, count, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    stop, headers = asyncio.Event(), {"Cookie": os.environ["COOKIE"]}
+    viewers = []
+    for number in range(count):
+        address = f"{url}{number % _SEGMENTS:04d}.ts"
+        viewers.append(asyncio.create_task(slow_reader(address, headers, rate, stop)))
+        await asyncio.sleep(1 / _STARTS_PER_SECOND)
+    await asyncio.sleep(2)
+    print("watching", flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    stop.set()
+    print(sum(await asyncio.gather(*viewers)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
