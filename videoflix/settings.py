@@ -51,6 +51,7 @@ class Settings(BaseSettings):
         "http://127.0.0.1:4200",
         "http://localhost:4200",
     )
+    accel_redirect: str = Field("", pattern=r"^(/[A-Za-z0-9_-]+/)?$")
     trusted_proxies: int = Field(0, ge=0, le=10)
     max_upload_gib: float = Field(50.0, gt=0)
 

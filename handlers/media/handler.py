@@ -42,7 +42,7 @@ class FileHandler(ApiHandler):
         """What is found, or the part of it that is asked for."""
         asset = await self.while_connected(finding)
         try:
-            reply = answer(self.request.method or "", self.request.headers, asset)
+            reply = answer(self.request.method or "", self.request.headers, asset, self.services.settings.accel_redirect)
             self.set_status(reply.status)
             for name, value in reply.headers:
                 self.add_header(name, value) if name == "Vary" else self.set_header(name, value)

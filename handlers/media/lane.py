@@ -43,6 +43,7 @@ class MediaLane:
         self._services = services
         self._media = services.media
         self._admission = services.admission
+        self._proxy = services.settings.accel_redirect
         self._renew_within = services.settings.access_token_minutes * 60 / 2
         self._common = _Common(services.settings.cors_origins)
         self.transfers = Transfers()
@@ -66,7 +67,7 @@ class MediaLane:
         if asset is None:
             return None
         try:
-            reply = answer(start_line.method, headers, asset)
+            reply = answer(start_line.method, headers, asset, self._proxy)
         except RangeNotSatisfiable:
             asset.close()
             return None
