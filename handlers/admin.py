@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from handlers.base import ApiHandler
+from handlers.bodies import VideoTexts
 from handlers.multipart import MultipartForm
 from handlers.streamed_body import StreamedBodyHandler
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
@@ -32,9 +33,9 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     form: MultipartForm | None = None
     _fields: ClassVar[tuple[str, ...]] = ("title", "description", "category")
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """The right is checked and the room is found before a byte of the film is read."""
-        super().prepare()
+        await super().prepare()
         if self.request.method == "POST":
             uploads = self.services.uploads
             self.path = uploads.place(int(self.request.headers.get("Content-Length") or 0))
@@ -95,11 +96,16 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
 
 
 class AdminVideoHandler(AdminHandler):
-    """GET and DELETE /api/admin/videos/<id>/."""
+    """GET, PATCH and DELETE /api/admin/videos/<id>/."""
 
     async def get(self, video_id: str) -> None:
         """The video with its state."""
         self.answer(await self.shown(await self.services.catalogue.get(int(video_id))))
+
+    async def patch(self, video_id: str) -> None:
+        """Change title, description or category."""
+        texts = self.body_as(VideoTexts).model_dump(exclude_unset=True)
+        self.answer(await self.shown(await self.services.catalogue.change(int(video_id), texts)))
 
     async def delete(self, video_id: str) -> None:
         """Remove the video and every file of it."""

@@ -117,7 +117,7 @@ class ApiHandler(BaseHandler):
     admins_only: ClassVar[bool] = False
     identity: Identity
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
         if self.request.method not in self.methods():
             raise self._not_allowed()
@@ -125,6 +125,7 @@ class ApiHandler(BaseHandler):
             return
         self._refuse_forged()
         if not self.public:
+            await self.services.accounts.ensure_current()
             self.identity = self.authenticate()
             if self.admins_only and not self.identity.is_admin:
                 raise Forbidden
@@ -151,10 +152,13 @@ class ApiHandler(BaseHandler):
 
     def body_as(self, model: type[Body]) -> Body:
         """The request's body, JSON or form. Raises BadRequest or FieldErrors that name all bad fields at once."""
-        try:
-            return model.model_validate(self._body())
-        except ValidationError as error:
-            raise FieldErrors(_by_field(error)) from None
+        return _valid(model, self._body())
+
+    def query_as(self, model: type[Body]) -> Body:
+        """The query; of a repeated parameter the last counts, and an empty one is none. Raises FieldErrors."""
+        arguments = self.request.query_arguments.items()
+        given = {name: values[-1].decode(errors="replace").strip() for name, values in arguments}
+        return _valid(model, {name: value for name, value in given.items() if value})
 
     def _body(self) -> Mapping[str, object]:
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -177,10 +181,17 @@ class UnknownPath(ApiHandler):
 
     public = True
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Preflights of unknown paths are answered like all others."""
         if self.request.method != "OPTIONS":
             raise NotFound
+
+
+def _valid(model: type[Body], given: Mapping[str, object]) -> Body:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise FieldErrors(_by_field(error)) from None
 
 
 def _by_field(error: ValidationError) -> Mapping[str, list[str]]:

@@ -14,7 +14,8 @@ from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
 from handlers.media.lane import LaneOrApplication, MediaLane
 from handlers.playback import PlaybackHandler
-from handlers.videos import VideoListHandler
+from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
+from handlers.viewing import ContinueHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
 from videoflix.services import Services
 
 _ID = r"(?P<video_id>[0-9]{1,15})"
@@ -25,6 +26,15 @@ ROUTES = (
     (r"/readyz/?", ReadyHandler),
     (r"/api/login/?", LoginHandler),
     (r"/api/video/?", VideoListHandler),
+    (rf"/api/video/{_ID}/?", VideoHandler),
+    (rf"/api/video/{_ID}/similar/?", SimilarHandler),
+    (rf"/api/video/{_ID}/progress/?", ProgressHandler),
+    (rf"/api/video/{_ID}/rating/?", RatingHandler),
+    (r"/api/categories/?", CategoriesHandler),
+    (r"/api/popular/?", PopularHandler),
+    (r"/api/me/continue/?", ContinueHandler),
+    (r"/api/me/list/?", MyListHandler),
+    (rf"/api/me/list/{_ID}/?", MyListEntryHandler),
     (rf"/api/admin/videos/{_ID}/?", AdminVideoHandler),
     (r"/api/admin/videos/?", AdminVideosHandler),
     (r"/api/admin/jobs/?", JobsHandler),

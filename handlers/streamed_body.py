@@ -26,12 +26,12 @@ class StreamedBodyHandler(ApiHandler):
     _rest: float = 0  # bytes that are still to come; infinite when the client does not say
     _closing: asyncio.TimerHandle | None = None
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Before a byte of the body is read."""
         headers = self.request.headers
         self._rest = inf if "Transfer-Encoding" in headers else int(headers.get("Content-Length") or 0)
         self._untouched = True
-        super().prepare()
+        await super().prepare()
 
     async def take(self, piece: bytes) -> None:
         """The next piece of the body; the one after it is read when this returns. What it raises is the answer."""

@@ -2,25 +2,119 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+
 from handlers.base import ApiHandler
-from videoflix.models import Video, isoformat
+from handlers.bodies import CountQuery, ListQuery
+from videoflix.catalogue.shelf import Query, Row, array
+from videoflix.media.names import RESOLUTIONS
+from videoflix.models import Progress, Video, isoformat
+from videoflix.viewing import Own
 
 
-class VideoListHandler(ApiHandler):
-    """GET /api/video/: the playable videos, newest first."""
+class VideosHandler(ApiHandler):
+    """What shows videos."""
 
-    async def get(self) -> None:
-        """A bare array, as existing pages expect it."""
-        videos = await self.services.catalogue.playable()
-        self.answer([listed(video, self.public_url()) for video in videos])
+    etag: str | None = None
 
     def public_url(self) -> str:
         """The setting, else the host that the client spoke to."""
         return self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
 
+    async def answer_with(self, video_ids: Sequence[int]) -> None:
+        """Those of the videos that are playable, as a bare array."""
+        shelf = await self.services.listing.shelf()
+        self.answer_ready(array(shelf.rows(video_ids), self.public_url()))
 
-def listed(video: Video, public_url: str) -> dict[str, object]:
-    """A video as the list shows it: exactly these keys, none of them null."""
+    def answer_rows(self, rows: Sequence[Row]) -> None:
+        """A bare array."""
+        self.answer_ready(array(rows, self.public_url()))
+
+    def answer_ready(self, body: bytes) -> None:
+        """JSON that a browser may keep but must ask about each time."""
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "private, no-cache")
+        self.finish(body)
+
+    def compute_etag(self) -> str | None:
+        """The one that came with the body, else Tornado's."""
+        return self.etag or super().compute_etag()
+
+
+class VideoListHandler(VideosHandler):
+    """GET /api/video/: the playable videos, newest first, or those that a query asks for."""
+
+    async def get(self) -> None:
+        """A bare array, as existing pages expect it; `X-Total-Count` says how many there are on all pages."""
+        query = self.query_as(ListQuery)
+        self._give_csrf_cookie()
+        if query == ListQuery():
+            ready = await self.services.listing.whole(self.public_url())
+            self.etag = ready.etag
+            self.set_header("X-Total-Count", ready.total)
+            self.answer_ready(ready.body)
+        else:
+            await self._answer_page(query)
+
+    async def _answer_page(self, query: ListQuery) -> None:
+        shelf = await self.services.listing.shelf()
+        chosen = shelf.choose(Query(query.search, query.category, query.ordering))
+        self.set_header("X-Total-Count", len(chosen))
+        last = None if query.limit is None else query.offset + query.limit
+        self.answer_rows(shelf.rows(chosen[query.offset : last]))
+
+    def _give_csrf_cookie(self) -> None:
+        """Existing pages read this cookie before they sign out, and do not when it is missing."""
+        if not self.get_cookie("csrftoken"):
+            self.set_cookie("csrftoken", secrets.token_urlsafe(24), path="/", samesite="Lax")
+
+
+class CategoriesHandler(ApiHandler):
+    """GET /api/categories/: by name, each with how many playable videos it has."""
+
+    async def get(self) -> None:
+        """An object, so that more can be said one day."""
+        shelf = await self.services.listing.shelf()
+        found = [{"name": category.name, "count": category.count} for category in shelf.categories()]
+        self.answer({"categories": found})
+
+
+class VideoHandler(VideosHandler):
+    """GET /api/video/<id>/: all that is known of one video, playable or not yet."""
+
+    async def get(self, video_id: str) -> None:
+        """With what it is to this user."""
+        video = await self.services.catalogue.get(int(video_id))
+        own, work = await asyncio.gather(
+            self.services.viewing.own(self.identity.user_id, video.id), self.services.catalogue.work(video)
+        )
+        self.answer({**detailed(video, self.public_url()), "work": shown_work(work), **shown_own(own)})
+
+
+class SimilarHandler(VideosHandler):
+    """GET /api/video/<id>/similar/: more like this, by category and by words that say something."""
+
+    async def get(self, video_id: str) -> None:
+        """The most similar first; none that has nothing in common."""
+        limit = self.query_as(CountQuery).limit
+        await self.answer_with((await self.services.viewing.similar(int(video_id)))[:limit])
+
+
+class PopularHandler(VideosHandler):
+    """GET /api/popular/: by how many people have begun a film and how they rated it."""
+
+    async def get(self) -> None:
+        """The most popular first; none that nobody has watched or liked."""
+        limit = self.query_as(CountQuery).limit
+        await self.answer_with((await self.services.viewing.popular())[:limit])
+
+
+def detailed(video: Video, public_url: str) -> Mapping[str, object]:
+    """A video with where everything of it is."""
+    hls = f"{public_url}/media/hls/{video.id}"
+    loudness = video.facts.get("audio")
     return {
         "id": video.id,
         "created_at": isoformat(video.created_at),
@@ -28,4 +122,37 @@ def listed(video: Video, public_url: str) -> dict[str, object]:
         "description": video.description,
         "thumbnail_url": f"{public_url}/media/thumbnails/{video.id}.jpg",
         "category": video.category,
+        "status": video.status.value,
+        "playable": video.playable,
+        "duration": video.duration,
+        "renditions": list(video.renditions),
+        "master_url": f"{hls}/master.m3u8" if video.playable else None,
+        "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in RESOLUTIONS} if video.playable else {},
+        "storyboard": f"{hls}/storyboard/index.vtt" if "storyboard" in video.kinds_done else None,
+        "loudness": loudness.get("loudness") if isinstance(loudness, Mapping) else None,
+    }
+
+
+def shown_work(work: tuple[float, float | None] | None) -> Mapping[str, object] | None:
+    """How far the engine is with a film; null when it is done."""
+    return {"percent": min(99, int(work[0])), "seconds_left": work[1]} if work else None
+
+
+def shown_own(own: Own) -> Mapping[str, object]:
+    """What the video is to this user, and how all users rated it."""
+    return {
+        "progress": shown_progress(own.progress) if own.progress else None,
+        "rating": own.rating,
+        "ratings": {"up": own.votes.ups, "down": own.votes.downs},
+        "on_list": own.is_on_list,
+    }
+
+
+def shown_progress(progress: Progress) -> Mapping[str, object]:
+    """In seconds."""
+    return {
+        "position": progress.position,
+        "duration": progress.duration,
+        "finished": progress.finished,
+        "updated_at": isoformat(progress.updated_at),
     }

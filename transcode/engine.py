@@ -110,6 +110,11 @@ class Engine:
         self._watchers.append(callback)
         self._listen()
 
+    def on_missed_changes(self, callback: Callable[[], None]) -> None:
+        """Be called, quickly, whenever listening begins (again) and changes before that may have gone unheard."""
+        self._notices.on_gap.append(callback)
+        self._listen()
+
     async def publish_film_changed(self, film: int) -> None:
         """Tell every process. Raises LedgerUnavailable."""
         await self._ledger.film_changed(film)

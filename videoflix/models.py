@@ -47,6 +47,23 @@ class Identity:
     expires: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """One sign-in: a family of refresh tokens, of which the newest and its predecessor are known by their hashes."""
+
+    id: str
+    user_id: int
+    current: str = field(repr=False)
+    previous: str | None = field(default=None, repr=False)
+    rotated_at: datetime = field(default_factory=now)
+    created_at: datetime = field(default_factory=now)
+    last_seen: datetime = field(default_factory=now)
+    expires_at: datetime
+    ended_at: datetime | None = None
+    device: str = ""  # the User-Agent header
+    address: str = ""
+
+
 class VideoStatus(StrEnum):
     """What has become of an upload."""
 
@@ -88,3 +105,47 @@ class NewVideo:
     title: str
     description: str = ""
     category: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedVideo:
+    """What lists and search need of a playable video."""
+
+    id: int
+    title: str
+    description: str
+    category: str
+    created_at: datetime
+    duration: float  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far somebody has watched a film; `position` and `duration` in seconds."""
+
+    user_id: int
+    video_id: int
+    position: float
+    duration: float
+    finished: bool
+    updated_at: datetime = field(default_factory=now)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Whose, and of which film."""
+        return self.user_id, self.video_id
+
+
+class Rating(StrEnum):
+    """What somebody thinks of a film."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """How many people rated a film up and down."""
+
+    ups: int
+    downs: int

@@ -24,6 +24,9 @@ class Engine(Protocol):
     def on_film_changed(self, callback: Callable[[int], None]) -> None:
         """Be called with the id of every film that changes, in whichever process; the callback must be quick."""
 
+    def on_missed_changes(self, callback: Callable[[], None]) -> None:
+        """Be called whenever changes may have gone unheard; the callback must be quick."""
+
     async def film_changed(self, film: int) -> None:
         """Tell every process."""
 

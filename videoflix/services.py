@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from videoflix.accounts.admission import Admission
 from videoflix.accounts.service import Accounts
 from videoflix.catalogue import Catalogue
+from videoflix.catalogue.listing import Listing
 from videoflix.media.service import Media
 from videoflix.ports import Engine
 from videoflix.settings import Settings
 from videoflix.uploads import Uploads
+from videoflix.viewing import Viewing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Services:
     accounts: Accounts
     admission: Admission
     catalogue: Catalogue
+    listing: Listing
+    viewing: Viewing
     engine: Engine
     media: Media
     uploads: Uploads

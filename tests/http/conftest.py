@@ -14,9 +14,10 @@ from handlers.media import lane
 from handlers.routes import make_application
 from tests.http.films import Shelf, video_store
 from tests.tools import Browser
-from videoflix.composition.root import open_services
+from videoflix.composition.root import Clients, open_clients, open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
+from videoflix.stores.videos import VideoStore
 
 
 @pytest.fixture
@@ -61,3 +62,15 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "handler":
         monkeypatch.setattr(lane, "can_carry", lambda _: False)
     return str(request.param)
+
+
+@pytest.fixture
+def videos(io_loop: IOLoop, settings: Settings) -> Iterator[VideoStore]:
+    """The site's collection of videos, to be filled without the work that films take."""
+
+    async def open_clients_here() -> Clients:
+        return await stack.enter_async_context(open_clients(settings))
+
+    stack = AsyncExitStack()
+    yield VideoStore(io_loop.run_sync(open_clients_here).database)
+    io_loop.run_sync(stack.aclose)

@@ -48,6 +48,10 @@ class ServiceEngine:
         """The callback must be quick."""
         self._engine.on_film_changed(callback)
 
+    def on_missed_changes(self, callback: Callable[[], None]) -> None:
+        """The callback must be quick."""
+        self._engine.on_missed_changes(callback)
+
     async def film_changed(self, film: int) -> None:
         """Raises Unavailable while Redis is away."""
         with _answered():

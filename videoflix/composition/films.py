@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from transcode.book import FilmEntry
+from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
 from videoflix.stores.videos import VideoStore
+
+_log = logging.getLogger(__name__)
 
 
 class CatalogueBook:
     """The engine's `FilmBook` over the collection of videos."""
 
-    def __init__(self, videos: VideoStore) -> None:
+    def __init__(self, videos: VideoStore, ledger: Ledger) -> None:
         self._videos = videos
+        self._ledger = ledger
 
     async def entry(self, film: int) -> FilmEntry | None:
         """What is final of a film; None when it was deleted."""
@@ -33,6 +38,7 @@ class CatalogueBook:
         """The film can be played from here on."""
         known = Timeline.from_json(dict(timeline))
         await self._videos.set_timeline(film, timeline, known.rendition_names, known.segments, known.duration)
+        await self._tell(film)
 
     async def task_done(self, film: int, kind: str, index: int, result: Mapping[str, object]) -> None:
         """A chunk, or a task that a film has once, is final."""
@@ -45,7 +51,16 @@ class CatalogueBook:
         """Everything is final."""
         await self._videos.add_kind(film, "finish", result)
         await self._videos.set_ready(film)
+        await self._tell(film)
 
     async def failed(self, film: int, sentence: str) -> None:
         """The film cannot be made; the sentence says why."""
         await self._videos.set_failed(film, sentence)
+        await self._tell(film)
+
+    async def _tell(self, film: int) -> None:
+        """Web processes hold lists of films; one that cannot be told looks for itself after a while."""
+        try:
+            await self._ledger.film_changed(film)
+        except LedgerUnavailable as error:
+            _log.warning("change_untold film=%d error=%s", film, error)

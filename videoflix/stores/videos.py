@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +10,11 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING
 
 from videoflix.errors import NotFound
-from videoflix.models import Video, VideoStatus
+from videoflix.models import ListedVideo, Video, VideoStatus
 
 _NEWEST_FIRST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+_LISTED = dict.fromkeys(("title", "description", "category", "created_at", "duration"), 1)
+_BATCH = 100  # documents that are decoded in one go
 
 
 class VideoStore:
@@ -37,10 +39,18 @@ class VideoStore:
             raise NotFound
         return _video(document)
 
-    async def playable(self) -> list[Video]:
-        """Newest first."""
-        found = self._videos.find({"timeline": {"$ne": None}, "status": {"$ne": VideoStatus.FAILED.value}})
-        return [_video(document) async for document in found.sort(_NEWEST_FIRST)]
+    async def playable(self, video_ids: Collection[int] | None = None) -> AsyncIterator[ListedVideo]:
+        """All of them, or those of these ids, in no order."""
+        wanted: dict[str, Any] = {"timeline": {"$ne": None}, "status": {"$ne": VideoStatus.FAILED.value}}
+        if video_ids is not None:
+            wanted["_id"] = {"$in": list(video_ids)}
+        async for document in self._videos.find(wanted, _LISTED, batch_size=_BATCH):
+            yield ListedVideo(id=document["_id"], **{name: document[name] for name in _LISTED})
+
+    async def existing(self, video_ids: Collection[int]) -> set[int]:
+        """Those of the ids that are still in use."""
+        found = self._videos.find({"_id": {"$in": list(video_ids)}}, {"_id": 1})
+        return {document["_id"] async for document in found}
 
     async def all(self) -> list[Video]:
         """Newest first, also those that failed."""
@@ -55,6 +65,13 @@ class VideoStore:
         """Raises NotFound."""
         if (await self._videos.delete_one({"_id": video_id})).deleted_count == 0:
             raise NotFound
+
+    async def set_texts(self, video_id: int, texts: Mapping[str, str]) -> None:
+        """Title, description or category. Raises NotFound."""
+        if texts:
+            result = await self._videos.update_one({"_id": video_id}, {"$set": dict(texts)})
+            if result.matched_count == 0:
+                raise NotFound
 
     async def set_timeline(
         self, video_id: int, timeline: Mapping[str, object], renditions: Sequence[str], segments: int, duration: float

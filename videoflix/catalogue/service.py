@@ -1,40 +1,44 @@
-"""The catalogue: which videos there are, who may change them and what their texts may say."""
+"""Videos in, out and changed; the engine and every list are told."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from videoflix.errors import FieldErrors
-from videoflix.models import NewVideo, Video
+from videoflix.catalogue.listing import Listing
+from videoflix.catalogue.texts import checked
+from videoflix.errors import Unavailable
+from videoflix.models import NewVideo, Video, VideoStatus
 from videoflix.ports import Engine
 from videoflix.stores.counters import CounterStore
 from videoflix.stores.videos import VideoStore
 
 _log = logging.getLogger(__name__)
 
-# Existing pages put these texts into innerHTML; this is where an HTML parser sees a tag begin (HTML, 13.2.5.6).
-_MARKUP = re.compile(r"<[A-Za-z/!?]")
-_LONGEST = {"title": 255, "description": 5000, "category": 100}
-
 
 class Catalogue:
-    """Videos in and out; the engine is told of every one."""
+    """The videos that there are; `on_delete` is called with the id of each one that goes."""
 
-    def __init__(self, videos: VideoStore, counters: CounterStore, engine: Engine, media_root: Path) -> None:
+    def __init__(
+        self,
+        videos: VideoStore,
+        counters: CounterStore,
+        engine: Engine,
+        listing: Listing,
+        media_root: Path,
+        on_delete: Sequence[Callable[[int], Awaitable[None]]] = (),
+    ) -> None:
         self._videos = videos
         self._counters = counters
         self._engine = engine
+        self._listing = listing
         self._root = media_root
-
-    async def playable(self) -> list[Video]:
-        """Newest first."""
-        return await self._videos.playable()
+        self._on_delete = on_delete
 
     async def all(self) -> list[Video]:
         """Newest first, also those that failed."""
@@ -50,11 +54,22 @@ class Catalogue:
 
     def check(self, new: NewVideo) -> NewVideo:
         """The same texts, stripped. Raises FieldErrors for what no page could show."""
-        given = {"title": new.title.strip(), "description": new.description.strip(), "category": new.category.strip()}
-        wrong = {name: sentences for name, text in given.items() if (sentences := list(_complaints(name, text)))}
-        if wrong:
-            raise FieldErrors(wrong)
-        return NewVideo(**given)
+        return NewVideo(**checked(asdict(new)))
+
+    async def change(self, video_id: int, texts: Mapping[str, str]) -> Video:
+        """Title, description or category; the video as it is then. Raises FieldErrors and NotFound."""
+        await self._videos.set_texts(video_id, checked(texts))
+        await self._tell(video_id)
+        return await self._videos.get(video_id)
+
+    async def work(self, video: Video) -> tuple[float, float | None] | None:
+        """Per cent done, and seconds left where they can be told; None when nothing is known of any work."""
+        if video.status is not VideoStatus.PROCESSING:
+            return None
+        try:
+            return (await self._engine.progress([video.id])).get(video.id)
+        except Unavailable:  # the film itself can be shown without Redis
+            return None
 
     async def take_in(self, new: NewVideo, upload: Path, suffix: str) -> Video:
         """Move an uploaded file (on the media volume, complete and on disk) into the catalogue and start the work.
@@ -69,6 +84,7 @@ class Catalogue:
             id=video_id, title=new.title, description=new.description, category=new.category, source=str(source)
         )
         await self._videos.add(video)
+        await self._tell(video_id)
         await self._engine.start(video_id)
         return video
 
@@ -76,8 +92,19 @@ class Catalogue:
         """Forget the video and remove all of its files. Raises NotFound."""
         video = await self._videos.get(video_id)
         await self._videos.delete(video_id)
+        await self._tell(video_id)
+        for forget in self._on_delete:
+            await forget(video_id)
         await self._engine.cancel(video_id)
         await asyncio.to_thread(remove_files, self._root, video_id, video.source)
+
+    async def _tell(self, video_id: int) -> None:
+        """Have every list right: here at once, elsewhere by message. A message that cannot be sent costs only time."""
+        await self._listing.look_up({video_id})
+        try:
+            await self._engine.film_changed(video_id)
+        except Unavailable:
+            _log.warning("change_untold film=%d", video_id)
 
 
 def remove_files(root: Path, video_id: int, source: str) -> None:
@@ -86,17 +113,6 @@ def remove_files(root: Path, video_id: int, source: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     for file in (root / "thumbnails" / f"{video_id}.jpg", root / source):
         file.unlink(missing_ok=True)
-
-
-def _complaints(name: str, text: str) -> Iterable[str]:
-    if name == "title" and not text:
-        yield "This field may not be blank."
-    if len(text) > _LONGEST[name]:
-        yield f"Ensure this field has no more than {_LONGEST[name]} characters."
-    if _MARKUP.search(text):
-        yield "Markup is not allowed: leave out the < before a letter, /, ! or ?."
-    if "\0" in text:
-        yield "Null characters are not allowed."
 
 
 def _move(upload: Path, place: Path) -> None:

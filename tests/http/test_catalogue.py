@@ -1,0 +1,322 @@
+"""The list of videos: what it shows, to whom, and that it is right a moment after every change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, closing
+
+import pymongo
+import pytest
+import redis
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.testing import bind_unused_port
+
+from handlers.routes import make_application
+from tests.http.catalogued import film, listed, until
+from tests.tools import Browser
+from videoflix.catalogue.listing import Listing
+from videoflix.composition.root import open_services
+from videoflix.models import ListedVideo, VideoStatus
+from videoflix.services import Services
+from videoflix.settings import Settings
+from videoflix.stores.videos import VideoStore
+
+
+@pytest.fixture
+def elsewhere(io_loop: IOLoop, settings: Settings, admin: Browser) -> Iterator[Browser]:
+    """A second web process with clients, cache and engine of its own; the client is signed in there."""
+    stack = AsyncExitStack()
+    services = io_loop.run_sync(lambda: stack.enter_async_context(open_services(settings)))
+    socket, port = bind_unused_port()
+    server = HTTPServer(make_application(services))
+    server.add_sockets([socket])
+    with closing(Browser(port)) as client:
+        client.cookies.update(admin.cookies)
+        yield client
+    server.stop()
+    io_loop.run_sync(server.close_all_connections)
+    io_loop.run_sync(stack.aclose)
+
+
+async def titles(browser: Browser, query: str = "") -> list[str]:
+    answer = await browser.get(f"/api/video/{query}")
+    assert answer.status == 200, answer.body
+    return [video["title"] for video in answer.json]
+
+
+async def test_the_list_has_exactly_these_keys_and_the_newest_film_first(admin: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1, "Eins", description='Er sagte: "Ä\\"', category="Drama"))
+    await videos.add(film(2, "Zwei"))
+    answer = await admin.get("/api/video")
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Total-Count"] == "2"
+    assert answer.json == [
+        {
+            "id": 2,
+            "created_at": "2026-01-01T02:00:00.000Z",
+            "title": "Zwei",
+            "description": "",
+            "thumbnail_url": f"{admin.url}/media/thumbnails/2.jpg",
+            "category": "",
+        },
+        {
+            "id": 1,
+            "created_at": "2026-01-01T01:00:00.000Z",
+            "title": "Eins",
+            "description": 'Er sagte: "Ä\\"',
+            "thumbnail_url": f"{admin.url}/media/thumbnails/1.jpg",
+            "category": "Drama",
+        },
+    ]
+
+
+async def test_only_playable_films_are_listed(admin: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1, "not probed yet", status=VideoStatus.PROCESSING, timeline=None))
+    await videos.add(film(2, "in work", status=VideoStatus.PROCESSING))
+    await videos.add(film(3, "failed", status=VideoStatus.FAILED))
+    assert await titles(admin) == ["in work"]
+
+
+async def test_nobody_sees_it_without_a_session(browser: Browser) -> None:
+    for path in ("video/", "video/1/", "video/1/similar/", "categories", "popular", "me/list/", "me/continue/"):
+        answer = await browser.get(f"/api/{path}")
+        assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
+
+
+async def test_thumbnails_are_on_the_host_that_was_asked_but_for_a_public_url(
+    admin: Browser, services: Services, videos: VideoStore
+) -> None:
+    await videos.add(film(1))
+    hosts = ("films.example", "films.example:8443", "[::1]:8000", *(f"h{number}.example" for number in range(6)))
+    for host in (*hosts, hosts[0]):
+        [video] = (await admin.get("/api/video/", Host=host)).json
+        assert video["thumbnail_url"] == f"http://{host}/media/thumbnails/1.jpg"
+    ready = await services.listing.whole("https://films.example")
+    assert json.loads(ready.body)[0]["thumbnail_url"] == "https://films.example/media/thumbnails/1.jpg"
+
+
+async def test_a_list_that_a_browser_has_is_not_sent_again(admin: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1))
+    first = await admin.get("/api/video/")
+    again = await admin.get("/api/video/", If_None_Match=first.headers["ETag"])
+    assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    await admin.fetch("PATCH", "/api/admin/videos/1/", {"title": "Another"})
+    changed = await admin.get("/api/video/", If_None_Match=first.headers["ETag"])
+    assert (changed.status, changed.json[0]["title"]) == (200, "Another")
+    assert changed.headers["ETag"] != first.headers["ETag"]
+
+
+async def test_the_etag_is_the_same_in_every_process(admin: Browser, elsewhere: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1))
+    here = await admin.get("/api/video/", Host="films.example")
+    there = await elsewhere.get("/api/video/", Host="films.example")
+    assert (here.body, here.headers["ETag"]) == (there.body, there.headers["ETag"])
+
+
+async def test_the_list_gives_pages_the_cookie_that_they_need_to_sign_out(admin: Browser) -> None:
+    del admin.cookies["csrftoken"]
+    answer = await admin.get("/api/video/")
+    [cookie] = answer.headers.get_list("Set-Cookie")
+    assert cookie.startswith("csrftoken=")
+    assert "HttpOnly" not in cookie
+    assert "Set-Cookie" not in (await admin.get("/api/video/")).headers
+
+
+async def test_a_change_is_seen_here_at_once_and_in_other_processes_within_a_second(
+    admin: Browser, elsewhere: Browser, videos: VideoStore
+) -> None:
+    await videos.add(film(1, "Before"))
+    assert await titles(admin) == await titles(elsewhere) == ["Before"]
+
+    async def is_there(expected: list[str]) -> bool:
+        return await titles(elsewhere) == expected
+
+    answer = await admin.fetch("PATCH", "/api/admin/videos/1/", {"title": " After ", "category": "Drama"})
+    assert (answer.status, answer.json["title"], answer.json["category"]) == (200, "After", "Drama")
+    assert await titles(admin) == await titles(admin, "?category=drama") == ["After"]
+    assert await until(lambda: is_there(["After"])) < 1
+    assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 200
+    assert await titles(admin) == []
+    assert await until(lambda: is_there([])) < 1
+
+
+async def test_what_the_engine_does_is_seen_when_it_says_so(
+    admin: Browser, videos: VideoStore, services: Services
+) -> None:
+    await videos.add(film(1, timeline=None, status=VideoStatus.PROCESSING))
+    assert await titles(admin) == []
+    await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0)
+    await services.engine.film_changed(1)
+
+    async def is_listed() -> bool:
+        return await titles(admin) == ["Film 1"]
+
+    await until(is_listed)
+
+
+async def test_a_change_whose_message_was_lost_is_seen_when_the_list_is_old(
+    services: Services, videos: VideoStore
+) -> None:
+    await videos.add(film(1))
+    await videos.all()  # the connection is there: what takes long to read is not read often
+    listing = Listing(videos, services.engine, max_age=0.05)
+    assert list((await listing.shelf()).ids()) == [1]
+    await videos.add(film(2))
+    await videos.delete(1)
+
+    async def is_right() -> bool:
+        return list((await listing.shelf()).ids()) == [2]
+
+    await until(is_right)
+    await listing.close()
+
+
+async def test_everything_is_read_again_when_redis_was_away(
+    admin: Browser, videos: VideoStore, services: Services, redis_url: str
+) -> None:
+    await videos.add(film(1))
+    assert await titles(admin) == ["Film 1"]
+    await asyncio.sleep(0.2)  # the first subscription is confirmed
+    await videos.add(film(2))
+    with closing(redis.Redis.from_url(redis_url)) as client:
+        client.client_kill_filter(_type="pubsub")
+
+    async def is_right() -> bool:
+        return await titles(admin) == ["Film 2", "Film 1"]
+
+    await until(is_right)
+
+
+async def test_films_of_an_older_version_are_listed_and_found(
+    admin: Browser, settings: Settings, videos: VideoStore
+) -> None:
+    await videos.add(film(1, "Older", category="Drama"))
+    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        documents = client[settings.mongodb_db]["videos"]
+        assert "terms" not in documents.find_one({})
+        documents.update_one({"_id": 1}, {"$unset": {"facts": 1, "error": 1}})
+    assert await titles(admin, "?search=old") == ["Older"]
+
+
+async def test_texts_that_no_page_could_show_are_refused(admin: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1, "Stays"))
+    too_long = {"description": ["Ensure this field has no more than 5000 characters."]}
+    markup = {"title": ["Markup is not allowed: leave out the < before a letter, /, ! or ?."]}
+    for texts, errors in (
+        ({"title": " "}, {"title": ["This field may not be blank."]}),
+        ({"title": None}, {"title": ["Not a valid string."]}),
+        ({"title": "\ud800"}, {"title": ["Half of a surrogate pair is no character."]}),
+        ({"title": "<b>x", "description": "d" * 5001}, {**markup, **too_long}),
+    ):
+        answer = await admin.fetch("PATCH", "/api/admin/videos/1/", texts)
+        assert (answer.status, answer.json) == (400, errors)
+    assert await titles(admin) == ["Stays"]
+
+
+async def test_a_change_of_nothing_changes_nothing_and_one_of_an_unknown_film_is_not_found(
+    admin: Browser, videos: VideoStore
+) -> None:
+    await videos.add(film(1, "Stays", description="d"))
+    answer = await admin.fetch("PATCH", "/api/admin/videos/1/", {"unknown": 1})
+    assert (answer.status, answer.json["title"], answer.json["description"]) == (200, "Stays", "d")
+    assert (await admin.fetch("PATCH", "/api/admin/videos/2/", {"title": "x"})).status == 404
+    assert (await admin.fetch("PATCH", "/api/admin/videos/2/", {})).status == 404
+
+
+async def test_one_film_is_shown_with_everything_of_it(admin: Browser, videos: VideoStore) -> None:
+    facts = {"audio": {"loudness": -23.5}}
+    renditions = ("480p", "720p")
+    await videos.add(
+        film(1, "One", category="Drama", renditions=renditions, facts=facts, kinds_done=frozenset({"storyboard"}))
+    )
+    hls = f"{admin.url}/media/hls/1"
+    assert (await admin.get("/api/video/1")).json == {
+        "id": 1,
+        "created_at": "2026-01-01T01:00:00.000Z",
+        "title": "One",
+        "description": "",
+        "thumbnail_url": f"{admin.url}/media/thumbnails/1.jpg",
+        "category": "Drama",
+        "status": "ready",
+        "playable": True,
+        "duration": 100.0,
+        "renditions": ["480p", "720p"],
+        "master_url": f"{hls}/master.m3u8",
+        "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in ("480p", "720p", "1080p")},
+        "storyboard": f"{hls}/storyboard/index.vtt",
+        "loudness": -23.5,
+        "work": None,
+        "progress": None,
+        "rating": None,
+        "ratings": {"up": 0, "down": 0},
+        "on_list": False,
+    }
+
+
+async def test_a_film_in_work_is_shown_with_how_far_it_is(
+    admin: Browser, videos: VideoStore, services: Services
+) -> None:
+    await videos.add(film(1, status=VideoStatus.PROCESSING, timeline=None, renditions=(), duration=0.0))
+    await services.engine.start(1)
+    shown = (await admin.get("/api/video/1/")).json
+    assert (shown["status"], shown["playable"]) == ("processing", False)
+    assert (shown["work"], shown["master_url"], shown["hls_urls"]) == ({"percent": 0, "seconds_left": None}, None, {})
+
+
+async def test_an_unknown_film_is_not_found(admin: Browser, videos: VideoStore) -> None:
+    await videos.add(film(1))
+    for path in ("2/", "2/similar/", "2/progress/", "999999999999999/", "x/"):
+        answer = await admin.get(f"/api/video/{path}")
+        assert (answer.status, answer.json) == (404, {"detail": "Not found."})
+
+
+async def test_pages_of_a_search_come_with_the_total(admin: Browser, videos: VideoStore) -> None:
+    for number in range(1, 6):
+        await videos.add(film(number, f"Part {number}", category="Drama" if number % 2 else ""))
+    await videos.add(film(6, "Else"))
+    for query, total, expected in (
+        ("?search=part&limit=2", "5", ["Part 5", "Part 4"]),
+        ("?search=part&limit=2&offset=4", "5", ["Part 1"]),
+        ("?search=part&offset=5", "5", []),
+        ("?limit=1&offset=0", "6", ["Else"]),
+        ("?category=DRAMA&ordering=created_at&limit=2", "3", ["Part 1", "Part 3"]),
+        (
+            "?search=&category=&ordering=&limit=&page=7",
+            "6",
+            ["Else", *(f"Part {number}" for number in range(5, 0, -1))],
+        ),
+        ("?search=no+such+film", "0", []),
+    ):
+        answer = await admin.get(f"/api/video/{query}", Origin="http://localhost:5500")
+        assert ([video["title"] for video in answer.json], answer.headers["X-Total-Count"]) == (expected, total)
+        assert "x-total-count" in answer.headers["Access-Control-Expose-Headers"]
+    assert (await admin.get("/api/categories")).json == {"categories": [{"name": "Drama", "count": 3}]}
+
+
+async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admin: Browser) -> None:
+    answer = await admin.get(f"/api/video/?ordering=password&limit=0&offset=-1&search={'s' * 201}&category={'c' * 101}")
+    assert answer.status == 400
+    assert sorted(answer.json) == ["category", "limit", "offset", "ordering", "search"]
+    assert answer.json["ordering"] == ["Use one of created_at, title, duration, after - for the other way round."]
+    assert "password" not in answer.body.decode()
+    for query in ("limit=1001", "limit=many", "offset=1.5", "ordering=--title", "limit=99999999999999999999999"):
+        assert (await admin.get(f"/api/video/?{query}")).status == 400
+    assert list((await admin.get("/api/popular/?limit=0")).json) == ["limit"]
+
+
+async def test_ten_thousand_films_are_listed_paged_and_searched(
+    admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def playable(*_: object) -> AsyncIterator[ListedVideo]:
+        """Putting so many into the embedded database and dropping them takes a minute."""
+        for number in range(1, 10_001):
+            yield listed(number, f"Film {number}" if number > 1 else "Needle")
+
+    monkeypatch.setattr(VideoStore, "playable", playable)
+    assert len((await admin.get("/api/video/")).json) == 10_000
+    assert await titles(admin, "?search=needle") == ["Needle"]
+    assert await titles(admin, "?limit=2&offset=9998") == ["Film 2", "Needle"]
+    assert (await admin.get("/api/video/?search=film&limit=1")).headers["X-Total-Count"] == "9999"

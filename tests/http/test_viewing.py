@@ -1,0 +1,297 @@
+"""What people watch, keep and rate: over real sockets, and what of it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pymongo
+import pytest
+from tornado.ioloop import IOLoop
+
+from tests.http.catalogued import film, until
+from tests.tools import Browser
+from videoflix.composition.root import open_clients
+from videoflix.embedded.servers import free_port
+from videoflix.models import Progress, VideoStatus, now
+from videoflix.services import Services
+from videoflix.settings import Settings
+from videoflix.stores.progress import ProgressStore
+from videoflix.stores.users import UserStore
+from videoflix.stores.videos import VideoStore
+from videoflix.viewing.progress import ProgressReports
+
+
+@pytest.fixture
+def films(io_loop: IOLoop, videos: VideoStore) -> None:
+    """Three playable ones."""
+    for number in (1, 2, 3):
+        io_loop.run_sync(partial(videos.add, film(number)))
+
+
+async def ids(browser: Browser, path: str) -> list[int]:
+    answer = await browser.get(f"/api/{path}")
+    assert answer.status == 200, answer.body
+    return [video["id"] for video in answer.json]
+
+
+def stored(settings: Settings, collection: str) -> list[dict[str, Any]]:
+    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        return list(client[settings.mongodb_db][collection].find().sort("_id"))
+
+
+async def test_progress_is_kept_and_read_back_at_once(admin: Browser, films: None) -> None:
+    assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
+    answer = await admin.fetch("PUT", "/api/video/1/progress/", {"position": 12.5})
+    assert answer.status == 200
+    shown = answer.json["progress"]
+    assert shown.pop("updated_at").endswith("Z")
+    assert shown == {"position": 12.5, "duration": 100.0, "finished": False}
+    assert (await admin.get("/api/video/1/progress")).json == answer.json
+    assert (await admin.get("/api/video/1/")).json["progress"] == answer.json["progress"]
+    assert (await admin.fetch("DELETE", "/api/video/1/progress/")).json == {"progress": None}
+    assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
+
+
+async def test_a_film_is_finished_in_its_credits_or_when_the_player_says_so(admin: Browser, films: None) -> None:
+    for body, position, finished in (
+        ({"position": 94}, 94, False),
+        ({"position": 95}, 95, True),
+        ({"position": 1000, "duration": 2000}, 100, True),
+        ({"position": 50, "finished": True}, 50, True),
+        ({"position": 100, "finished": False}, 100, False),
+        ({"position": "7.5", "finished": None}, 7.5, False),
+    ):
+        shown = (await admin.fetch("PUT", "/api/video/1/progress/", body)).json["progress"]
+        assert (shown["position"], shown["finished"]) == (position, finished)
+
+
+async def test_progress_that_cannot_be_is_refused(admin: Browser, films: None, videos: VideoStore) -> None:
+    for body, bad in (
+        ({}, ["position"]),
+        ({"position": -1, "duration": -1, "finished": "x"}, ["duration", "finished", "position"]),
+        (b'{"position": NaN}', ["position"]),
+        (b'{"position": 1e999}', ["position"]),
+        ({"position": None}, ["position"]),
+    ):
+        answer = await admin.fetch("PUT", "/api/video/1/progress/", body, Content_Type="application/json")
+        assert (answer.status, sorted(answer.json)) == (400, bad)
+    await videos.add(film(4, status=VideoStatus.PROCESSING, timeline=None))
+    for unknown in (4, 5):
+        answer = await admin.fetch("PUT", f"/api/video/{unknown}/progress/", {"position": 1})
+        assert (answer.status, answer.json) == (404, {"detail": "Not found."})
+
+
+async def test_films_that_were_begun_are_continued_the_last_watched_first(admin: Browser, films: None) -> None:
+    for number, position in ((1, 10), (2, 20), (3, 99), (1, 30)):
+        await admin.fetch("PUT", f"/api/video/{number}/progress/", {"position": position})
+        await asyncio.sleep(0.002)  # dates have milliseconds
+    answer = await admin.get("/api/me/continue/")
+    assert [(video["id"], video["progress"]["position"]) for video in answer.json] == [(1, 30), (2, 20)]
+    assert list(answer.json[0])[:6] == ["id", "created_at", "title", "description", "thumbnail_url", "category"]
+    assert await ids(admin, "me/continue/?limit=1") == [1]
+    await admin.fetch("DELETE", "/api/admin/videos/1/")
+    assert await ids(admin, "me/continue") == [2]
+
+
+async def test_reports_are_written_together_and_at_the_latest_when_the_process_ends(
+    io_loop: IOLoop, settings: Settings, services: Services, films: None
+) -> None:
+    async with AsyncExitStack() as stack:
+        database = (await stack.enter_async_context(open_clients(settings))).database
+        users, videos = UserStore(database), VideoStore(database)
+        user = await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
+        reports = ProgressReports(ProgressStore(database), users.existing, videos.existing, interval=0.05)
+        for position in (1.0, 2.0, 3.0):
+            reports.put(report(user.id, 1, position))
+
+        async def is_written() -> bool:
+            return [found["position"] for found in stored(settings, "progress")] == [3.0]
+
+        await until(is_written)
+        patient = ProgressReports(ProgressStore(database), users.existing, videos.existing, interval=3600)
+        patient.put(report(user.id, 2, 9.0))
+        patient.put(report(user.id, 99, 9.0))  # a film that was deleted meanwhile
+        patient.put(report(user.id + 1, 2, 9.0))  # a user who was
+        await patient.close()
+        await reports.close()
+    assert [(found["video_id"], found["position"]) for found in stored(settings, "progress")] == [(1, 3.0), (2, 9.0)]
+
+
+async def test_a_report_never_replaces_a_newer_one_of_another_process(
+    settings: Settings, videos: VideoStore, films: None
+) -> None:
+    async with open_clients(settings) as clients:
+        store = ProgressStore(clients.database)
+        newer, older = report(7, 1, 60.0), report(7, 1, 10.0, seconds_ago=5)
+        await store.keep([newer])
+        await store.keep([older, report(7, 2, 1.0)])
+        assert {found.video_id: found.position for found in await store.of_user(7)} == {1: 60.0, 2: 1.0}
+
+
+async def test_reports_wait_while_the_database_is_away(settings: Settings) -> None:
+    class Away(ProgressStore):
+        """The real store, whose server comes back later."""
+
+        is_away = True
+
+        async def keep(self, reports: Any) -> None:
+            if self.is_away:
+                raise ConnectionError("no database")
+            await super().keep(reports)
+
+    async def everyone(given: Any) -> set[int]:
+        return set(given)
+
+    async with open_clients(settings) as clients:
+        store = Away(clients.database)
+        reports = ProgressReports(store, everyone, everyone, interval=0.02)
+        reports.put(report(1, 1, 5.0))
+        await asyncio.sleep(0.1)
+        reports.put(report(1, 1, 6.0))
+        assert stored(settings, "progress") == []
+        store.is_away = False
+
+        async def is_written() -> bool:
+            return [found["position"] for found in stored(settings, "progress")] == [6.0]
+
+        await until(is_written)
+        await reports.close()
+
+
+def report(user_id: int, video_id: int, position: float, seconds_ago: float = 0) -> Progress:
+    return Progress(
+        user_id=user_id,
+        video_id=video_id,
+        position=position,
+        duration=100.0,
+        finished=False,
+        updated_at=now() - timedelta(seconds=seconds_ago),
+    )
+
+
+async def test_a_list_is_put_together_and_taken_apart(admin: Browser, films: None, videos: VideoStore) -> None:
+    assert await ids(admin, "me/list/") == []
+    for number in (2, 1, 3, 2):
+        answer = await admin.fetch("PUT", f"/api/me/list/{number}/", b"", Content_Type="application/json")
+        assert (answer.status, answer.json) == (200, {"id": number, "on_list": True})
+        await asyncio.sleep(0.002)
+    assert await ids(admin, "me/list") == [3, 1, 2]
+    for _ in range(2):
+        assert (await admin.fetch("DELETE", "/api/me/list/1/")).json == {"id": 1, "on_list": False}
+    assert (await admin.get("/api/me/list/1/")).json == {"id": 1, "on_list": False}
+    assert (await admin.get("/api/me/list/3")).json == {"id": 3, "on_list": True}
+    assert (await admin.get("/api/video/3/")).json["on_list"] is True
+    assert (await admin.fetch("PUT", "/api/me/list/9/")).status == 404
+    await admin.fetch("DELETE", "/api/admin/videos/3/")
+    assert await ids(admin, "me/list/") == [2]
+
+
+async def test_a_rating_is_given_changed_and_taken_back(admin: Browser, films: None) -> None:
+    for body, own, up, down in (
+        ({"rating": "up"}, "up", 1, 0),
+        ({"rating": "down"}, "down", 0, 1),
+        (None, None, 0, 0),
+    ):
+        method = "PUT" if body else "DELETE"
+        answer = await admin.fetch(method, "/api/video/1/rating/", body)
+        expected = {"rating": own, "ratings": {"up": up, "down": down}}
+        assert (answer.status, answer.json) == (200, expected)
+        shown = (await admin.get("/api/video/1/")).json
+        assert {name: shown[name] for name in expected} == expected
+    for bad in ({}, {"rating": "sideways"}, {"rating": 1}):
+        answer = await admin.fetch("PUT", "/api/video/1/rating/", bad)
+        assert (answer.status, list(answer.json)) == (400, ["rating"])
+        assert "sideways" not in answer.body.decode()
+    assert (await admin.fetch("PUT", "/api/video/9/rating/", {"rating": "up"})).status == 404
+
+
+async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    async with open_clients(settings) as clients:
+        await ProgressStore(clients.database).keep([report(1, 1, 5.0), report(2, 1, 5.0), report(1, 3, 5.0)])
+    for number, rating in ((2, "up"), (3, "down")):
+        await admin.fetch("PUT", f"/api/video/{number}/rating/", {"rating": rating})
+    assert await ids(admin, "popular/") == [1, 2]
+    assert await ids(admin, "popular/?limit=1") == [1]
+    await admin.fetch("DELETE", "/api/admin/videos/1/")
+    assert await ids(admin, "popular") == [2]
+
+
+async def test_nothing_is_popular_on_a_new_site(admin: Browser, films: None) -> None:
+    assert await ids(admin, "popular/") == []
+
+
+async def test_more_like_this_is_a_list_of_videos(admin: Browser, films: None, videos: VideoStore) -> None:
+    await videos.add(film(4, "Four", category="Drama"))
+    await videos.add(film(5, "Five", category="drama"))
+    answer = await admin.get("/api/video/4/similar/")
+    assert [video["title"] for video in answer.json] == ["Five"]
+    assert await ids(admin, "video/1/similar") == []
+
+
+async def test_what_one_user_holds_is_not_seen_by_another_and_goes_with_the_account(
+    admin: Browser, films: None, services: Services, settings: Settings
+) -> None:
+    other = Browser(int(admin.url.rpartition(":")[2]))
+    second = await services.accounts.make_admin("second@videoflix.example", "correct horse battery")
+    await other.log_in("second@videoflix.example")
+    for browser in (admin, other):
+        await browser.fetch("PUT", "/api/video/1/progress/", {"position": 5})
+        await browser.fetch("PUT", "/api/me/list/2/")
+        await browser.fetch("PUT", "/api/video/3/rating/", {"rating": "up"})
+    await admin.fetch("PUT", "/api/me/list/3/")
+    assert await ids(other, "me/list/") == [2]
+    assert (await other.get("/api/video/3/")).json["ratings"] == {"up": 2, "down": 0}
+    await services.viewing.forget_user(second.id)
+    assert [await ids(other, path) for path in ("me/continue/", "me/list/")] == [[], []]
+    assert (await admin.get("/api/video/3/")).json["ratings"] == {"up": 1, "down": 0}
+    assert [await ids(admin, path) for path in ("me/continue/", "me/list/")] == [[1], [3, 2]]
+    for collection in ("progress", "list_entries", "ratings"):
+        assert second.id not in [found["user_id"] for found in stored(settings, collection)]
+    other.close()
+
+
+async def test_deleting_a_film_removes_it_from_what_everybody_holds(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    await admin.fetch("PUT", "/api/video/1/progress/", {"position": 5})
+    await admin.fetch("PUT", "/api/me/list/1/")
+    await admin.fetch("PUT", "/api/video/1/rating/", {"rating": "up"})
+    assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 200
+    assert [stored(settings, collection) for collection in ("progress", "list_entries", "ratings")] == [[], [], []]
+
+
+async def test_a_web_process_that_is_stopped_writes_what_was_reported_a_moment_ago(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    port = free_port()
+    given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **given})
+    elsewhere = Browser(port)
+    elsewhere.cookies.update(admin.cookies)
+    try:
+
+        async def answers() -> bool:
+            with contextlib.suppress(OSError):
+                return (await elsewhere.get("/healthz")).status == 200
+            return False
+
+        await until(answers, 30)
+        assert (await elsewhere.fetch("PUT", "/api/video/2/progress/", {"position": 42})).status == 200
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 20) == 0
+    finally:
+        elsewhere.close()
+        process.kill()
+        process.wait()
+    assert [found["position"] for found in stored(settings, "progress")] == [42.0]

@@ -1,0 +1,164 @@
+"""Sessions that ended while access tokens of theirs still live, known to every web process.
+
+Whether a session is revoked is a look into memory. That memory follows a Redis channel; MongoDB, where a session ends
+before anything is announced, is the truth that it is compared with: at the start, after every gap in the channel, and
+from time to time, because an announcement may be lost on the way. While the channel is away (`in_step` is False) each
+request waits for that comparison, so that what another process revoked meanwhile gets in nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from videoflix.background import running
+
+_log = logging.getLogger(__name__)
+
+_CHANNEL = "videoflix:sessions:ended"
+_KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time its last access token expires
+
+# Seconds.
+_BEAT = 1.0  # a channel that is silent for so long is asked whether it lives
+_SILENCE = 3.0  # one that does not answer for so long is given up
+_COMPARE = 10.0  # between two comparisons with the database while all is well
+_ANNOUNCE = 1.0  # for Redis to take an announcement
+_PAUSE = 0.5  # before a lost channel is sought again
+
+Ended = Callable[[], Awaitable[Mapping[str, float]]]
+
+
+class Revocations:
+    """`lifetime`: seconds that an access token lives. `client` must not reconnect silently: a gap has to be noticed.
+
+    `ended` asks the database: id of each session that ended lately -> Unix time until which tokens of it may live.
+    """
+
+    def __init__(self, client: Redis, ended: Ended, lifetime: float) -> None:
+        self._client = client
+        self._ended = ended
+        self._lifetime = lifetime
+        self._until: dict[str, float] = {}
+        self._owed: set[str] = set()  # not announced yet, because Redis was away
+        self._lock = asyncio.Lock()
+        self._heard = self._compared = float("-inf")  # time.monotonic()
+
+    def is_revoked(self, session_id: str) -> bool:
+        """A look into memory."""
+        return session_id in self._until
+
+    @property
+    def in_step(self) -> bool:
+        """Whether this process hears of every session that another one ends."""
+        return time.monotonic() - self._heard < _SILENCE
+
+    async def ensure_current(self) -> None:
+        """Return when everything that was revoked before this call is known. Raises what the database raises."""
+        if not self.in_step:
+            await self.compare()
+
+    async def compare(self) -> None:
+        """Learn from the database what ended; callers that wait together share one question."""
+        asked = time.monotonic()
+        async with self._lock:
+            if self._compared < asked:
+                started = time.monotonic()
+                self._learn(await self._ended())
+                self._compared = started
+
+    async def revoke(self, session_ids: Iterable[str]) -> None:
+        """Shut these sessions out, here at once and elsewhere as soon as Redis tells. The database knows already."""
+        ended = set(session_ids)
+        self._learn(dict.fromkeys(ended, time.time() + self._lifetime))
+        self._owed |= ended
+        await self._announce()
+
+    @asynccontextmanager
+    async def followed(self) -> AsyncIterator[None]:
+        """In step with the other processes for as long as the block lasts. Raises what the database raises."""
+        await self.compare()
+        async with running(self._follow(), self._compare_now_and_then()):
+            yield
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                async with self._client.pubsub() as channel:
+                    await channel.subscribe(_CHANNEL)
+                    await self._listen(channel)
+            except (RedisError, OSError, TimeoutError) as error:
+                _log.warning("revocations channel lost error=%s", error)
+            except Exception:  # the database, whose errors only its store knows: without it nobody is in step
+                _log.exception("revocations not compared")
+            self._heard = float("-inf")
+            await asyncio.sleep(_PAUSE)
+
+    async def _compare_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_COMPARE)
+            try:
+                await self.compare()
+            except Exception as error:  # whatever a database driver raises: the channel still tells
+                _log.warning("revocations not compared error=%s", error)
+
+    async def _listen(self, channel: PubSub) -> None:
+        silent_since = time.monotonic()
+        while True:
+            message = await channel.get_message(timeout=_BEAT)
+            if message is None:
+                if time.monotonic() - silent_since >= _SILENCE:
+                    raise TimeoutError("no answer")
+                async with asyncio.timeout(_BEAT):
+                    await channel.ping()
+            else:
+                silent_since = time.monotonic()
+                await self._take(message)
+                self._heard = silent_since
+
+    async def _take(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "message":
+            told = json.loads(message["data"])
+            self._learn({str(session): float(until) for session, until in told.items()})
+        elif message["type"] == "subscribe":  # from here on nothing is missed; what was missed is in both ledgers
+            self._learn(await self._kept())
+            await self.compare()
+            await self._announce()
+
+    async def _kept(self) -> dict[str, float]:
+        found: Any = await self._client.zrangebyscore(_KEY, time.time(), float("inf"), withscores=True)
+        return {str(session, "utf-8"): float(until) for session, until in found}
+
+    def _learn(self, ended: Mapping[str, float]) -> None:
+        moment = time.time()
+        self._until = {session: until for session, until in {**self._until, **ended}.items() if until > moment}
+
+    async def _announce(self) -> None:
+        """Tell the others what they have not been told; what Redis does not take is told when it is back."""
+        told = {session: self._until[session] for session in self._owed if session in self._until}
+        if not told:
+            self._owed.clear()
+            return
+        try:
+            async with asyncio.timeout(_ANNOUNCE):
+                await self._publish(told)
+        except (RedisError, OSError, TimeoutError) as error:
+            _log.warning("revocations not announced yet sessions=%d error=%s", len(told), error)
+        else:
+            self._owed -= told.keys()
+
+    async def _publish(self, told: Mapping[str, float]) -> None:
+        async with self._client.pipeline() as pipeline:
+            pipeline.zadd(_KEY, dict(told))
+            pipeline.zremrangebyscore(_KEY, "-inf", time.time())
+            pipeline.expire(_KEY, int(self._lifetime) + 1)
+            pipeline.publish(_CHANNEL, json.dumps(told))
+            await pipeline.execute()

@@ -1,0 +1,25 @@
+"""Work that goes on beside the requests, for as long as something is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+
+_AGAIN = 1.0  # seconds
+
+
+@asynccontextmanager
+async def running(*works: Coroutine[object, object, object]) -> AsyncIterator[None]:
+    """Run them for as long as the block lasts; afterwards none of them runs any more.
+
+    One that swallows its cancellation (asyncio.wait_for may, before Python 3.12) is cancelled again.
+    """
+    tasks = {asyncio.create_task(work) for work in works}
+    try:
+        yield
+    finally:
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=_AGAIN)

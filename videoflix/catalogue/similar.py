@@ -1,0 +1,61 @@
+"""More like this: videos of the same category, or that share words which say something about a film.
+
+Nothing is known of a film but its texts, so nothing else is used. A film with which no other one has anything in
+common has none like it: a list is never filled up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+
+from videoflix.catalogue.search import SearchIndex
+from videoflix.catalogue.words import words
+from videoflix.models import ListedVideo
+
+_SAME_CATEGORY = 3.0
+_WEIGHTS = {"title": 3.0, "description": 1.0}
+
+_SHORTEST = 4  # letters of a word that says something
+_RARE = 10  # it is in at most one of so many films, though two films may always share it
+# Longer words of English and German that say nothing about a film.
+_FILLERS = frozenset(
+    words(
+        """
+    about after again against all along also although always among and another are around away back because become
+    becomes been before begin begins behind being between both can come comes could does down during each even ever
+    every film films find finds first for from gets goes has have having her here him his how into its just know last
+    life like long made make makes many more most movie movies much must never new off only onto other others over own
+    part same several she should since some soon still story such take takes than that the their them then there these
+    they this those three through together toward towards two under until upon very want wants was well were what when
+    where which while who whom whose will with within without world would year years young your
+    aber alle allem allen alles als andere anderen auch auf aus bald bei beim bereits beiden dabei damit dann darf
+    dass dein deine dem den denn der des dessen dich die dies diese diesem diesen dieser dieses doch dort durch eine
+    einem einen einer eines einmal erst etwas euch für ganz gegen geht gibt hatte haben hier hinter ihm ihn ihr ihre
+    ihrem ihren ihrer immer ins ist jede jedem jeden jeder jedes jedoch jetzt kann kein keine keinen können macht man
+    mehr mein meine mich mit muss nach neben nicht nichts noch nun nur oder ohne schon sehr sein seine seinem seinen
+    seiner seit selbst sich sie sind soll sondern über und uns unter viel viele vom von vor während war waren was weil
+    welche wenn werden wie wieder wird wollen wurde wurden zum zur zusammen zwei zwischen
+    """
+    )
+)
+
+
+def similar(video: ListedVideo, same_category: Collection[int], total: int, index: SearchIndex) -> Mapping[int, float]:
+    """Ids of the videos that have something in common with this one, each with how much; `total`: of all videos."""
+    likeness: defaultdict[int, float] = defaultdict(float, dict.fromkeys(same_category, _SAME_CATEGORY))
+    for word in words(f"{video.title} {video.description}"):
+        if len(word) >= _SHORTEST and word not in _FILLERS:
+            _add_sharers(word, total, index, likeness)
+    likeness.pop(video.id, None)
+    return likeness
+
+
+def _add_sharers(word: str, total: int, index: SearchIndex, likeness: defaultdict[int, float]) -> None:
+    weights: dict[int, float] = {}
+    for field in ("description", "title"):
+        weights.update(dict.fromkeys(index.holders(field, word), _WEIGHTS[field]))
+    if len(weights) <= max(2, total // _RARE):
+        for other, weight in weights.items():
+            likeness[other] += weight * (1 + math.log(total / len(weights)))

@@ -1,0 +1,72 @@
+"""The collection of sessions.
+
+One document is one family of refresh tokens; a session that ended stays as a tombstone for as long as access tokens
+of it may live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo import DESCENDING
+
+from videoflix.errors import NotFound
+from videoflix.models import Session, now
+
+
+class SessionStore:
+    """Sessions by id and by user. MongoDB removes each document when its `expires_at` has passed."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+        self._sessions = database["sessions"]
+
+    async def create_indexes(self) -> None:
+        """Safe to repeat."""
+        await self._sessions.create_index("expires_at", expireAfterSeconds=0)
+        await self._sessions.create_index([("user_id", 1), ("last_seen", DESCENDING)])
+        await self._sessions.create_index("ended_at")
+
+    async def add(self, session: Session) -> None:
+        """Open a session."""
+        fields = asdict(session)
+        fields["_id"] = fields.pop("id")
+        await self._sessions.insert_one(fields)
+
+    async def get(self, session_id: str) -> Session:
+        """A session that lives. Raises NotFound."""
+        found = await self._sessions.find_one({"_id": session_id, "ended_at": None, "expires_at": {"$gt": now()}})
+        if found is None:
+            raise NotFound
+        return _session(found)
+
+    async def of_user(self, user_id: int) -> list[Session]:
+        """Those that live, the one that was seen last first."""
+        found = self._sessions.find({"user_id": user_id, "ended_at": None, "expires_at": {"$gt": now()}})
+        return [_session(document) async for document in found.sort("last_seen", DESCENDING)]
+
+    async def end(self, until: datetime, **of: object) -> Sequence[str]:
+        """End the living sessions that match (`_id=`, `user_id=`), keep tombstones `until` then; their ids."""
+        query = {**of, "ended_at": None}
+        ids = [document["_id"] async for document in self._sessions.find(query, {"_id": 1})]
+        await self._sessions.update_many(
+            {"_id": {"$in": ids}, "ended_at": None},
+            {
+                "$set": {"ended_at": now(), "expires_at": until},
+                "$unset": {"device": "", "address": "", "current": "", "previous": ""},
+            },
+        )
+        return ids
+
+    async def ended(self) -> dict[str, float]:
+        """Every tombstone: session id -> Unix time until which it is kept."""
+        found = self._sessions.find({"ended_at": {"$type": "date"}, "expires_at": {"$gt": now()}}, {"expires_at": 1})
+        return {document["_id"]: document["expires_at"].timestamp() async for document in found}
+
+
+def _session(document: dict[str, Any]) -> Session:
+    fields = {name: value for name, value in document.items() if name in Session.__slots__}
+    return Session(id=document["_id"], **fields)

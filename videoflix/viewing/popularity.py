@@ -1,0 +1,63 @@
+"""Which films people like best, counted from what they really did.
+
+The order is: how many people have begun a film, one more for each who rated it up, one less for each who rated it
+down; of equal ones the newest first. A film that comes to nothing is not popular, so the list of a new site is
+empty, and a list is never filled up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+from videoflix.stores.progress import ProgressStore
+from videoflix.stores.ratings import RatingStore
+
+_log = logging.getLogger(__name__)
+
+MAX_AGE = 60.0  # seconds
+
+
+class Popularity:
+    """Counts everything, at most once in `max_age` seconds and in the background but for the first time."""
+
+    def __init__(self, progress: ProgressStore, ratings: RatingStore, max_age: float = MAX_AGE) -> None:
+        self._progress = progress
+        self._ratings = ratings
+        self._max_age = max_age
+        self._scores: Mapping[int, int] | None = None
+        self._count_again_at = 0.0
+        self._counting: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Stop counting. Safe to repeat."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+
+    async def scores(self) -> Mapping[int, int]:
+        """Positive ones by the id of the film."""
+        if time.monotonic() >= self._count_again_at and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._count())
+        if self._scores is None:
+            assert self._counting is not None
+            await asyncio.shield(self._counting)
+        return self._scores or {}
+
+    async def _count(self) -> None:
+        """Raises only before the first time."""
+        try:
+            viewers, votes = await asyncio.gather(self._progress.viewers(), self._ratings.all_votes())
+        except Exception:  # whatever the driver raises
+            if self._scores is None:
+                raise
+            _log.warning("popularity_is_old", exc_info=True)
+        else:
+            scores = Counter(viewers)
+            for video_id, given in votes.items():
+                scores[video_id] += given.ups - given.downs
+            self._scores = +scores
+        self._count_again_at = time.monotonic() + self._max_age

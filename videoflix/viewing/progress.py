@@ -1,0 +1,110 @@
+"""Progress reports: every player sends one every few seconds, so they are kept in memory and written together.
+
+A report is in the database after `interval` and the time of one write, so a web process that crashes loses no more
+than that. Reads see what is not written yet; reports to other processes are seen when those have written them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from itertools import islice
+
+from videoflix.models import Progress
+from videoflix.stores.progress import ProgressStore
+
+_log = logging.getLogger(__name__)
+
+INTERVAL = 3.0  # seconds
+_AT_ONCE = 500  # reports in one write
+
+Existing = Callable[[Collection[int]], Awaitable[set[int]]]
+
+
+class ProgressReports:
+    """One per process. Nothing runs while nobody reports."""
+
+    def __init__(self, store: ProgressStore, users: Existing, videos: Existing, interval: float = INTERVAL) -> None:
+        self._store = store
+        self._users = users
+        self._videos = videos
+        self._interval = interval
+        self._waiting: dict[tuple[int, int], Progress] = {}
+        self._writing: asyncio.Task[None] | None = None
+        self._one_write = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Write what waits, once. Safe to repeat."""
+        if self._writing is not None:
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+        if self._waiting and not await self._write():
+            _log.error("progress_lost reports=%d", len(self._waiting))
+
+    def put(self, report: Progress) -> None:
+        """Only the last report of a user on a film counts."""
+        self._waiting[report.key] = report
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_from_time_to_time())
+
+    async def get(self, user_id: int, video_id: int) -> Progress | None:
+        """None for a film that was not begun."""
+        return self._waiting.get((user_id, video_id)) or await self._store.get(user_id, video_id)
+
+    async def of_user(self, user_id: int) -> list[Progress]:
+        """Last watched first."""
+        newest = {report.key: report for report in await self._store.of_user(user_id)}
+        newest |= {key: report for key, report in self._waiting.items() if key[0] == user_id}
+        return sorted(newest.values(), key=lambda report: report.updated_at, reverse=True)
+
+    async def forget(self, user_id: int, video_id: int) -> None:
+        """The film counts as not begun."""
+        async with self._one_write:  # else a report that is on its way would come back
+            self._waiting.pop((user_id, video_id), None)
+            await self._store.forget(user_id, video_id)
+
+    async def forget_user(self, user_id: int) -> None:
+        """Nothing that this user watched is known any more."""
+        async with self._one_write:
+            self._waiting = {key: report for key, report in self._waiting.items() if key[0] != user_id}
+            await self._store.forget_user(user_id)
+
+    async def forget_video(self, video_id: int) -> None:
+        """Nobody has begun this film any more."""
+        async with self._one_write:
+            self._waiting = {key: report for key, report in self._waiting.items() if key[1] != video_id}
+            await self._store.forget_video(video_id)
+
+    async def _write_from_time_to_time(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(self._interval)
+            await self._write()
+
+    async def _write(self) -> bool:
+        """False when the database did not take them all: then they go on waiting."""
+        try:
+            for keys in _batches(list(self._waiting)):
+                async with self._one_write:
+                    await self._keep([self._waiting[key] for key in keys if key in self._waiting])
+        except Exception:  # whatever the driver raises
+            _log.warning("progress_waits reports=%d", len(self._waiting), exc_info=True)
+            return False
+        return True
+
+    async def _keep(self, reports: Collection[Progress]) -> None:
+        """All but those of users and films that were deleted meanwhile, perhaps by another process."""
+        users = await self._users({report.user_id for report in reports})
+        videos = await self._videos({report.video_id for report in reports})
+        kept = [report for report in reports if report.user_id in users and report.video_id in videos]
+        if kept:
+            await self._store.keep(kept)
+        for report in reports:
+            if self._waiting.get(report.key) is report:  # and no newer one
+                del self._waiting[report.key]
+
+
+def _batches(keys: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    rest = iter(keys)
+    while batch := list(islice(rest, _AT_ONCE)):
+        yield batch
