@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -112,6 +113,11 @@ def test_what_changed_is_found_as_it_is_now_and_what_is_gone_is_not() -> None:
     assert list(changing.choose(Query("title"))) == []
     assert changing.categories() == [Category("Drama", 1)]
     assert array(changing.newest_first(), "http://a").count(b'"id"') == 1
+    for number, expected in ((3, [3, 2]), (1, [3, 2, 1])):
+        changing.put(video(number, "Title"))
+        assert list(changing.choose(Query())) == expected
+    changing.put(replace(video(1, "Title"), created_at=datetime(2027, 1, 1, tzinfo=UTC)))
+    assert list(changing.choose(Query())) == [1, 3, 2]
 
 
 def test_the_version_differs_only_when_something_does() -> None:

@@ -96,6 +96,11 @@ class SearchIndex:
     def _weights(self, word: str) -> dict[int, int]:
         weights: dict[int, int] = {}
         for field, beginning, whole in _WEIGHTS:
-            weights.update(dict.fromkeys(self._fields[field].holding_beginning(word), beginning))
-            weights.update(dict.fromkeys(self._fields[field].holding(word), whole))
+            index = self._fields[field]
+            found = dict.fromkeys(index.holding_beginning(word), beginning)
+            found.update(dict.fromkeys(index.holding(word), whole))
+            if weights:
+                weights.update(found)
+            else:
+                weights = found  # as it is: a copy of thousands takes time
         return weights

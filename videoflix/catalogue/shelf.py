@@ -25,7 +25,7 @@ ORDERINGS: Mapping[str, Callable[[ListedVideo], tuple[object, ...]]] = {
 
 _NEWEST_FIRST = "-created_at"
 _REMEMBERED = 64  # answers to different queries, kept until something changes
-_DIGITS = re.compile(r"(\d+)")
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,24 @@ class Shelf:
         self._rows: dict[int, Row] = {}
         self._index = SearchIndex()
         self._categories: defaultdict[str, set[int]] = defaultdict(set)  # by their folded name
+        self._named: list[Category] | None = None
+        self._keys: dict[str, dict[int, tuple[object, ...]]] = {ordering: {} for ordering in ORDERINGS}
         self._places: dict[str, dict[int, int]] = {}
         self._answers: OrderedDict[Query, tuple[int, ...]] = OrderedDict()
 
     def put(self, video: ListedVideo) -> None:
         """Take it in, or take in what is different now."""
-        if self._videos.get(video.id) == video:
+        known = self._videos.get(video.id)
+        if known == video:
             return
-        self.discard(video.id)
+        if known is not None:
+            self._unindex(known)
         self._videos[video.id] = video
         self._rows[video.id] = _row(video)
         self._index.add(video)
         self._categories[folded(video.category)].add(video.id)
+        for ordering, key in ORDERINGS.items():
+            self._sort_anew_if_other(ordering, video.id, key(video))
         self._changed()
 
     def discard(self, video_id: int) -> None:
@@ -86,8 +92,9 @@ class Shelf:
         video = self._videos.pop(video_id, None)
         if video is not None:
             del self._rows[video_id]
-            self._index.remove(video)
-            self._categories[folded(video.category)].discard(video_id)
+            self._unindex(video)
+            for keys in self._keys.values():
+                del keys[video_id]
             self._changed()
 
     def get(self, video_id: int) -> ListedVideo | None:
@@ -118,11 +125,13 @@ class Shelf:
 
     def categories(self) -> list[Category]:
         """By name, spelled as most of their videos spell it; videos without a category are in none."""
-        return [
-            Category(Counter(self._videos[video].category for video in members).most_common(1)[0][0], len(members))
-            for name, members in sorted(self._categories.items())
-            if name and members
-        ]
+        if self._named is None:
+            self._named = [
+                Category(Counter(self._videos[video].category for video in members).most_common(1)[0][0], len(members))
+                for name, members in sorted(self._categories.items())
+                if name and members
+            ]
+        return self._named
 
     def similar(self, video: ListedVideo) -> list[int]:
         """See `videoflix.catalogue.similar`; equal ones newest first."""
@@ -138,26 +147,42 @@ class Shelf:
             found = weights.keys()
         if query.category:
             found = self._in_category(query.category) & found
-        place = self._place(query.ordering or _NEWEST_FIRST)
+        ordered = self._in_order(found, query.ordering or _NEWEST_FIRST)
         if weights and not query.ordering:
-            return sorted(found, key=lambda video: (-weights[video], place[video]))
-        return sorted(found, key=place.__getitem__)
+            ordered.sort(key=weights.__getitem__, reverse=True)  # those of one weight stay newest first
+        return ordered
 
     def _in_category(self, name: str) -> Set[int]:
         return self._categories.get(folded(name), frozenset()) if name else frozenset()
 
+    def _in_order(self, found: Set[int], ordering: str) -> list[int]:
+        place = self._place(ordering)
+        if len(found) * 4 < len(place):
+            return sorted(found, key=place.__getitem__)
+        return [video_id for video_id in place if video_id in found]  # the quicker way to sort most of them
+
     def _place(self, ordering: str) -> Mapping[int, int]:
-        """Where each video stands in this order; made when it is first asked for."""
+        """Where each video stands in this order, and perhaps some that are gone; made when it is first asked for."""
         if ordering not in self._places:
-            key = ORDERINGS[ordering.removeprefix("-")]
-            ordered = sorted(self._videos.values(), key=key, reverse=ordering.startswith("-"))
-            self._places[ordering] = {video.id: place for place, video in enumerate(ordered)}
+            key = self._keys[ordering.removeprefix("-")].__getitem__
+            ordered = sorted(self._videos, key=key, reverse=ordering.startswith("-"))
+            self._places[ordering] = {video_id: place for place, video_id in enumerate(ordered)}
         return self._places[ordering]
+
+    def _sort_anew_if_other(self, ordering: str, video_id: int, key: tuple[object, ...]) -> None:
+        if self._keys[ordering].get(video_id) != key:
+            self._keys[ordering][video_id] = key
+            self._places.pop(ordering, None)
+            self._places.pop(f"-{ordering}", None)
+
+    def _unindex(self, video: ListedVideo) -> None:
+        self._index.remove(video)
+        self._categories[folded(video.category)].discard(video.id)
 
     def _changed(self) -> None:
         self.version += 1
-        self._places.clear()
         self._answers.clear()
+        self._named = None
 
 
 def array(rows: Sequence[Row], server: str) -> bytes:
@@ -191,7 +216,6 @@ def _in_json(text: str) -> bytes:
     return _json(text)[1:-1]
 
 
-def _natural(title: str) -> tuple[tuple[bool, int, str], ...]:
-    """`Part 2` comes before `Part 10`."""
-    pieces = _DIGITS.split(folded(title))
-    return tuple((False, int(piece), "") if piece.isdecimal() else (True, 0, piece) for piece in pieces if piece)
+def _natural(title: str) -> str:
+    """As people sort: `Part 2` comes before `Part 10`, and case and accents do not count."""
+    return _DIGITS.sub(lambda number: number[0].zfill(10), folded(title))

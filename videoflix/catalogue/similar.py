@@ -19,6 +19,7 @@ _WEIGHTS = {"title": 3.0, "description": 1.0}
 
 _SHORTEST = 4  # letters of a word that says something
 _RARE = 10  # it is in at most one of so many films, though two films may always share it
+_MOST = 100  # films; a word of more than these says nothing in the largest catalogue either
 # Longer words of English and German that say nothing about a film.
 _FILLERS = frozenset(
     words(
@@ -56,6 +57,6 @@ def _add_sharers(word: str, total: int, index: SearchIndex, likeness: defaultdic
     weights: dict[int, float] = {}
     for field in ("description", "title"):
         weights.update(dict.fromkeys(index.holders(field, word), _WEIGHTS[field]))
-    if len(weights) <= max(2, total // _RARE):
+    if len(weights) <= max(2, min(total // _RARE, _MOST)):
         for other, weight in weights.items():
             likeness[other] += weight * (1 + math.log(total / len(weights)))
