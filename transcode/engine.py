@@ -58,8 +58,9 @@ class Engine:
         await asyncio.gather(*(wish.task for wish in self._wishes.values()), return_exceptions=True)
         await asyncio.gather(*self._farewells, return_exceptions=True)
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            while not self._listening.done():  # a driver may swallow a cancellation
+                self._listening.cancel()
+                await asyncio.wait({self._listening}, timeout=1)
             self._listening = None
 
     # Films --------------------------------------------------------------------------------------------------
