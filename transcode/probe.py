@@ -1,85 +1,28 @@
-"""What a source is, found out within limits, and refused in words that its owner understands."""
+"""All looks at a file before work begins on it; what is no film is refused in words that its owner understands."""
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from transcode.errors import MediaError, Stopped
-from transcode.grid import Grid, frame_rate
-from transcode.ladder import ladder
+from transcode.description import Source, describe
+from transcode.looking import clock, look, refused
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
-from transcode.runner import GIB, Limits, Run
-from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
 from transcode.tools import Tools
 
 LONGEST = 24 * 3600  # seconds
-_PATIENCE = 60.0  # seconds for one look at a source
-_LIMITS = Limits(memory=4 * GIB, file_size=64 * 1024**2, cpu=60)
-
-# Containers that ffmpeg can only seek in by guessing.
-_WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
-_TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
-# An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
-_DELAY = 0.1
-# Sound that goes on for longer than this behind the picture makes the film longer.
-_TAIL = 0.5
-
-_NO_FILM = "This file is not a film: it is damaged, or of a kind that is not supported."
+# So much of the end is looked at, and may be missing, in seconds.
+_LAST = 2.0
+_TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A source as ffprobe describes it. `seekable`: its container says where everything is."""
-
-    format: Mapping[str, Any]
-    streams: Sequence[Mapping[str, Any]]
-
-    @property
-    def seekable(self) -> bool:
-        """Whether work can begin in the middle."""
-        if self.of(*_WITHOUT_INDEX) or not _number(self.format.get("duration")):
-            return False
-        # A fragmented MP4 has no table of its samples.
-        return not self.of("mov") or bool(self.picture.get("nb_frames"))
-
-    def of(self, *formats: str) -> bool:
-        """Whether the container is one of these, as ffmpeg names them."""
-        return not set(formats).isdisjoint(str(self.format.get("format_name", "")).split(","))
-
-    @property
-    def picture(self) -> Mapping[str, Any]:
-        """The video stream; a cover image is none. Raises MediaError."""
-        found = [stream for stream in self.streams if stream.get("codec_type") == "video" and not _is_cover(stream)]
-        if not found:
-            sound = any(stream.get("codec_type") == "audio" for stream in self.streams)
-            raise _refused("This file has sound but no picture." if sound else _NO_FILM)
-        return max(found, key=lambda stream: (_is_default(stream), -stream["index"]))
-
-    def sounds(self) -> list[Mapping[str, Any]]:
-        """Audio streams, the default one first."""
-        found = [stream for stream in self.streams if stream.get("codec_type") == "audio" and stream.get("channels")]
-        return sorted(found, key=lambda stream: (not _is_default(stream), stream["index"]))
-
-    def texts(self) -> list[Mapping[str, Any]]:
-        """Subtitle streams that are text."""
-        return [stream for stream in self.streams if stream.get("codec_name") in _TEXT_SUBTITLES]
-
-
-def describe(path: Path, tools: Tools) -> Source:
-    """Ask ffprobe. Raises MediaError, hopeless when the file is no film."""
-    if path.stat().st_size == 0:
-        raise _refused("This file is empty.")
-    argv = [
-        tools.ffprobe, "-v", "error", *GUARDS, "-of", "json", "-show_format", "-show_streams", f"file:{path}",
-    ]  # fmt: skip
-    found = json.loads(_look(argv, path) or "{}")
-    return Source(found.get("format", {}), found.get("streams", []))
+def probe(path: Path, tools: Tools) -> Source:
+    """All looks at a file before work begins on it. Raises MediaError with the reason why it is refused."""
+    source = describe(path, tools)
+    check(source)
+    check_size(path)
+    try_decoding(path, source, tools)
+    return check_end(path, source, tools) if source.seekable else source
 
 
 def check(source: Source) -> None:
@@ -87,11 +30,19 @@ def check(source: Source) -> None:
     picture = source.picture
     width, height = int(picture.get("width") or 0), int(picture.get("height") or 0)
     if width < 1 or height < 1:
-        raise _refused("The picture of this film cannot be decoded: its size is unknown.")
+        raise refused("The picture of this film cannot be decoded: its size is unknown.")
     if width * height > MAX_PIXELS:
-        raise _refused(f"The picture is too large: {width}x{height} pixels, and at most 8K is possible.")
-    if _number(source.format.get("duration")) > LONGEST:
-        raise _refused(f"The film says that it is longer than {LONGEST // 3600} hours.")
+        raise refused(f"The picture is too large: {width}x{height} pixels, and at most 8K is possible.")
+    if source.length > LONGEST:
+        raise refused(f"The film says that it is longer than {LONGEST // 3600} hours.")
+
+
+def check_size(path: Path) -> None:
+    """Raise a hopeless MediaError for an AVI that breaks off: ffmpeg takes what there is for the whole."""
+    with path.open("rb") as file:
+        name, size = file.read(4), int.from_bytes(file.read(4), "little")
+    if name == b"RIFF" and size > path.stat().st_size:
+        raise refused("This film is incomplete: its end is missing.")
 
 
 def try_decoding(path: Path, source: Source, tools: Tools) -> None:
@@ -100,162 +51,33 @@ def try_decoding(path: Path, source: Source, tools: Tools) -> None:
         tools.ffmpeg, *QUIET, *guarded(path, "-an", "-sn", "-dn"), "-map", f"0:{source.picture['index']}",
         "-frames:v", "1", "-f", "framecrc", "-",
     ]  # fmt: skip
-    if not any(line and not line.startswith("#") for line in _look(argv, path).splitlines()):
-        raise _refused("The picture of this film cannot be decoded.")
+    if not any(line and not line.startswith("#") for line in look(argv, path).output.splitlines()):
+        raise refused("The picture of this film cannot be decoded.")
 
 
-def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
-    """The timeline of a source that can be sought in. Raises MediaError."""
-    video, picture = replace(_video(source.picture), lag=_lag(source)), source.picture
-    begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
-    sounds = source.sounds()
-    if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:
-        origin = first
-    fps = frame_rate(_rate(picture.get("avg_frame_rate")), _rate(picture.get("r_frame_rate")))
-    frames = max(1, round((_end(source) - origin) * fps))
-    return Timeline(
-        grid=Grid(fps, frames),
-        renditions=ladder(video.width, video.height, fps),
-        video=video,
-        audio=tuple(_audio(stream) for stream in sounds),
-        subtitles=tuple(_subtitle(stream) for stream in source.texts()),
-        origin=round(origin, 6),
-        file_start=round(_number(source.format.get("start_time")), 6),
-        remuxed=remuxed,
-    )
+def check_end(path: Path, source: Source, tools: Tools) -> Source:
+    """Look whether there is something at the end. Raises a hopeless MediaError when the file breaks off.
+
+    A film that says it is longer than it is, and is whole, is returned with its real end.
+    """
+    claimed = source.end
+    argv = [
+        tools.ffprobe, "-v", "error", *GUARDS, "-read_intervals", f"{max(0.0, claimed - _LAST):.3f}%", "-of", "csv=p=0",
+        "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time", f"file:{path}",
+    ]  # fmt: skip
+    found = look(argv, path)
+    wanted = {source.picture["index"], *(stream["index"] for stream in source.sounds())}
+    ends = max((end for index, end in map(_packet_end, found.output.splitlines()) if index in wanted), default=0.0)
+    if claimed - ends <= max(_LAST, claimed * _TOLERANCE):
+        return source
+    if not ends or found.last_words:
+        there = f", and ends at {clock(ends - source.start)}" if ends else ""
+        raise refused(f"This film is incomplete: it should be {clock(claimed - source.start)} long{there}.")
+    return replace(source, ends=ends)
 
 
-def probe(path: Path, tools: Tools) -> Source:
-    """All looks at a file before work begins on it. Raises MediaError with the reason why it is refused."""
-    source = describe(path, tools)
-    check(source)
-    try_decoding(path, source, tools)
-    return source
-
-
-def _look(argv: Sequence[str], path: Path) -> str:
-    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
-        try:
-            return Run(argv, Path(folder), _LIMITS, timeout=_PATIENCE)()
-        except Stopped:
-            raise
-        except MediaError as error:
-            if not path.exists():
-                raise MediaError("The source of this film is missing.", last_words=error.last_words) from None
-            raise MediaError(_reason(error.last_words), hopeless=True, last_words=error.last_words) from None
-
-
-def _reason(words: str) -> str:
-    if "Picture size" in words or "max_pixels" in words:
-        return "The picture is too large: at most 8K is possible."
-    if "max_streams" in words:
-        return "This file has too many streams."
-    if "moov atom not found" in words or "End of file" in words:
-        return f"{_NO_FILM} Its end seems to be missing."
-    return _NO_FILM
-
-
-def _refused(sentence: str) -> MediaError:
-    return MediaError(sentence, hopeless=True)
-
-
-def _video(stream: Mapping[str, Any]) -> VideoTrack:
-    width, height = int(stream["width"]), int(stream["height"])
-    if aspect := _rate(str(stream.get("sample_aspect_ratio", "")).replace(":", "/")):
-        # Square pixels: what is too narrow is made wider, what is too wide is made higher, so that nothing is lost.
-        width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-    if _rotation(stream) % 180 == 90:
-        width, height = height, width
-    return VideoTrack(
-        index=stream["index"],
-        width=width,
-        height=height,
-        interlaced=stream.get("field_order", "progressive") in ("tt", "bb", "tb", "bt"),
-        pixel_format=stream.get("pix_fmt", ""),
-        matrix=_known(stream.get("color_space")),
-        primaries=_known(stream.get("color_primaries")),
-        transfer=_known(stream.get("color_transfer")),
-        full_range=stream.get("color_range") == "pc",
-    )
-
-
-def _lag(source: Source) -> float:
-    """An AVI holds no times at which frames are shown: ffmpeg stamps them when they come out of the decoder."""
-    rate = _rate(source.picture.get("avg_frame_rate"))
-    if not source.of("avi") or not rate:
-        return 0.0
-    return round(float(_number(source.picture.get("has_b_frames")) / rate), 6)
-
-
-def _rotation(stream: Mapping[str, Any]) -> int:
-    sides = stream.get("side_data_list", [])
-    return next((int(float(side["rotation"])) for side in sides if "rotation" in side), 0)
-
-
-def _audio(stream: Mapping[str, Any]) -> AudioTrack:
-    return AudioTrack(stream["index"], int(stream["channels"]), _tag(stream, "language"), _tag(stream, "title"))
-
-
-def _subtitle(stream: Mapping[str, Any]) -> SubtitleTrack:
-    forced = bool(stream.get("disposition", {}).get("forced"))
-    return SubtitleTrack(stream["index"], _tag(stream, "language"), _tag(stream, "title"), forced)
-
-
-def _end(source: Source) -> Fraction:
-    """When the film is over, on the source's clock: the picture's end, or the sound's when that is much later."""
-    begin = _number(source.format.get("start_time"))
-    whole = begin + _number(source.format.get("duration"))
-    picture = _stream_end(source.picture) or whole
-    sound = max((_stream_end(stream) or whole for stream in source.sounds()), default=0.0)
-    return Fraction(sound if sound > picture + _TAIL else picture).limit_denominator(1_000_000)
-
-
-def _stream_end(stream: Mapping[str, Any]) -> float:
-    """0 when the container does not say."""
-    begin = _number(stream.get("start_time"))
-    if length := _number(stream.get("duration")):
-        return begin + length
-    # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
-    length = _clock(_tag(stream, "DURATION"))
-    return begin + length if length and _tag(stream, "_STATISTICS_TAGS") else length
-
-
-def _clock(text: str) -> float:
-    """Seconds of Matroska's 00:01:02.345000000; 0 for anything else."""
-    try:
-        hours, minutes, rest = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
-    except ValueError:
-        return 0.0
-
-
-def _tag(stream: Mapping[str, Any], name: str) -> str:
-    value = str(stream.get("tags", {}).get(name, ""))
-    return "".join(letter for letter in value if letter.isprintable())[:100]
-
-
-def _known(value: Any) -> str:
-    return "" if value in (None, "unknown", "reserved") else str(value)
-
-
-def _rate(value: Any) -> Fraction:
-    """A positive fraction such as "24000/1001"; 0 for anything else."""
-    try:
-        return max(Fraction(0), Fraction(str(value)))
-    except (ValueError, ZeroDivisionError):
-        return Fraction(0)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _is_cover(stream: Mapping[str, Any]) -> bool:
-    return bool(stream.get("disposition", {}).get("attached_pic"))
-
-
-def _is_default(stream: Mapping[str, Any]) -> bool:
-    return bool(stream.get("disposition", {}).get("default"))
+def _packet_end(line: str) -> tuple[int, float]:
+    """Index and end of a packet, from ffprobe's CSV."""
+    index, *times = (line + ",,,").split(",")[:4]
+    shown, decoded, length = (float(time) if time[:1].isdigit() else 0.0 for time in times)
+    return int(index) if index.isdigit() else -1, (shown or decoded) + length

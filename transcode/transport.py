@@ -1,7 +1,8 @@
-"""Just enough of MPEG transport streams (ISO/IEC 13818-1) to find where the first picture of a segment ends."""
+"""Just enough of MPEG transport streams (ISO/IEC 13818-1) to find the pictures of a segment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKET = 188
@@ -14,20 +15,28 @@ def first_picture_size(segment: Path) -> int:
 
     Raises ValueError when this is not a transport stream with a picture.
     """
-    pictures, pid = 0, None
-    size = 0
+    begins = _pictures(segment)
+    if next(begins, None) is None:
+        raise ValueError(f"no picture: {segment.name}")
+    return next(begins, segment.stat().st_size)
+
+
+def count_pictures(segment: Path) -> int:
+    """How many pictures a segment holds. Raises ValueError when this is not a transport stream."""
+    return sum(1 for _ in _pictures(segment))
+
+
+def _pictures(segment: Path) -> Iterator[int]:
+    """Where pictures begin, in bytes."""
+    pid, place = None, 0
     with segment.open("rb") as file:
         while len(packet := file.read(_PACKET)) == _PACKET:
             if packet[0] != _SYNC:
                 raise ValueError(f"not a transport stream: {segment.name}")
             if _begins_picture(packet) and pid in (None, _pid(packet)):
-                pid, pictures = _pid(packet), pictures + 1
-                if pictures == 2:
-                    return size
-            size += _PACKET
-    if not pictures:
-        raise ValueError(f"no picture: {segment.name}")
-    return size
+                pid = _pid(packet)
+                yield place
+            place += _PACKET
 
 
 def _pid(packet: bytes) -> int:

@@ -17,10 +17,12 @@ GUARDS = (
     "-max_streams", str(MAX_STREAMS), "-max_pixels", str(MAX_PIXELS),
 )  # fmt: skip
 
-# Nothing but errors on stderr, nothing read from stdin, no questions.
-QUIET = ("-hide_banner", "-nostdin", "-v", "error", "-y")
+# Nothing read from stdin, no questions; damaged packets are dropped, however many: what comes out is checked.
+_ALWAYS = ("-hide_banner", "-nostdin", "-y", "-max_error_rate", "1")
+# Nothing but errors on stderr.
+QUIET = (*_ALWAYS, "-v", "error")
 # The same with what filters report when they end; the level stands before each line.
-TALKATIVE = ("-hide_banner", "-nostdin", "-v", "level+info", "-y")
+TALKATIVE = (*_ALWAYS, "-v", "level+info")
 # Progress as key=value lines on stdout, twice a second.
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5", "-nostats")
 # A source's titles, comments and chapters are its owner's business.

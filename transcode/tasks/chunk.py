@@ -11,6 +11,7 @@ from transcode.errors import MediaError
 from transcode.grid import Grid
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.frames import check_frames
 from transcode.tasks.origin import working_source
 
 
@@ -21,11 +22,19 @@ def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     plan = ChunkPlan(timeline, assignment.index, working_source(assignment, monitor), sound)
     for name in timeline.rendition_names:
         (assignment.scratch / name).mkdir()
-    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_frames(plan.frames))
+    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_frames(plan.frames))
+    _check_any(assignment, plan, done.last_words)
     made = {
         name: _checked(assignment.scratch / name, timeline.grid, plan.segments) for name in timeline.rendition_names
     }
     return {"bytes": {name: _publish(assignment, name, files) for name, files in made.items()}}
+
+
+def _check_any(assignment: Assignment, plan: ChunkPlan, last_words: str) -> None:
+    """Nothing at all comes out of a damaged stretch of the source, and ffmpeg calls that a success."""
+    playlist = assignment.scratch / plan.timeline.top.name / layout.MEDIA_PLAYLIST
+    if not playlist.exists() or not any(playlists.listed(playlist.read_text()).values()):
+        check_frames(0, plan.frames, plan.timeline, plan.segments.start, last_words)
 
 
 def _checked(folder: Path, grid: Grid, segments: range) -> list[Path]:

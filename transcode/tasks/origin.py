@@ -7,8 +7,8 @@ from pathlib import Path
 
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
+from transcode.description import Source, describe
 from transcode.plans.remux import REMUXED, Copied, RemuxPlan
-from transcode.probe import Source, describe
 from transcode.runner import GIB
 from transcode.tasks import ffmpeg
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout, playlists
-from transcode import probe as source_probe
 from transcode.assignment import Assignment, Monitor
+from transcode.description import describe, timeline
+from transcode.probe import check
+from transcode.probe import probe as look_at
 from transcode.tasks.origin import remux
 from transcode.timeline import Timeline
 
@@ -20,11 +22,12 @@ def probe(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
 
 
 def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
-    source = source_probe.probe(Path(assignment.source), assignment.tools)
+    source = look_at(Path(assignment.source), assignment.tools)
     if source.seekable:
-        return source_probe.timeline(source)
-    copy = remux(assignment, monitor, source)
-    return source_probe.timeline(source_probe.describe(copy, assignment.tools), remuxed=True)
+        return timeline(source)
+    copied = describe(remux(assignment, monitor, source), assignment.tools)
+    check(copied)
+    return timeline(copied, remuxed=True)
 
 
 def _publish(assignment: Assignment, found: Timeline) -> None:

@@ -9,7 +9,9 @@ from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
 from transcode.plans.segment import SEGMENT, SegmentPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.frames import check_frames
 from transcode.tasks.origin import working_source
+from transcode.transport import count_pictures
 
 
 def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
@@ -23,6 +25,7 @@ def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     )
     progress = ffmpeg.of_frames(plan.frames)
     ffmpeg.run(assignment, monitor, plan.argv(), ffmpeg.URGENT, progress)
+    check_frames(count_pictures(assignment.scratch / SEGMENT), plan.frames, timeline, assignment.index)
     place = layout.segment_path(assignment.root, assignment.film, rendition, assignment.index)
     layout.publish_new(assignment.scratch / SEGMENT, place)
     return {}

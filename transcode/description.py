@@ -1,0 +1,208 @@
+"""A source as ffprobe describes it, and the timeline that follows from that."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from transcode.grid import Grid, frame_rate
+from transcode.ladder import ladder
+from transcode.looking import NO_FILM, look, refused
+from transcode.plans.source import GUARDS
+from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
+from transcode.tools import Tools
+
+# Containers that ffmpeg can only seek in by guessing.
+_WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
+_TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
+# An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
+_DELAY = 0.1
+# Sound that goes on for longer than this behind the picture makes the film longer.
+_TAIL = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says."""
+
+    format: Mapping[str, Any]
+    streams: Sequence[Mapping[str, Any]]
+    ends: float = math.inf
+
+    @property
+    def start(self) -> float:
+        """The time stamp of its first packet, in seconds."""
+        return _number(self.format.get("start_time"))
+
+    @property
+    def length(self) -> float:
+        """Seconds, as its header says; 0 when it does not."""
+        return _number(self.format.get("duration"))
+
+    @property
+    def end(self) -> float:
+        """When the film is over, on the source's clock: the picture's end, or the sound's when that is much later."""
+        whole = self.start + self.length
+        picture = _stream_end(self.picture) or whole
+        sound = max((_stream_end(stream) or whole for stream in self.sounds()), default=0.0)
+        return min(sound if sound > picture + _TAIL else picture, self.ends)
+
+    @property
+    def seekable(self) -> bool:
+        """Whether work can begin in the middle."""
+        if self.of(*_WITHOUT_INDEX) or not self.length:
+            return False
+        # A fragmented MP4 has no table of its samples.
+        return not self.of("mov") or bool(self.picture.get("nb_frames"))
+
+    def of(self, *formats: str) -> bool:
+        """Whether the container is one of these, as ffmpeg names them."""
+        return not set(formats).isdisjoint(str(self.format.get("format_name", "")).split(","))
+
+    @property
+    def picture(self) -> Mapping[str, Any]:
+        """The video stream; a cover image is none. Raises MediaError."""
+        found = [stream for stream in self.streams if stream.get("codec_type") == "video" and not _is_cover(stream)]
+        if not found:
+            sound = any(stream.get("codec_type") == "audio" for stream in self.streams)
+            raise refused("This file has sound but no picture." if sound else NO_FILM)
+        return max(found, key=lambda stream: (_is_default(stream), -stream["index"]))
+
+    def sounds(self) -> list[Mapping[str, Any]]:
+        """Audio streams, the default one first."""
+        found = [stream for stream in self.streams if stream.get("codec_type") == "audio" and stream.get("channels")]
+        return sorted(found, key=lambda stream: (not _is_default(stream), stream["index"]))
+
+    def texts(self) -> list[Mapping[str, Any]]:
+        """Subtitle streams that are text."""
+        return [stream for stream in self.streams if stream.get("codec_name") in _TEXT_SUBTITLES]
+
+
+def describe(path: Path, tools: Tools) -> Source:
+    """Ask ffprobe. Raises MediaError, hopeless when the file is no film."""
+    if path.stat().st_size == 0:
+        raise refused("This file is empty.")
+    argv = [
+        tools.ffprobe, "-v", "error", *GUARDS, "-of", "json", "-show_format", "-show_streams", f"file:{path}",
+    ]  # fmt: skip
+    found = json.loads(look(argv, path).output or "{}")
+    return Source(found.get("format", {}), found.get("streams", []))
+
+
+def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
+    """The timeline of a source that can be sought in. Raises MediaError."""
+    video, picture = replace(_video(source.picture), lag=_lag(source)), source.picture
+    begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
+    sounds = source.sounds()
+    if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:
+        origin = first
+    fps = frame_rate(_rate(picture.get("avg_frame_rate")), _rate(picture.get("r_frame_rate")))
+    frames = max(1, round(Fraction(source.end - origin).limit_denominator(1_000_000) * fps))
+    return Timeline(
+        grid=Grid(fps, frames),
+        renditions=ladder(video.width, video.height, fps),
+        video=video,
+        audio=tuple(_audio(stream) for stream in sounds),
+        subtitles=tuple(_subtitle(stream) for stream in source.texts()),
+        origin=round(origin, 6),
+        file_start=round(source.start, 6),
+        remuxed=remuxed,
+    )
+
+
+def _video(stream: Mapping[str, Any]) -> VideoTrack:
+    width, height = int(stream["width"]), int(stream["height"])
+    if aspect := _rate(str(stream.get("sample_aspect_ratio", "")).replace(":", "/")):
+        # Square pixels: what is too narrow is made wider, what is too wide is made higher, so that nothing is lost.
+        width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    if _rotation(stream) % 180 == 90:
+        width, height = height, width
+    return VideoTrack(
+        index=stream["index"],
+        width=width,
+        height=height,
+        interlaced=stream.get("field_order", "progressive") in ("tt", "bb", "tb", "bt"),
+        pixel_format=stream.get("pix_fmt", ""),
+        matrix=_known(stream.get("color_space")),
+        primaries=_known(stream.get("color_primaries")),
+        transfer=_known(stream.get("color_transfer")),
+        full_range=stream.get("color_range") == "pc",
+    )
+
+
+def _lag(source: Source) -> float:
+    """An AVI holds no times at which frames are shown: ffmpeg stamps them when they come out of the decoder."""
+    rate = _rate(source.picture.get("avg_frame_rate"))
+    if not source.of("avi") or not rate:
+        return 0.0
+    return round(float(_number(source.picture.get("has_b_frames")) / rate), 6)
+
+
+def _rotation(stream: Mapping[str, Any]) -> int:
+    sides = stream.get("side_data_list", [])
+    return next((int(float(side["rotation"])) for side in sides if "rotation" in side), 0)
+
+
+def _audio(stream: Mapping[str, Any]) -> AudioTrack:
+    return AudioTrack(stream["index"], int(stream["channels"]), _tag(stream, "language"), _tag(stream, "title"))
+
+
+def _subtitle(stream: Mapping[str, Any]) -> SubtitleTrack:
+    forced = bool(stream.get("disposition", {}).get("forced"))
+    return SubtitleTrack(stream["index"], _tag(stream, "language"), _tag(stream, "title"), forced)
+
+
+def _stream_end(stream: Mapping[str, Any]) -> float:
+    """0 when the container does not say."""
+    begin = _number(stream.get("start_time"))
+    if length := _number(stream.get("duration")):
+        return begin + length
+    # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
+    length = _clock(_tag(stream, "DURATION"))
+    return begin + length if length and _tag(stream, "_STATISTICS_TAGS") else length
+
+
+def _clock(text: str) -> float:
+    """Seconds of Matroska's 00:01:02.345000000; 0 for anything else."""
+    try:
+        hours, minutes, rest = text.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+    except ValueError:
+        return 0.0
+
+
+def _tag(stream: Mapping[str, Any], name: str) -> str:
+    value = str(stream.get("tags", {}).get(name, ""))
+    return "".join(letter for letter in value if letter.isprintable())[:100]
+
+
+def _known(value: Any) -> str:
+    return "" if value in (None, "unknown", "reserved") else str(value)
+
+
+def _rate(value: Any) -> Fraction:
+    """A positive fraction such as "24000/1001"; 0 for anything else."""
+    try:
+        return max(Fraction(0), Fraction(str(value)))
+    except (ValueError, ZeroDivisionError):
+        return Fraction(0)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _is_cover(stream: Mapping[str, Any]) -> bool:
+    return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+def _is_default(stream: Mapping[str, Any]) -> bool:
+    return bool(stream.get("disposition", {}).get("default"))

@@ -1,0 +1,67 @@
+"""Short looks at a source with ffprobe and ffmpeg: within limits, and with words for what goes wrong."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transcode.errors import MediaError, Stopped
+from transcode.runner import GIB, Limits, Run
+
+_PATIENCE = 60.0  # seconds for one look
+_LIMITS = Limits(memory=4 * GIB, file_size=64 * 1024**2, cpu=60)
+
+NO_FILM = "This file is not a film: it is damaged, or of a kind that is not supported."
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a program printed, and what it said on stderr."""
+
+    output: str
+    last_words: str
+
+
+def look(argv: Sequence[str], path: Path) -> Look:
+    """Run a program that reads a source. Raises MediaError, hopeless unless the file is gone."""
+    with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+        run = Run(argv, Path(folder), _LIMITS, timeout=_PATIENCE)
+        try:
+            return Look(run(), run.last_words)
+        except Stopped:
+            raise
+        except MediaError as error:
+            if not path.exists():
+                raise MediaError("The source of this film is missing.", last_words=error.last_words) from None
+            raise MediaError(_reason(path, error.last_words), hopeless=True, last_words=error.last_words) from None
+
+
+def _reason(path: Path, words: str) -> str:
+    if "Picture size" in words or "max_pixels" in words:
+        return "The picture is too large: at most 8K is possible."
+    if "max_streams" in words:
+        return "This file has too many streams."
+    if "moov atom not found" in words and b"ftyp" in _beginning(path):
+        return "This film is incomplete: its end is missing."
+    if "not on whitelist" in words:
+        return "This file is not a film, or of a kind that is not supported."
+    return NO_FILM
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(12)
+
+
+def refused(sentence: str) -> MediaError:
+    """Trying again cannot help."""
+    return MediaError(sentence, hopeless=True)
+
+
+def clock(seconds: float) -> str:
+    """1:02:03, or 2:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
