@@ -13,6 +13,7 @@ from handlers.multipart import MultipartForm
 from handlers.streamed_body import StreamedBodyHandler
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
 from videoflix.models import NewVideo, Video, VideoStatus, isoformat
+from videoflix.ports import Work
 from videoflix.uploads import suffix_of, title_of
 
 
@@ -24,7 +25,7 @@ class AdminHandler(ApiHandler):
     async def shown(self, video: Video) -> Mapping[str, object]:
         """A video with its state, as admins see it."""
         progress = await self.services.engine.progress([video.id])
-        return administered(video, *progress.get(video.id, (0.0, None)))
+        return administered(video, progress.get(video.id, Work()))
 
 
 class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
@@ -55,7 +56,7 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         """Every video, newest first, also those that failed."""
         videos = await self.services.catalogue.all()
         progress = await self.services.engine.progress([video.id for video in videos])
-        self.answer([administered(video, *progress.get(video.id, (0.0, None))) for video in videos])
+        self.answer([administered(video, progress.get(video.id, Work())) for video in videos])
 
     async def taken(self) -> None:
         """201 with the video; the work on it has begun."""
@@ -113,6 +114,22 @@ class AdminVideoHandler(AdminHandler):
         self.answer({"detail": "Video deleted."})
 
 
+class RetryHandler(AdminHandler):
+    """POST /api/admin/videos/<id>/retry/: another chance for a video that failed."""
+
+    async def post(self, video_id: str) -> None:
+        """The video, in work again."""
+        self.answer(await self.shown(await self.services.catalogue.retry(int(video_id))))
+
+
+class CancelHandler(AdminHandler):
+    """POST /api/admin/videos/<id>/cancel/: stop the work; the video stays, as one that failed."""
+
+    async def post(self, video_id: str) -> None:
+        """The video; nothing works on it any more."""
+        self.answer(await self.shown(await self.services.catalogue.cancel(int(video_id))))
+
+
 class JobsHandler(AdminHandler):
     """GET /api/admin/jobs/: what the engine is doing and what became of it."""
 
@@ -121,9 +138,9 @@ class JobsHandler(AdminHandler):
         self.answer({"jobs": list(await self.services.engine.jobs())})
 
 
-def administered(video: Video, percent: float, seconds_left: float | None) -> Mapping[str, object]:
+def administered(video: Video, work: Work) -> Mapping[str, object]:
     """A video as admins see it."""
-    is_ready = video.status is VideoStatus.READY
+    is_ready, in_work = video.status is VideoStatus.READY, video.status is VideoStatus.PROCESSING
     return {
         "id": video.id,
         "title": video.title,
@@ -132,8 +149,9 @@ def administered(video: Video, percent: float, seconds_left: float | None) -> Ma
         "created_at": isoformat(video.created_at),
         "status": video.status.value,
         "playable": video.playable,
-        "progress": 100 if is_ready else min(99, int(percent)),
-        "seconds_left": None if is_ready else seconds_left,
+        "progress": 100 if is_ready else min(99, int(work.percent)),
+        "seconds_left": work.seconds_left if in_work else None,
+        "waits_for": (work.waits_for or None) if in_work else None,
         "error": video.error,
     }
 

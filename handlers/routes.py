@@ -8,7 +8,7 @@ from tornado.web import Application
 
 from handlers.access_log import log_request
 from handlers.accounts import LoginHandler
-from handlers.admin import AdminVideoHandler, AdminVideosHandler, JobsHandler
+from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
 from handlers.base import UnknownPath
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
@@ -36,6 +36,8 @@ ROUTES = (
     (r"/api/me/list/?", MyListHandler),
     (rf"/api/me/list/{_ID}/?", MyListEntryHandler),
     (rf"/api/admin/videos/{_ID}/?", AdminVideoHandler),
+    (rf"/api/admin/videos/{_ID}/retry/?", RetryHandler),
+    (rf"/api/admin/videos/{_ID}/cancel/?", CancelHandler),
     (r"/api/admin/videos/?", AdminVideosHandler),
     (r"/api/admin/jobs/?", JobsHandler),
     (rf"/api/video/{_ID}/playback/?", PlaybackHandler),

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from transcode import layout, schedule
 from transcode.assignment import Assignment
 from transcode.book import FilmBook, FilmEntry
-from transcode.errors import MediaError, Stopped
+from transcode.errors import MediaError, NoRoom, Stopped, of_os_error
 from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask
 from transcode.pool import Hands
 from transcode.room import Room
@@ -93,21 +93,20 @@ class Attempt:
 
     async def run(self) -> None:
         """Do the task; the lease is settled, released or lost afterwards."""
-        beating = asyncio.create_task(self._beat())
         try:
-            await self._run()
-        except Left:
+            async with asyncio.TaskGroup() as group:  # a heart that stops for a bug stops the work with it
+                beating = group.create_task(self._beat())
+                await self._run()
+                beating.cancel()
+        except* Left:
             log.warning("task_left film=%s task=%s", self.lease.film, self.lease.task)
         finally:
-            beating.cancel()
             await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
 
     async def _run(self) -> None:
         entry = self._entry = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
         if entry is None:
-            log.info("film_unknown film=%s", self.lease.film)
-            await self._ledger(lambda: self._bench.ledger.cancel(self.lease.film))
-            await self._ledger(lambda: self._bench.ledger.release(self.lease))
+            await self._unknown()
             return
         log.info("task_begins film=%s task=%s attempt=%s", self.lease.film, self.lease.task, self.lease.attempt)
         try:
@@ -119,26 +118,36 @@ class Attempt:
         else:
             await self._succeeded(entry, result)
 
+    async def _unknown(self) -> None:
+        """The film was deleted. A segment fails, or those who wait for it would ask again at once."""
+        log.info("film_unknown film=%s task=%s", self.lease.film, self.lease.task)
+        if self.lease.kind == "segment":
+            await self._failed(MediaError("This film was deleted.", hopeless=True))
+            return
+        await self._ledger(lambda: self._bench.ledger.cancel(self.lease.film))
+        await self._ledger(lambda: self._bench.ledger.release(self.lease))
+
     # The work itself ----------------------------------------------------------------------------------------
 
     async def _work(self, entry: FilmEntry) -> dict[str, Any]:
-        if self.lease.kind == "segment":
-            await self._pull_forward(entry)
-        if self.lease.kind == "probe" and entry.timeline is not None:
-            return dict(entry.timeline)  # known already: the same grid as before, or finished chunks would not fit
-        await asyncio.to_thread(self.scratch.mkdir, parents=True, exist_ok=True)
+        try:
+            await asyncio.to_thread(self.scratch.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise of_os_error(error) from error
         self._at_work = True
         self._started = self._moved_at = time.monotonic()
         working = asyncio.ensure_future(self._bench.hands.run(self._slot, self._assignment(entry)))
         judged = asyncio.ensure_future(self._judged.wait())
         try:
+            if self.lease.kind == "segment":
+                await self._pull_forward(entry)
             await asyncio.wait({working, judged}, return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                await self._halt(working)
-            return working.result()
         finally:
             judged.cancel()
+            if not working.done():
+                await self._halt(working)
             self._at_work = False
+        return working.result()
 
     async def _halt(self, working: asyncio.Future[dict[str, Any]]) -> None:
         """Ask the child to stop; kill it when it does not."""
@@ -178,6 +187,7 @@ class Attempt:
                 await self._renew()
             except LedgerUnavailable as error:
                 log.debug("renew_waits film=%s task=%s: %s", self.lease.film, self.lease.task, error)
+                self._bench.hands.owned(self._slot)  # nobody else can be given the task meanwhile
             self._look()
 
     async def _renew(self) -> None:
@@ -187,9 +197,10 @@ class Attempt:
             follow_ups = schedule.released(self._entry, reading.parts)
         progress = min(1.0, max(0.0, reading.progress)) if self._at_work else 0.0
         answer = await self._bench.ledger.renew(self.lease, progress, reading.parts, follow_ups)
-        if follow_ups and answer is LeaseState.RUNNING:
-            self._released = reading.parts
-        if answer is LeaseState.CANCELLED:
+        if answer is LeaseState.RUNNING:
+            self._bench.hands.owned(self._slot)
+            self._released = max(self._released, reading.parts if follow_ups else 0)
+        elif answer is LeaseState.CANCELLED:
             self._judge(Verdict.CANCELLED)
         elif answer is LeaseState.LOST:
             self._judge(Verdict.LOST)
@@ -202,9 +213,10 @@ class Attempt:
         now, reading = time.monotonic(), self._bench.hands.read(self._slot)
         if (reading.progress, reading.parts) != self._moved:
             self._moved, self._moved_at = (reading.progress, reading.parts), now
-        if now - self._moved_at > self._bench.times.stall:
+        times = self._bench.times
+        if now - self._moved_at > (times.stall_segment if self.lease.kind == "segment" else times.stall):
             self._judge(Verdict.STALLED)
-        if now - self._started > self._bench.times.wall_clock:
+        if now - self._started > times.wall_clock:
             self._judge(Verdict.TOO_LONG)
         if not self._bench.room.to_go_on():
             self._judge(Verdict.NO_ROOM)
@@ -217,18 +229,21 @@ class Attempt:
     # The end ------------------------------------------------------------------------------------------------
 
     async def _succeeded(self, entry: FilmEntry, result: dict[str, Any]) -> None:
-        if await self._ledger(lambda: self._bench.ledger.renew(self.lease, 1.0)) is not LeaseState.RUNNING:
-            await self._let_go()
-            return
-        await self._tell(result)
+        if self.lease.kind != "segment":  # which nobody is told of
+            if await self._ledger(lambda: self._bench.ledger.renew(self.lease, 1.0)) is not LeaseState.RUNNING:
+                await self._let_go()
+                return
+            await self._tell(result)
         if self.lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
             newer: FilmEntry | None = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
-            entry = newer or entry
-        follow_ups = schedule.after(self.lease.kind, entry, self._bench.root)
+            entry = await asyncio.to_thread(schedule.as_found, newer or entry, self._bench.root)
+        follow_ups = await asyncio.to_thread(schedule.after, self.lease.kind, entry, self._bench.root)
         weights = schedule.weights(entry) if self.lease.kind == "probe" else None
         answer = await self._ledger(lambda: self._bench.ledger.settle(self.lease, result, follow_ups, weights))
         if answer is LeaseState.SUCCEEDED:
             log.info("task_succeeded film=%s task=%s", self.lease.film, self.lease.task)
+            if self.lease.kind == "finish":
+                self._bench.upset()  # its scratch can be swept
         else:
             await self._let_go()
 
@@ -239,14 +254,19 @@ class Attempt:
             await self._patiently(lambda: book.probed(lease.film, result))
         elif lease.kind == "finish":
             await self._patiently(lambda: book.finished(lease.film, result))
-        elif lease.kind != "segment":
+        else:
             await self._patiently(lambda: book.task_done(lease.film, lease.kind, lease.index, result))
 
     async def _failed(self, error: MediaError) -> None:
         if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):
             error = MediaError(f"The work was stopped: {self._verdict.value}.", last_words=error.last_words)
-        elif self._verdict is not None or not self._bench.room.to_begin():
+        elif self._verdict is not None:
             await self._stopped()
+            return
+        elif isinstance(error, NoRoom):
+            self._verdict = Verdict.NO_ROOM
+            self._bench.room.ran_full()
+            await self._let_go()
             return
         log.warning(
             "task_failed film=%s task=%s attempt=%s hopeless=%s: %s",
@@ -270,8 +290,8 @@ class Attempt:
         answer = await self._ledger(lambda: self._bench.ledger.release(self.lease))
         why = self._verdict.value if self._verdict else "its lease is not in force"
         log.info("task_let_go film=%s task=%s state=%s: %s", self.lease.film, self.lease.task, answer, why)
-        if answer is LeaseState.LOST:
-            self._bench.upset()
+        if answer is not LeaseState.QUEUED:
+            self._bench.upset()  # the film may be gone, or all of Redis
 
     def _backoff(self) -> float:
         times = self._bench.times

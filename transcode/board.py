@@ -1,12 +1,14 @@
 """Shared memory between the worker and its pool children: how far a task is, and whether it should stop.
 
 One row per slot, written by one side each: the child writes progress, parts and its process id; the worker
-writes the stop flag. Every field is one aligned machine word, so no lock is needed.
+writes the stop flag, and when it last knew that the task is its own. Every field is one aligned machine word, so
+no lock is needed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import time
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -17,12 +19,14 @@ class _Row(ctypes.Structure):
         ("parts", ctypes.c_long),
         ("stop", ctypes.c_long),
         ("pid", ctypes.c_long),
+        ("owned_at", ctypes.c_double),  # on the monotonic clock, which all processes of a machine share
     ]
 
     progress: float
     parts: int
     stop: int
     pid: int
+    owned_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,14 @@ class Reading:
 
 
 class SlotMonitor:
-    """The child's side of one row: the `Monitor` that `perform` reports to."""
+    """The child's side of one row: the `Monitor` that `perform` reports to.
 
-    def __init__(self, row: _Row) -> None:
+    A worker that stood still for `patience` seconds has lost its lease, and can tell nobody: its children stop.
+    """
+
+    def __init__(self, row: _Row, patience: float) -> None:
         self._row = row
+        self._patience = patience
 
     def progress(self, done: float) -> None:
         """How much of the task is done, 0..1."""
@@ -49,7 +57,7 @@ class SlotMonitor:
 
     def stopped(self) -> bool:
         """Whether the task should be left as it is."""
-        return bool(self._row.stop)
+        return bool(self._row.stop) or time.monotonic() - self._row.owned_at > self._patience
 
 
 class Rows:
@@ -71,12 +79,16 @@ class Board:
     def clear(self, slot: int) -> None:
         """Before a task: nothing done, nothing asked."""
         row = self.rows[slot]
-        row.progress, row.parts, row.stop = 0.0, 0, 0
+        row.progress, row.parts, row.stop, row.owned_at = 0.0, 0, 0, time.monotonic()
 
     def read(self, slot: int) -> Reading:
         """What the child of a slot has reported."""
         row = self.rows[slot]
         return Reading(row.progress, row.parts)
+
+    def owned(self, slot: int) -> None:
+        """The task of a slot is still this worker's own."""
+        self.rows[slot].owned_at = time.monotonic()
 
     def stop(self, slot: int) -> None:
         """Ask the task of a slot to stop."""

@@ -30,6 +30,9 @@ class FilmBook(Protocol):
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
 
+    async def deleted(self) -> list[tuple[int, str]]:
+        """Films that were deleted not long ago, with their sources."""
+
     async def probed(self, film: int, timeline: dict[str, Any]) -> None:
         """The film can be played from here on."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout, schedule
-from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, SegmentNotice
+from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, SegmentNotice
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,6 @@ class Engine:
         self._ledger = ledger
         self._root = media_root
         self._max_waiters = max_waiters
-        self._process = secrets.token_hex(6)
         self._notices = ledger.notices()
         self._notices.on_segment.append(self._segment_notice)
         self._notices.on_film.append(self._film_notice)
@@ -76,10 +75,35 @@ class Engine:
             log.warning("start_waits film=%s: %s", film, error)
 
     async def cancel(self, film: int) -> None:
-        """Stop all work on a film, wait until no worker writes for it any more, and forget it. Repeatable.
+        """Stop all work on a film that the catalogue does not call unfinished any more. Repeatable.
 
-        Raises LedgerUnavailable.
+        Returns when no worker writes for it; one that does not answer is not waited for long. With Redis away
+        this only logs: workers cancel every job of a film that is not unfinished.
         """
+        try:
+            await self._cancel(film)
+        except LedgerUnavailable as error:
+            log.warning("cancel_waits film=%s: %s", film, error)
+
+    async def delete(self, film: int, source: str) -> None:
+        """Stop all work on a film that is deleted in the catalogue, and remove every file of it. Repeatable.
+
+        What cannot be done now, or is written later by a worker that was paused, workers sweep.
+        """
+        try:
+            await self._cancel(film)
+            await self._ledger.forget(film)
+            await self._ledger.film_changed(film)
+        except LedgerUnavailable as error:
+            log.warning("delete_waits film=%s: %s", film, error)
+        for place in await asyncio.to_thread(layout.remains, self._root, film, source):
+            await asyncio.to_thread(layout.remove, place)
+
+    async def forget(self, film: int) -> None:
+        """Make room for a new job of a film whose last one is over. Raises LedgerUnavailable."""
+        await self._ledger.forget(film)
+
+    async def _cancel(self, film: int) -> None:
         until = time.monotonic() + self._ledger.times.cancel_patience
         held = await self._ledger.cancel(film)
         while held and time.monotonic() < until:
@@ -87,24 +111,14 @@ class Engine:
             held = await self._ledger.held(film)
         if held:
             log.warning("cancel_unanswered film=%s leases=%s", film, held)
-        await self._ledger.forget(film)
-        await self._ledger.film_changed(film)
-
-    async def requeue(self, film: int) -> int:
-        """Give the dead tasks of a film another life; returns how many. Raises LedgerUnavailable.
-
-        Call it before the catalogue says "processing" again, or the old death is reported once more.
-        """
-        return await self._ledger.requeue(film)
 
     async def jobs(self, limit: int = 100) -> list[dict[str, Any]]:
         """Jobs with their tasks as JSON-able objects, newest first. Raises LedgerUnavailable."""
         return [_row(asdict(job)) for job in await self._ledger.jobs(limit)]
 
-    async def progress(self, films: Iterable[int]) -> dict[int, tuple[float, float | None]]:
-        """Per film that has a job: per cent done, and seconds left where they can be told."""
-        found = await self._ledger.progress(films)
-        return {film: (progress.percent, progress.seconds_left) for film, progress in found.items()}
+    async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
+        """How far the films are that have a job. Raises LedgerUnavailable."""
+        return await self._ledger.progress(films)
 
     def on_film_changed(self, callback: Callable[[int], None]) -> None:
         """Be called, quickly, with the id of every film that changes; listening begins with this call."""
@@ -122,15 +136,15 @@ class Engine:
 
     # Segments -----------------------------------------------------------------------------------------------
 
-    async def want_segment(self, film: int, rendition: str, number: int) -> Path:
-        """Wait until a segment that is not there yet is published, and return its path.
+    async def want_segment(self, film: int, rendition: str, number: int) -> None:
+        """Wait until a segment that is not there yet is published.
 
         However many wait for the same one, it is encoded once; when the last waiter goes, that is cancelled.
         Raises Busy or SegmentFailed.
         """
         file = layout.segment_path(self._root, film, rendition, number)
         if await asyncio.to_thread(file.exists):
-            return file
+            return
         if sum(wish.waiters for wish in self._wishes.values()) >= self._max_waiters:
             raise Busy(2)
         wish = self._wish(film, rendition, number, file)
@@ -144,7 +158,6 @@ class Engine:
             wish.waiters -= 1
             if not wish.waiters:
                 wish.task.cancel()
-        return file
 
     def _wish(self, film: int, rendition: str, number: int, file: Path) -> _Wish:
         self._listen()
@@ -152,17 +165,16 @@ class Engine:
         wish = self._wishes.get(key)
         if wish is None or wish.task.done() or not wish.waiters:
             spec = schedule.segment(rendition, number)
-            wish = self._wishes[key] = _Wish(self._ledger, self._process, film, spec, file)
+            wish = self._wishes[key] = _Wish(self._ledger, film, spec, file)
             wish.task.add_done_callback(lambda _: self._over(key, wish))
         return wish
 
     def _over(self, key: tuple[int, str, int], wish: _Wish) -> None:
         if self._wishes.get(key) is wish:
             del self._wishes[key]
-            if wish.task.cancelled():
-                farewell = asyncio.ensure_future(wish.withdraw())
-                self._farewells.add(farewell)
-                farewell.add_done_callback(self._farewells.discard)
+        farewell = asyncio.ensure_future(wish.withdraw())
+        self._farewells.add(farewell)
+        farewell.add_done_callback(self._farewells.discard)
         if not wish.task.cancelled():
             wish.task.exception()  # seen, also when nobody waits for it any more
 
@@ -192,9 +204,9 @@ class Engine:
 class _Wish:
     """All that wait in this process for one segment."""
 
-    def __init__(self, ledger: Ledger, process: str, film: int, spec: NewTask, file: Path) -> None:
+    def __init__(self, ledger: Ledger, film: int, spec: NewTask, file: Path) -> None:
         self._ledger = ledger
-        self._process = process
+        self._name = secrets.token_hex(8)  # its own: a farewell that comes late ends no newer wish for the same segment
         self._film = film
         self._spec = spec
         self._file = file
@@ -212,7 +224,6 @@ class _Wish:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._ledger.times.look):
                     await self.look.wait()
-        await self.withdraw()
 
     def ask_again(self) -> None:
         """Look for the file, and when it is still missing ask what became of the task."""
@@ -222,7 +233,7 @@ class _Wish:
     async def _ask(self) -> None:
         self._asked_at = time.monotonic()
         try:
-            state, sentence = await self._ledger.want(self._film, self._spec, self._process)
+            state, sentence = await self._ledger.want(self._film, self._spec, self._name)
         except LedgerUnavailable as error:
             log.warning("segment_waits film=%s task=%s: %s", self._film, self._spec.id, error)
             return
@@ -232,7 +243,7 @@ class _Wish:
     async def withdraw(self) -> None:
         """Nobody waits here any more; an interest that cannot be withdrawn expires."""
         try:
-            await self._ledger.unwant(self._film, self._spec, self._process)
+            await self._ledger.unwant(self._film, self._spec, self._name)
         except LedgerUnavailable as error:
             log.warning("unwant_waits film=%s task=%s: %s", self._film, self._spec.id, error)
 

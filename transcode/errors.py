@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 
@@ -26,6 +27,29 @@ class Stopped(MediaError):
         self, sentence: str = "The work was stopped.", *, hopeless: bool = False, last_words: str = ""
     ) -> None:
         super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+
+
+class Killed(MediaError):
+    """SIGKILL from outside (the kernel out of memory, an operator): says nothing about the film."""
+
+    def __init__(
+        self, sentence: str = "The encoder was killed.", *, hopeless: bool = False, last_words: str = ""
+    ) -> None:
+        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+
+
+class NoRoom(MediaError):
+    """The disk is full: no fault of the film, and over when there is room again."""
+
+    def __init__(self, sentence: str = "The disk is full.", *, hopeless: bool = False, last_words: str = "") -> None:
+        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+
+
+def of_os_error(error: OSError) -> MediaError:
+    """What a failed read or write of a file means for a task."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoRoom(last_words=str(error))
+    return MediaError("A file could not be read or written.", last_words=str(error))
 
 
 def _again(kind: type[MediaError], sentence: str, hopeless: bool, last_words: str) -> MediaError:

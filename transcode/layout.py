@@ -12,12 +12,14 @@ thumbnails/<film>.jpg
 scratch/<film>/audio/NNNN.ts                the sound of chunk NNNN, until the film is finished
 scratch/<film>/source.mkv                   the streams of a source that cannot be sought in, remuxed
 scratch/<film>/attempts/<token>/            what one attempt at a task writes
+scratch/uploads/                            uploads that are no films yet
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 MASTER = "master.m3u8"
@@ -100,6 +102,26 @@ def remuxed_path(root: Path, film: int) -> Path:
 def attempt_dir(root: Path, film: int, token: str) -> Path:
     """Scratch space of one attempt; its owner removes it, or the sweeper does."""
     return scratch_dir(root, film) / "attempts" / token
+
+
+def uploads_dir(root: Path) -> Path:
+    """Where web processes write uploads."""
+    return root / "scratch" / "uploads"
+
+
+def remains(root: Path, film: int, source: str) -> list[Path]:
+    """Everything that is there of a film; `source` below the media folder."""
+    places = film_dir(root, film), scratch_dir(root, film), thumbnail_path(root, film), root / source
+    return [place for place in places if place.exists()]
+
+
+def remove(place: Path) -> None:
+    """A file or a whole folder. Repeatable; what cannot be removed stays."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            place.unlink()
 
 
 def publish(made: Path, place: Path) -> None:

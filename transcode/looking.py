@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcode.errors import MediaError, Stopped
+from transcode.errors import Killed, MediaError, Stopped
 from transcode.runner import GIB, Limits, Run
 
 _PATIENCE = 60.0  # seconds for one look
@@ -30,7 +30,7 @@ def look(argv: Sequence[str], path: Path) -> Look:
         run = Run(argv, Path(folder), _LIMITS, timeout=_PATIENCE)
         try:
             return Look(run(), run.last_words)
-        except Stopped:
+        except (Stopped, Killed):
             raise
         except MediaError as error:
             if not path.exists():

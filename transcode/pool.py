@@ -4,8 +4,8 @@ One executor per slot. When a child dies, `ProcessPoolExecutor` fails all that w
 itself; with an executor of its own, a killed slot costs its own task alone, and a hung child can be killed
 without harm to others. Segments that viewers wait for are never behind bulk work for the same reason.
 
-Children are spawned (the worker has threads), are reused for task after task, die with the worker, and leave
-signals of the terminal to it.
+Children are spawned (the worker has threads) before they are needed, since a viewer may wait for the first task;
+are reused for task after task, die with the worker, and leave signals of the terminal to it.
 """
 
 from __future__ import annotations
@@ -14,33 +14,43 @@ import asyncio
 import ctypes
 import os
 import signal
+import sys
+import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Any
 
 from transcode.assignment import Assignment, Monitor
 from transcode.board import Board, Reading, Rows, SlotMonitor
-from transcode.errors import MediaError, Stopped
+from transcode.errors import MediaError
+from transcode.times import DEFAULT
 from transcode.work import perform
 
 Perform = Callable[[Assignment, Monitor], dict[str, Any]]
 
 _PR_SET_PDEATHSIG = 1
 
-_monitor: SlotMonitor  # of this child; set once when it is spawned
-
 
 class Hands:
-    """One child process per slot, spawned at its first task."""
+    """One child process per slot. `patience`: seconds without `owned` after which a child stops its task."""
 
-    def __init__(self, slots: int, perform: Perform = perform) -> None:
+    def __init__(self, slots: int, perform: Perform = perform, patience: float = DEFAULT.lease) -> None:
         self.slots = slots
         self._perform = perform
+        self._patience = patience
         self._board = Board(slots)
         self._executors: list[ProcessPoolExecutor | None] = [None] * slots
+        self._closed = False
+
+    def warm(self) -> None:
+        """Spawn all children now; returns before they are ready. Repeatable."""
+        for slot in range(self.slots):
+            self._executor(slot)
 
     async def run(self, slot: int, assignment: Assignment) -> dict[str, Any]:
         """Do one task; one at a time per slot.
@@ -52,8 +62,12 @@ class Hands:
         try:
             return await asyncio.wrap_future(self._submit(slot, assignment))
         except BrokenProcessPool:
-            self._drop(slot)
+            self._replace(slot)
             raise MediaError("A process of the pool was killed.") from None
+
+    def owned(self, slot: int) -> None:
+        """The task of a slot is still this worker's own; a child that does not hear so for long stops it."""
+        self._board.owned(slot)
 
     def stop(self, slot: int) -> None:
         """Ask the task of a slot to stop; `run` raises Stopped soon."""
@@ -72,7 +86,8 @@ class Hands:
         return self._board.read(slot)
 
     def close(self) -> None:
-        """Kill all children and wait for them. Repeatable."""
+        """Kill all children and wait for them. Repeatable; nothing is spawned any more."""
+        self._closed = True
         for slot, executor in enumerate(self._executors):
             if executor is not None:
                 self.kill(slot)
@@ -81,38 +96,61 @@ class Hands:
 
     def _submit(self, slot: int, assignment: Assignment) -> Future[dict[str, Any]]:
         try:
-            return self._executor(slot).submit(_do, self._perform, assignment)
+            return self._executor(slot).submit(_do, assignment)
         except BrokenProcessPool:  # the child was killed while it had nothing to do
-            self._drop(slot)
-            return self._executor(slot).submit(_do, self._perform, assignment)
+            self._replace(slot)
+            return self._executor(slot).submit(_do, assignment)
 
     def _executor(self, slot: int) -> ProcessPoolExecutor:
         executor = self._executors[slot]
         if executor is None:
+            if self._closed:
+                raise MediaError("The worker is leaving.")
             executor = self._executors[slot] = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=get_context("spawn"),
                 initializer=_enter,
-                initargs=(self._board.rows, slot, os.getpid()),
+                initargs=(self._board.rows, slot, os.getpid(), self._perform, self._patience),
             )
+            with _no_main():
+                executor.submit(_nothing)  # the first call spawns the child
         return executor
 
-    def _drop(self, slot: int) -> None:
+    def _replace(self, slot: int) -> None:
         executor, self._executors[slot] = self._executors[slot], None
         self._board.forget_child(slot)
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
+        if not self._closed:
+            self._executor(slot)
 
 
-def _enter(rows: Rows, slot: int, parent: int) -> None:
-    """First thing in a child."""
-    global _monitor
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Spawned children import the parent's main module, here a whole command line that they have no use for."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+# In a child ---------------------------------------------------------------------------------------------------
+
+_monitor: SlotMonitor
+_perform: Perform
+
+
+def _enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float) -> None:
+    """First thing in a child; that `perform` arrives means that its modules are imported."""
+    global _monitor, _perform
     _die_with(parent)
     # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     rows[slot].pid = os.getpid()
-    _monitor = SlotMonitor(rows[slot])
+    _monitor, _perform = SlotMonitor(rows[slot], patience), perform
 
 
 def _die_with(parent: int) -> None:
@@ -124,11 +162,16 @@ def _die_with(parent: int) -> None:
             os._exit(1)
 
 
-def _do(perform: Perform, assignment: Assignment) -> dict[str, Any]:
-    """Run one task in the child; what it raises can cross back whatever went wrong."""
+def _nothing() -> None:
+    """A task that spawns a child and asks nothing of it."""
+
+
+def _do(assignment: Assignment) -> dict[str, Any]:
+    """Run one task; what it raises can cross back whatever went wrong."""
+    tempfile.tempdir = str(assignment.scratch)  # swept with the attempt, also after a kill
     try:
-        return perform(assignment, _monitor)
-    except (MediaError, Stopped):
+        return _perform(assignment, _monitor)
+    except MediaError:
         raise
     except Exception:
         raise MediaError("The worker stumbled over an error of its own.", last_words=traceback.format_exc()) from None

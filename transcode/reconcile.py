@@ -1,13 +1,13 @@
 """The catalogue says which films are unfinished, the ledger what is being done: here the two are compared.
 
-An emptied Redis, a start that was never told to the ledger, a crash between two writes: all of them end here.
+An emptied Redis, a start or a cancel that was never told to the ledger, a crash between two writes: all of them
+end here.
 Every step is repeatable, and two workers may do it at once.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from transcode import schedule
 from transcode.book import FilmBook
@@ -19,14 +19,21 @@ log = logging.getLogger(__name__)
 class Reconciler:
     """One round is one `once`. Raises what the ledger and the catalogue raise when they are away."""
 
-    def __init__(self, ledger: Ledger, book: FilmBook, root: Path) -> None:
+    def __init__(self, ledger: Ledger, book: FilmBook) -> None:
         self._ledger = ledger
         self._book = book
-        self._root = root
 
     async def once(self) -> None:
-        """Open a job for every unfinished film that has none; tell the catalogue of jobs that are dead."""
+        """Open a job for every unfinished film that has none; tell the catalogue of jobs that are dead.
+
+        A job of a film that is not in work is cancelled. The ledger is asked first: a film is in the catalogue
+        before its job is opened.
+        """
+        at_work = await self._ledger.at_work()
         films = await self._book.unfinished()
+        for film in at_work.difference(films):
+            log.warning("job_cancelled film=%s: the catalogue has no work for it", film)
+            await self._ledger.cancel(film)
         states = await self._ledger.states(films)
         for film in films:
             state = states.get(film)
@@ -44,11 +51,7 @@ class Reconciler:
         log.warning("film_failed film=%s: %s", film, job.error)
 
     async def _open(self, film: int) -> None:
-        entry = await self._book.entry(film)
-        if entry is None:
-            return
-        total, base = schedule.weights(entry)
-        tasks = schedule.opening(entry, self._root)
-        job, new = await self._ledger.start(film, tasks, schedule.finish(), total=total, base=base)
+        """Every job begins with the probe, which is quick for a film that was probed before."""
+        job, new = await self._ledger.start(film, [schedule.probe()], schedule.finish())
         if new:
-            log.info("job_opened film=%s job=%s tasks=%s", film, job, len(tasks))
+            log.info("job_opened film=%s job=%s", film, job)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import selectors
@@ -18,12 +19,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transcode.errors import MediaError, Stopped
+from transcode.errors import Killed, MediaError, NoRoom, Stopped
 
 GIB = 1024**3
 _LOOK = 0.1  # seconds between looks at the stop flag
 _KEEP = 16 * 1024  # bytes of stderr
 _PR_SET_PDEATHSIG = 1
+_DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
 # service name, and crashes when that is another version; with no modules to find it asks in vain. Plain "C"
@@ -83,7 +85,9 @@ class Run:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
+                # A group, not a session: Linux shares processors out among sessions first (autogroups), and `nice`
+                # would count for nothing between two of them.
+                process_group=0,
                 preexec_fn=lambda: _enter(self.limits, parent),
             )
         except OSError as error:
@@ -101,9 +105,8 @@ class Run:
                     else:
                         ready.unregister(key.fileobj)
                 self._look(until)
-        while process.poll() is None:  # it closed its pipes and still runs
+        while not _ended(process):
             self._look(until)
-            time.sleep(_LOOK)
 
     def _look(self, until: float) -> None:
         if self.stopped():
@@ -132,8 +135,12 @@ class Run:
         if code == 0:
             return
         words = self.last_words
+        if any(sign in words for sign in _DISK_FULL):
+            raise NoRoom(last_words=words)
         if code == -signal.SIGXCPU:
             raise MediaError("The film needs too much processor time.", hopeless=True, last_words=words)
+        if code == -signal.SIGKILL:
+            raise Killed(last_words=words)
         if code < 0:
             raise MediaError(f"The encoder was ended by signal {-code}.", last_words=words)
         raise MediaError("The encoder failed.", last_words=words)
@@ -147,12 +154,22 @@ def _enter(limits: Limits, parent: int) -> None:
     for kind, most in (
         (resource.RLIMIT_AS, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_CPU, limits.cpu),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    # The soft limit sends SIGXCPU, the hard one SIGKILL, which would look like a kill from outside.
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu, limits.cpu + 10))
     if limits.nice:
         os.nice(limits.nice)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment for a process that has closed its pipes."""
+    try:
+        process.wait(_LOOK)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from transcode import layout
@@ -51,6 +52,19 @@ def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
     if len(sounding) < len(waiting):
         tasks.append(_audio(timeline))
     return tasks + _chunks(timeline.grid, sounding)
+
+
+def as_found(entry: FilmEntry, root: Path) -> FilmEntry:
+    """The same without the chunks whose files were lost: those are made again."""
+    if entry.timeline is None:
+        return entry
+    timeline = Timeline.from_json(entry.timeline)
+
+    def is_there(chunk: int) -> bool:
+        places = ((name, number) for name in timeline.rendition_names for number in timeline.grid.chunk(chunk))
+        return all(layout.segment_path(root, entry.film, name, number).exists() for name, number in places)
+
+    return replace(entry, chunks_done=frozenset(filter(is_there, entry.chunks_done)))
 
 
 def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:

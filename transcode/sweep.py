@@ -1,12 +1,15 @@
-"""Scratch space that nobody uses any more."""
+"""What nobody uses any more: scratch space of dead attempts, and what comes in late for a deleted film."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import shutil
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from transcode import layout
 from transcode.book import FilmBook
 from transcode.ledger import Ledger
 
@@ -14,14 +17,30 @@ log = logging.getLogger(__name__)
 
 
 class Sweeper:
-    """Looks at `scratch/<film>/` alone; other folders there (uploads) are not the engine's."""
+    """One round is one `once`. Never touches what is published of a film that the catalogue did not say is deleted."""
 
     def __init__(self, ledger: Ledger, book: FilmBook, root: Path) -> None:
         self._ledger = ledger
         self._book = book
-        self._scratch = root / "scratch"
+        self._root = root
 
     async def once(self) -> None:
+        """Raises what the ledger and the catalogue raise when they are away."""
+        await self._deleted_films()
+        await self._scratch()
+        await self._remove(await asyncio.to_thread(self._stale_uploads))
+
+    async def _deleted_films(self) -> None:
+        """A worker that was paused, or cut off, during the deletion may still have written something."""
+        deleted = await self._book.deleted()
+        known = await self._ledger.states(film for film, _ in deleted)
+        for film, source in deleted:
+            left = await asyncio.to_thread(layout.remains, self._root, film, source)
+            if (left or film in known) and not await self._ledger.cancel(film):
+                await self._ledger.forget(film)
+                await self._remove(left)
+
+    async def _scratch(self) -> None:
         """Remove attempts without a lease, and all scratch of films that are not in work.
 
         What is there is listed before it is asked who owns it: an owner is always known before its folder is.
@@ -32,23 +51,44 @@ class Sweeper:
         tokens = await self._ledger.leased_tokens()
         unfinished = set(await self._book.unfinished())
         for film, attempts in folders.items():
-            own = [attempt for attempt in attempts if attempt.name in tokens]
-            if film not in unfinished and not own:
-                await self._remove(self._scratch / str(film))
-            else:
-                for attempt in set(attempts).difference(own):
-                    await self._remove(attempt)
+            dead = [attempt for attempt in attempts if attempt.name not in tokens]
+            await self._remove(dead)
+            if film not in unfinished and len(dead) == len(attempts):
+                await self._remove((layout.audio_dir(self._root, film), layout.remuxed_path(self._root, film)))
+                await asyncio.to_thread(_remove_empty, layout.scratch_dir(self._root, film))
 
     def _listed(self) -> dict[int, list[Path]]:
-        if not self._scratch.is_dir():
-            return {}
-        films = [folder for folder in self._scratch.iterdir() if folder.name.isdecimal()]
+        films = [folder for folder in _inside(self._root / "scratch") if folder.name.isdecimal()]
         return {int(folder.name): _inside(folder / "attempts") for folder in films}
 
-    async def _remove(self, folder: Path) -> None:
-        log.info("swept %s", folder)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    def _stale_uploads(self) -> list[Path]:
+        """Told by the time of the last change of any kind: the time of the content is a copy's original's."""
+        before = time.time() - self._ledger.times.keep_upload
+        return [upload for upload in _inside(layout.uploads_dir(self._root)) if _changed_at(upload) < before]
+
+    async def _remove(self, places: Iterable[Path]) -> None:
+        for place in places:
+            if await asyncio.to_thread(place.exists):
+                log.info("swept %s", place.relative_to(self._root))
+                await asyncio.to_thread(layout.remove, place)
 
 
 def _inside(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_ctime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _remove_empty(folder: Path) -> None:
+    """What came in meanwhile stays, with its folder."""
+    for empty in (folder / "attempts", folder):
+        with contextlib.suppress(OSError):
+            empty.rmdir()

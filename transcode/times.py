@@ -27,6 +27,8 @@ class Times:
 
     # ffmpeg reports progress twice a second; a slow source on a loaded machine may pause, but not this long.
     stall: float = 120.0
+    # A viewer waits for an interactive segment; two attempts fit into that.
+    stall_segment: float = 8.0
     # An opening task of a source of many hours reads the whole file once.
     wall_clock: float = 6 * 3600.0
     # From the stop flag to the kill of the pool child: ffmpeg ends within a second when it is asked to.
@@ -47,9 +49,12 @@ class Times:
     look: float = 1.0
     # A segment that cannot be made is not tried again for this long, however often players ask.
     dead_segment: float = 10.0
-    # How long a delete waits for the workers to let go of the film.
-    cancel_patience: float = 10.0
+    # How long a cancel waits for the workers to let go of the film. One that is paused or dead is not waited for:
+    # it has lost its leases, and what it still writes is swept.
+    cancel_patience: float = 3.0
 
+    # An upload that has not grown for a day belongs to a web process that died, or to nobody.
+    keep_upload: float = 24 * 3600.0
     # Ended jobs stay visible to admins for a week, and never more than this many of them.
     keep_job: float = 7 * 24 * 3600.0
     keep_jobs: int = 500

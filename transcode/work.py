@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError, Stopped
+from transcode.errors import MediaError, Stopped, of_os_error
 from transcode.tasks.audio import audio
 from transcode.tasks.chunk import chunk
 from transcode.tasks.finish import finish
@@ -39,6 +39,6 @@ def perform(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
             raise Stopped from error
         raise MediaError("A file of this film is gone.", last_words=str(error)) from error
     except OSError as error:
-        raise MediaError("A file could not be read or written.", last_words=str(error)) from error
+        raise of_os_error(error) from error
     monitor.progress(1.0)
     return result

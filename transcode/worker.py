@@ -1,6 +1,6 @@
 """The worker: takes tasks from the ledger, lends them hands, and keeps both in order.
 
-Slots: `slots` for bulk work, one for segments that viewers wait for, and one for probes and audio, so that a
+Slots: `slots` for bulk work, as many for segments that viewers wait for, and one for probes and audio, so that a
 new film opens at once however busy the others are. All of them sleep until a message says that there is work.
 """
 
@@ -40,10 +40,15 @@ class Slot:
     number: int
     lanes: tuple[Lane, ...]
 
+    @property
+    def urgent(self) -> bool:
+        """Whether viewers wait for what is done here."""
+        return self.lanes == (Lane.SEGMENT,)
+
 
 def slots_for(bulk: int) -> list[Slot]:
-    """The bulk slots help with opening films too; the two quick ones never take bulk work."""
-    lanes = [(Lane.OPENING, Lane.BULK)] * bulk + [(Lane.SEGMENT,), (Lane.OPENING,)]
+    """The bulk slots help with opening films too; the quick ones never take bulk work."""
+    lanes = [(Lane.OPENING, Lane.BULK)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,)]
     return [Slot(number, own) for number, own in enumerate(lanes)]
 
 
@@ -65,8 +70,8 @@ class Worker:
         self._ledger = ledger
         self._name = name or f"{socket.gethostname()}:{os.getpid()}"
         self._slots = slots_for(slots)
-        self._hands = Hands(len(self._slots), perform)
-        self._room = Room(media_root, min_free)
+        self._hands = Hands(len(self._slots), perform, patience=ledger.times.lease)
+        self._room = Room(media_root, min_free, ledger.times.room)
         self._leaving = asyncio.Event()
         self._work = {slot.number: asyncio.Event() for slot in self._slots}
         self._look = asyncio.Event()
@@ -75,7 +80,7 @@ class Worker:
         self._bench = Bench(
             ledger, book, self._hands, tools, media_root, self._room, self._leaving, upset=self._look.set
         )
-        self._reconciler = Reconciler(ledger, book, media_root)
+        self._reconciler = Reconciler(ledger, book)
         self._sweeper = Sweeper(ledger, book, media_root)
 
     def stop(self) -> None:
@@ -88,6 +93,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called. Redis and the database may come and go meanwhile."""
         self._room_folder()
+        self._hands.warm()
         keepers = [asyncio.create_task(keep) for keep in (self._listen(), self._reap(), self._keep_order())]
         serving = [asyncio.create_task(self._serve(slot)) for slot in self._slots]
         try:
@@ -116,7 +122,7 @@ class Worker:
     async def _serve(self, slot: Slot) -> None:
         while not self._leaving.is_set():
             self._work[slot.number].clear()
-            if not await self._has_room():
+            if not await self._has_room(slot):
                 await wait_for_event(self._leaving, self._ledger.times.room)
                 continue
             lease = await self._claim(slot)
@@ -138,8 +144,13 @@ class Worker:
         finally:
             del self._attempts[slot.number]
 
-    async def _has_room(self) -> bool:
-        """Whether the disk has room for work; the ledger shows admins when it has not."""
+    async def _has_room(self, slot: Slot) -> bool:
+        """Whether the disk has room for work; the ledger shows admins when it has not.
+
+        The reserve is there for what viewers wait for, too: bulk work stops long before it.
+        """
+        if slot.urgent:
+            return self._room.to_go_on()
         room = self._room.to_begin()
         if not room:
             await self._patiently(lambda: self._ledger.hold("free disk space"))

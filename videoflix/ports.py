@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How far the work on a film is."""
+
+    percent: float = 0.0
+    seconds_left: float | None = None  # None where it cannot be told
+    waits_for: str = ""  # what has to be there before it goes on: "free disk space"
 
 
 class Engine(Protocol):
@@ -13,13 +23,19 @@ class Engine(Protocol):
         """Begin, or go on with, the work on a film. Safe to repeat."""
 
     async def cancel(self, film: int) -> None:
-        """Stop all work on a film and forget it."""
+        """Stop all work on a film that is not in work any more."""
+
+    async def delete(self, film: int, source: str) -> None:
+        """Stop all work on a film that is deleted, and remove every file of it."""
+
+    async def forget(self, film: int) -> None:
+        """Make room for new work on a film whose last work is over. Raises Unavailable."""
 
     async def jobs(self) -> Sequence[Mapping[str, object]]:
         """What is being done, and what became of it, newest first; JSON-able."""
 
-    async def progress(self, films: Sequence[int]) -> Mapping[int, tuple[float, float | None]]:
-        """Per film that has a job: per cent done, and seconds left where they can be told."""
+    async def progress(self, films: Sequence[int]) -> Mapping[int, Work]:
+        """For each film that has a job. Raises Unavailable."""
 
     def on_film_changed(self, callback: Callable[[int], None]) -> None:
         """Be called with the id of every film that changes, in whichever process; the callback must be quick."""

@@ -73,6 +73,7 @@ async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Setti
         "playable": False,
         "progress": 0,
         "seconds_left": None,
+        "waits_for": None,
         "error": None,
     }
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == content

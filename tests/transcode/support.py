@@ -1,22 +1,232 @@
-"""A ledger on a real Redis, a catalogue on SQLite that several processes share, and workers as processes."""
+"""A ledger on a real Redis, workers with real pool children, a catalogue in memory, and work that obeys orders."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 
-from transcode.ledger import Ledger
+from transcode import layout
+from transcode.assignment import Assignment, Monitor
+from transcode.book import FilmEntry
+from transcode.errors import MediaError, NoRoom, Stopped
+from transcode.grid import Grid
+from transcode.ladder import ladder
+from transcode.ledger import JobView, Ledger, State
+from transcode.timeline import AudioTrack, Timeline, VideoTrack
 from transcode.times import Times
+from transcode.tools import Tools
+from transcode.worker import Worker
 
 QUICK = Times(
     lease=2.0, heartbeat=0.2, reap=0.3, poll=1.0, reconcile=0.5, backoff=0.05, backoff_max=0.2, stall=3.0,
-    room=0.2, away_first=0.05, away_most=0.3, wait_segment=5.0, interest=3.0, look=0.3, dead_segment=1.0,
+    stall_segment=1.0, room=0.2, away_first=0.05, away_most=0.3, wait_segment=5.0, interest=3.0, look=0.3,
+    dead_segment=1.0, cancel_patience=1.0,
 )  # fmt: skip
+
+NO_TOOLS = Tools("/nonexistent", "/nonexistent")
 
 
 @asynccontextmanager
 async def open_ledger(url: str, times: Times = QUICK) -> AsyncIterator[Ledger]:
     async with Redis.from_url(url) as client:
         yield Ledger(client, times=times)
+
+
+async def until(is_so: Callable[[], Any], seconds: float = 10) -> None:
+    """Wait on the event loop for a condition, which may be a coroutine function."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = is_so()
+        if asyncio.iscoroutine(answer):
+            answer = await answer
+        if answer:
+            return
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(0.02)
+
+
+def film_of(seconds: int, *, sound: bool = False) -> Timeline:
+    """A small film: one rendition, a segment every four seconds."""
+    fps = Fraction(25)
+    audio = (AudioTrack(1, 2),) if sound else ()
+    return Timeline(Grid(fps, 25 * seconds), ladder(320, 180, fps), VideoTrack(0, 320, 180), audio)
+
+
+@dataclass
+class MemoryBook:
+    """The catalogue, as far as the engine knows it. `away`: every call fails, as with a database that is down."""
+
+    films: dict[int, FilmEntry] = field(default_factory=dict)
+    status: dict[int, str] = field(default_factory=dict)
+    gone: dict[int, str] = field(default_factory=dict)
+    away: bool = False
+    told: list[str] = field(default_factory=list)
+
+    def add(self, film: int, timeline: Timeline | None = None, chunks: Sequence[int] = ()) -> None:
+        known = timeline.as_json() if timeline else None
+        self.films[film] = FilmEntry(film, f"videos/{film}.mp4", known, frozenset(chunks), frozenset())
+        self.status[film] = "processing"
+
+    def delete(self, film: int) -> None:
+        self.gone[film] = self.films.pop(film).source
+        del self.status[film]
+
+    def _answer(self) -> None:
+        if self.away:
+            raise ConnectionError("the database is away")
+
+    def _change(self, film: int, **fields: Any) -> None:
+        self._answer()
+        if film in self.films:
+            self.films[film] = replace(self.films[film], **fields)
+
+    async def entry(self, film: int) -> FilmEntry | None:
+        self._answer()
+        return self.films.get(film)
+
+    async def unfinished(self) -> list[int]:
+        self._answer()
+        return [film for film, status in self.status.items() if status == "processing"]
+
+    async def deleted(self) -> list[tuple[int, str]]:
+        self._answer()
+        return list(self.gone.items())
+
+    async def probed(self, film: int, timeline: dict[str, Any]) -> None:
+        self._change(film, timeline=timeline)
+
+    async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
+        self._answer()
+        self.told.append(f"{kind}:{index}")
+        entry = self.films.get(film)
+        if entry is not None and kind == "chunk":
+            self._change(film, chunks_done=entry.chunks_done | {index})
+        elif entry is not None:
+            self._change(film, done_kinds=entry.done_kinds | {kind})
+
+    async def finished(self, film: int, result: dict[str, Any]) -> None:
+        self._answer()
+        if film in self.status:
+            self.status[film] = "ready"
+
+    async def failed(self, film: int, sentence: str) -> None:
+        self._answer()
+        if self.status.get(film) == "processing":
+            self.status[film] = f"failed: {sentence}"
+
+
+class Orders:
+    """What the children of `obey` should do, and what they did: files in a folder that they share with the test."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "orders"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def give(self, kind: str, order: str) -> None:
+        (self._folder / kind).write_text(order)
+
+    def take_back(self, kind: str) -> None:
+        (self._folder / kind).unlink()
+
+    def of(self, kind: str) -> str:
+        with suppress(FileNotFoundError):
+            return (self._folder / kind).read_text()
+        return ""
+
+    def began(self, kind: str) -> list[str]:
+        """One line for each time that work of this kind was begun: its index."""
+        with suppress(FileNotFoundError):
+            return (self._folder / f"{kind}.log").read_text().split()
+        return []
+
+    def note(self, kind: str, index: int) -> None:
+        with (self._folder / f"{kind}.log").open("a") as file:
+            file.write(f"{index}\n")
+
+
+def obey(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """In a pool child: what the orders for this kind of task say, and then empty files where the real ones would be."""
+    orders = Orders(assignment.root)
+    orders.note(assignment.kind, assignment.index)
+    done = 0.0
+    while (order := orders.of(assignment.kind)) in ("work", "hang", "be deaf"):
+        if monitor.stopped() and order != "be deaf":
+            raise Stopped
+        if order == "work":
+            done = min(0.9, done + 0.001)
+            monitor.progress(done)
+        (assignment.scratch / "half-made").touch()
+        time.sleep(0.01)
+    if order == "fail":
+        raise MediaError("It failed.", last_words="the last words")
+    if order == "no hope":
+        raise MediaError("This file is not a film.", hopeless=True)
+    if order == "no room":
+        raise NoRoom
+    if order == "stumble":
+        raise ZeroDivisionError
+    if order == "die":
+        os._exit(1)
+    return _made(assignment, monitor)
+
+
+def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    root, film = assignment.root, assignment.film
+    if assignment.kind == "probe":
+        found = assignment.known if assignment.timeline else film_of(20)
+        for name in found.rendition_names:
+            layout.rendition_dir(root, film, name).mkdir(parents=True, exist_ok=True)
+        return found.as_json()
+    grid = assignment.known.grid
+    if assignment.kind == "audio":
+        layout.audio_dir(root, film).mkdir(parents=True, exist_ok=True)
+        for chunk in range(grid.chunks):
+            layout.audio_path(root, film, chunk).touch()
+            monitor.parts(chunk + 1)
+    numbers = {"chunk": grid.chunk(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
+    for name in assignment.known.rendition_names:
+        for number in numbers.get(assignment.kind, ()):
+            layout.segment_path(root, film, name, number).touch()
+    return {}
+
+
+@asynccontextmanager
+async def at_work(ledger: Ledger, book: MemoryBook, root: Path, **options: Any) -> AsyncIterator[Worker]:
+    """A worker on this event loop, with real children, for as long as the block lasts."""
+    options = {"slots": 1, "min_free": 0, "perform": obey, **options}
+    worker = Worker(ledger, book, NO_TOOLS, root, **options)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await running
+
+
+async def job_of(ledger: Ledger, film: int) -> JobView:
+    job = await ledger.job(film)
+    assert job is not None
+    return job
+
+
+async def ended(ledger: Ledger, film: int, state: State = State.SUCCEEDED) -> None:
+    """Wait for the end of a film's job."""
+
+    async def is_over() -> bool:
+        return (await ledger.states([film])).get(film) is state
+
+    await until(is_over)
+
+
+def scratch_of(root: Path) -> list[Path]:
+    """All that lies in the films' scratch folders."""
+    return [path for path in (root / "scratch").rglob("*") if path.relative_to(root / "scratch").parts[0] != "uploads"]

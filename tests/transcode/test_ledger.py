@@ -156,20 +156,18 @@ async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url, io_lo
         assert await ledger.fail(await take(ledger), "No pictures.", hopeless=True) is LeaseState.DEAD
         finish = await take(ledger)
         assert finish.task == "finish"
-        assert await ledger.requeue(1) == 1
         await ledger.settle(finish, {})
-        assert (await ledger.states([1]))[1] is State.RUNNING
-        await ledger.settle(await take(ledger), {})
         assert (await ledger.states([1]))[1] is State.SUCCEEDED
 
 
-async def test_a_dead_job_is_requeued_with_all_its_attempts(redis_url, io_loop):
+async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_url, io_loop):
     async with open_ledger(redis_url) as ledger:
-        await ledger.start(1, [chunk(0, limit=1), chunk(1)], FINISH)
+        tasks = [chunk(0, limit=1), chunk(1)]
+        await ledger.start(1, tasks, FINISH)
         assert await ledger.fail(await take(ledger), "No.") is LeaseState.DEAD
         assert await ledger.claim(ALL, "w") is None
-        assert await ledger.requeue(1) == 2
-        assert await ledger.requeue(1) == 0
+        await ledger.forget(1)
+        assert await ledger.start(1, tasks, FINISH) == ("1.2", True)
         for _ in range(3):
             lease = await take(ledger)
             assert lease.attempt == 1
@@ -405,12 +403,13 @@ async def test_random_moves_keep_the_ledger_in_step_with_a_simple_model(redis_ur
     dice = random.Random(11)
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 9):
-            model = {f"chunk-{i}": "queued" for i in range(4)}
+            tasks = [chunk(i, limit=3) for i in range(4)]
+            model = dict.fromkeys((task.id for task in tasks), "queued")
             attempts = dict.fromkeys(model, 0)
             held: dict[str, Lease] = {}
-            await ledger.start(film, [chunk(i, limit=3) for i in range(4)], FINISH)
+            await ledger.start(film, tasks, FINISH)
             for _ in range(40):
-                act = dice.choice(["claim", "claim", "settle", "fail", "release", "renew", "requeue"])
+                act = dice.choice(["claim", "claim", "settle", "fail", "release", "renew", "again"])
                 if act == "claim":
                     lease = await ledger.claim(ALL, "w")
                     waiting = sorted(task for task, state in model.items() if state in ("queued", "retrying"))
@@ -421,17 +420,17 @@ async def test_random_moves_keep_the_ledger_in_step_with_a_simple_model(redis_ur
                         model["finish"], attempts["finish"] = "queued", 0
                         waiting = ["finish"]
                     assert lease.task in waiting
-                    if late := held.get(lease.task):  # cancelled, requeued, and still not let go
-                        assert await ledger.release(late) is LeaseState.LOST
                     model[lease.task], held[lease.task] = "running", lease
                     attempts[lease.task] += 1
                     assert lease.attempt == attempts[lease.task]
-                elif act == "requeue":
-                    count = await ledger.requeue(film)
-                    ended = [task for task, state in model.items() if state in ("dead", "cancelled")]
-                    assert count == len(ended)
-                    for task in ended:
-                        model[task], attempts[task] = "queued", 0
+                elif act == "again":
+                    _, new = await ledger.start(film, tasks, FINISH)
+                    assert new is ("dead" in model.values())
+                    if new:
+                        model = dict.fromkeys((task.id for task in tasks), "queued")
+                        attempts = dict.fromkeys(model, 0)
+                        while held:  # cancelled, and not let go before the new job
+                            assert await ledger.release(held.popitem()[1]) is LeaseState.LOST
                 elif held:
                     task = dice.choice(sorted(held))
                     lease = held[task]

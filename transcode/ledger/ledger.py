@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from transcode.ledger import scripts
 from transcode.ledger.notices import Notices
 from transcode.ledger.records import JobView, Lane, Lease, LeaseState, NewTask, Progress, Reaped, TaskView, seconds
-from transcode.ledger.states import State
+from transcode.ledger.states import LIVE, State
 from transcode.times import DEFAULT, Times
 
 # Answers of a Redis that is there but cannot serve for the moment.
@@ -66,10 +66,6 @@ class Ledger:
     async def cancel(self, film: int) -> int:
         """Cancel a film's job and interactive segments. Returns how many workers have not let go yet."""
         return int(await self._run("cancel", film=str(film), keep_ms=self._ms(self._times.dead_segment)))
-
-    async def requeue(self, film: int) -> int:
-        """Queue a film's dead and cancelled tasks again, with all their attempts. Returns how many."""
-        return int(await self._run("requeue", film=str(film)))
 
     async def forget(self, film: int) -> None:
         """Remove all that is known of a film's work; leases that are out turn void."""
@@ -229,12 +225,19 @@ class Ledger:
 
     async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
         """How far these films' jobs are; films without a job are left out."""
-        rows = json.loads(await self._run("progress", films=[str(film) for film in films]))["rows"]
-        return {progress.film: progress for progress in map(_progress, rows or [])}
+        picture = json.loads(await self._run("progress", films=[str(film) for film in films]))
+        found = (_progress(row, picture["hold"]) for row in picture["rows"] or [])
+        return {progress.film: progress for progress in found}
 
     async def states(self, films: Iterable[int]) -> dict[int, State]:
         """The state of each film's job; films without a job are left out."""
         return {film: progress.state for film, progress in (await self.progress(films)).items()}
+
+    async def at_work(self) -> set[int]:
+        """Films whose jobs are not over."""
+        films = await self._guard(self._client.zrange(self._prefix + "films", 0, -1))
+        states = await self.states(int(film) for film in films)
+        return {film for film, state in states.items() if state in LIVE}
 
     async def ping(self) -> None:
         """Raise `LedgerUnavailable` unless Redis answers."""
@@ -272,9 +275,15 @@ def _text(answer: Any) -> Any:
     return [_text(one) for one in answer] if isinstance(answer, list) else answer
 
 
-def _progress(row: dict[str, Any]) -> Progress:
+def _progress(row: dict[str, Any], hold: str) -> Progress:
     return Progress(
-        int(row["film"]), State(row["state"]), row["total"], row["base"], row["done"], row["elapsed"] / 1000
+        film=int(row["film"]),
+        state=State(row["state"]),
+        total=row["total"],
+        base=row["base"],
+        done=row["done"],
+        elapsed=row["elapsed"] / 1000,
+        hold=hold,
     )
 
 
@@ -292,14 +301,14 @@ def _job_view(picture: dict[str, Any]) -> JobView:
         base=float(job["base"]),
         done=float(job["done"]) + in_flight,
         elapsed=picture["now"] / 1000 - started if started else 0,
+        hold=picture["hold"],
     )
-    live = progress.state in (State.QUEUED, State.RUNNING)
     return JobView(
         id=job["id"],
         film=progress.film,
         state=progress.state,
         error=job.get("error", ""),
-        waits_for=picture["hold"] if live else "",
+        waits_for=progress.waits_for,
         percent=progress.percent,
         seconds_left=progress.seconds_left,
         created_at=seconds(job, "created"),

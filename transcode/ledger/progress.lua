@@ -1,5 +1,5 @@
 -- Weights of some films' jobs: what is done, and how far the running tasks are. A: films.
--- Returns JSON: film to {state, total, base, done, elapsed (milliseconds)}; films without a job are left out.
+-- Returns JSON: rows {film, state, total, base, done, elapsed (milliseconds)}, films without a job left out; hold.
 local found = {}
 for _, film in ipairs(A.films) do
   local job = redis.call('GET', P .. 'film:' .. film)
@@ -21,4 +21,4 @@ for _, member in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
 end
 local rows = {}
 for _, row in pairs(found) do table.insert(rows, row) end
-return cjson.encode({rows = rows})
+return cjson.encode({rows = rows, hold = redis.call('GET', P .. 'hold') or ''})

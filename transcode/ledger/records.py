@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from transcode.ledger.states import State
+from transcode.ledger.states import LIVE, State
 
 
 class Lane(StrEnum):
@@ -160,6 +160,12 @@ class Progress:
     base: float
     done: float
     elapsed: float  # seconds since its first claim
+    hold: str = ""  # why nothing is claimed of any job
+
+    @property
+    def waits_for(self) -> str:
+        """What has to be there before the work goes on; "" in ordinary times and after the end."""
+        return self.hold if self.state in LIVE else ""
 
     @property
     def percent(self) -> float:

@@ -33,8 +33,8 @@ from importlib import resources
 from transcode.ledger.states import MOVES
 
 NAMES = (
-    "start", "enqueue", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "requeue",
-    "raise", "forget", "want", "unwant", "held", "show", "progress",
+    "start", "enqueue", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "raise",
+    "forget", "want", "unwant", "held", "show", "progress",
 )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ MOVES: dict[State, frozenset[State]] = {
         {State.SUCCEEDED, State.RETRYING, State.DEAD, State.QUEUED, State.CANCELLED},
     ),
     State.SUCCEEDED: frozenset(),
-    State.DEAD: frozenset({State.QUEUED}),  # requeued by an admin
-    State.CANCELLED: frozenset({State.QUEUED}),  # the same: it was cancelled because a sister died
+    State.DEAD: frozenset(),
+    State.CANCELLED: frozenset(),
 }
 
 LIVE = frozenset({State.QUEUED, State.RETRYING, State.RUNNING})

@@ -15,8 +15,8 @@ from transcode.timeline import Timeline
 
 
 def probe(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns the timeline as JSON."""
-    found = _timeline(assignment, monitor)
+    """Returns the timeline as JSON: that of an earlier probe, or finished chunks would not fit."""
+    found = assignment.known if assignment.timeline else _timeline(assignment, monitor)
     _publish(assignment, found)
     return found.as_json()
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from videoflix.catalogue.listing import Listing
 from videoflix.catalogue.texts import checked
-from videoflix.errors import Unavailable
+from videoflix.errors import Conflict, Unavailable
 from videoflix.models import NewVideo, Video, VideoStatus
-from videoflix.ports import Engine
+from videoflix.ports import Engine, Work
 from videoflix.stores.counters import CounterStore
+from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
 _log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ class Catalogue:
     def __init__(
         self,
         videos: VideoStore,
+        deletions: DeletionStore,
         counters: CounterStore,
         engine: Engine,
         listing: Listing,
@@ -34,6 +35,7 @@ class Catalogue:
         on_delete: Sequence[Callable[[int], Awaitable[None]]] = (),
     ) -> None:
         self._videos = videos
+        self._deletions = deletions
         self._counters = counters
         self._engine = engine
         self._listing = listing
@@ -62,8 +64,8 @@ class Catalogue:
         await self._tell(video_id)
         return await self._videos.get(video_id)
 
-    async def work(self, video: Video) -> tuple[float, float | None] | None:
-        """Per cent done, and seconds left where they can be told; None when nothing is known of any work."""
+    async def work(self, video: Video) -> Work | None:
+        """How far it is; None when nothing is known of any work."""
         if video.status is not VideoStatus.PROCESSING:
             return None
         try:
@@ -91,12 +93,34 @@ class Catalogue:
     async def delete(self, video_id: int) -> None:
         """Forget the video and remove all of its files. Raises NotFound."""
         video = await self._videos.get(video_id)
+        await self._deletions.add(video_id, video.source)
         await self._videos.delete(video_id)
         await self._tell(video_id)
         for forget in self._on_delete:
             await forget(video_id)
+        await self._engine.delete(video_id, video.source)
+
+    async def cancel(self, video_id: int) -> Video:
+        """Stop the work on a video; what is finished stays for a retry. Raises NotFound and Conflict."""
+        await self._videos.get(video_id)
+        if not await self._videos.set_failed(video_id, "The work was cancelled."):
+            raise Conflict("There is no work on this video that could be cancelled.")
+        await self._tell(video_id)
         await self._engine.cancel(video_id)
-        await asyncio.to_thread(remove_files, self._root, video_id, video.source)
+        return await self._videos.get(video_id)
+
+    async def retry(self, video_id: int) -> Video:
+        """Begin again on a video that failed, with what is finished. Raises NotFound, Conflict and Unavailable.
+
+        The old work is forgotten first: while it is known and the video in work, it would fail once more.
+        """
+        if (await self._videos.get(video_id)).status is not VideoStatus.FAILED:
+            raise Conflict("Only a video that failed can be tried again.")
+        await self._engine.forget(video_id)
+        await self._videos.set_in_work(video_id)
+        await self._tell(video_id)
+        await self._engine.start(video_id)
+        return await self._videos.get(video_id)
 
     async def _tell(self, video_id: int) -> None:
         """Have every list right: here at once, elsewhere by message. A message that cannot be sent costs only time."""
@@ -105,14 +129,6 @@ class Catalogue:
             await self._engine.film_changed(video_id)
         except Unavailable:
             _log.warning("change_untold film=%d", video_id)
-
-
-def remove_files(root: Path, video_id: int, source: str) -> None:
-    """Everything that was ever written for this video. Safe to repeat."""
-    for folder in (root / "hls" / str(video_id), root / "scratch" / str(video_id)):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in (root / "thumbnails" / f"{video_id}.jpg", root / source):
-        file.unlink(missing_ok=True)
 
 
 def _move(upload: Path, place: Path) -> None:

@@ -21,6 +21,7 @@ from videoflix.composition.root import open_services
 from videoflix.embedded.binaries import ffmpeg_tools
 from videoflix.errors import CommandError, NotFound
 from videoflix.models import NewVideo, Video, VideoStatus
+from videoflix.ports import Work
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.uploads import suffix_of, title_of
@@ -96,8 +97,9 @@ def _copy(services: Services, file: Path, progress: Progress, bar: TaskID) -> Pa
 async def _follow(services: Services, video_id: int, progress: Progress, bar: TaskID) -> None:
     progress.update(bar, description="encoding", total=100, completed=0)
     while (video := await _current(services, video_id)).status is VideoStatus.PROCESSING:
-        percent, _ = (await services.engine.progress([video_id])).get(video_id, (0.0, None))
-        progress.update(bar, completed=percent, description="playable" if video.playable else "encoding")
+        work = (await services.engine.progress([video_id])).get(video_id, Work())
+        doing = "playable" if video.playable else "encoding"
+        progress.update(bar, completed=work.percent, description=(work.waits_for and "waiting") or doing)
         await asyncio.sleep(_LOOK_AGAIN)
     if video.status is VideoStatus.FAILED:
         raise CommandError(f"The film could not be made: {video.error}")

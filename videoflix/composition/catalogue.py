@@ -15,6 +15,7 @@ from videoflix.catalogue import Catalogue
 from videoflix.catalogue.listing import Listing
 from videoflix.ports import Engine
 from videoflix.stores.counters import CounterStore
+from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.my_lists import MyListStore
 from videoflix.stores.progress import ProgressStore
 from videoflix.stores.ratings import RatingStore
@@ -40,7 +41,8 @@ async def open_catalogue(
 ) -> AsyncIterator[Catalogued]:
     """What was reported and is not written yet is written at the end."""
     progress, my_lists, ratings = ProgressStore(database), MyListStore(database), RatingStore(database)
-    await asyncio.gather(*(store.create_indexes() for store in (videos, progress, my_lists, ratings)))
+    deletions = DeletionStore(database)
+    await asyncio.gather(*(store.create_indexes() for store in (videos, deletions, progress, my_lists, ratings)))
     async with AsyncExitStack() as stack:
         listing = Listing(videos, engine)
         reports = ProgressReports(progress, users.existing, videos.existing)
@@ -48,5 +50,7 @@ async def open_catalogue(
         for service in (listing, popularity, reports):
             stack.push_async_callback(service.close)
         viewing = Viewing(listing, reports, my_lists, ratings, popularity)
-        counters = CounterStore(database)
-        yield Catalogued(Catalogue(videos, counters, engine, listing, root, [viewing.forget_video]), listing, viewing)
+        catalogue = Catalogue(
+            videos, deletions, CounterStore(database), engine, listing, root, on_delete=[viewing.forget_video]
+        )
+        yield Catalogued(catalogue, listing, viewing)

@@ -9,6 +9,7 @@ from pathlib import Path
 from transcode.engine import Busy, Engine, SegmentFailed
 from transcode.ledger import Ledger, LedgerUnavailable
 from videoflix.errors import Unavailable
+from videoflix.ports import Work
 
 _SOON = 5  # seconds until a Redis that went away may be back
 _FAILED = 10  # seconds until a segment that could not be made is tried again
@@ -25,19 +26,28 @@ class ServiceEngine:
         await self._engine.start(film)
 
     async def cancel(self, film: int) -> None:
+        """Also while Redis is away: workers stop what the catalogue has no work for."""
+        await self._engine.cancel(film)
+
+    async def delete(self, film: int, source: str) -> None:
+        """Also while Redis is away: workers sweep what is left."""
+        await self._engine.delete(film, source)
+
+    async def forget(self, film: int) -> None:
         """Raises Unavailable while Redis is away."""
         with _answered():
-            await self._engine.cancel(film)
+            await self._engine.forget(film)
 
     async def jobs(self) -> Sequence[Mapping[str, object]]:
         """Raises Unavailable while Redis is away."""
         with _answered():
             return await self._engine.jobs()
 
-    async def progress(self, films: Sequence[int]) -> Mapping[int, tuple[float, float | None]]:
+    async def progress(self, films: Sequence[int]) -> Mapping[int, Work]:
         """Raises Unavailable while Redis is away."""
         with _answered():
-            return await self._engine.progress(films)
+            found = await self._engine.progress(films)
+        return {film: Work(job.percent, job.seconds_left, job.waits_for) for film, job in found.items()}
 
     async def want_segment(self, film: int, rendition: str, number: int) -> None:
         """Raises Unavailable: too many wait, this one waited too long, or the segment cannot be made now."""

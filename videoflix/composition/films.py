@@ -9,6 +9,7 @@ from transcode.book import FilmEntry
 from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
+from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
 _log = logging.getLogger(__name__)
@@ -17,8 +18,9 @@ _log = logging.getLogger(__name__)
 class CatalogueBook:
     """The engine's `FilmBook` over the collection of videos."""
 
-    def __init__(self, videos: VideoStore, ledger: Ledger) -> None:
+    def __init__(self, videos: VideoStore, deletions: DeletionStore, ledger: Ledger) -> None:
         self._videos = videos
+        self._deletions = deletions
         self._ledger = ledger
 
     async def entry(self, film: int) -> FilmEntry | None:
@@ -33,6 +35,10 @@ class CatalogueBook:
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
         return await self._videos.in_work()
+
+    async def deleted(self) -> list[tuple[int, str]]:
+        """Films that were deleted not long ago, with their sources."""
+        return await self._deletions.all()
 
     async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
         """The film can be played from here on."""

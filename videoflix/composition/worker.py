@@ -12,7 +12,9 @@ from transcode.worker import Worker
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients
 from videoflix.embedded.binaries import ffmpeg_tools
+from videoflix.embedded.home import Home
 from videoflix.settings import Settings
+from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
 _log = logging.getLogger(__name__)
@@ -21,11 +23,12 @@ _log = logging.getLogger(__name__)
 async def work(settings: Settings) -> None:
     """Take tasks from the ledger until SIGTERM or SIGINT; what is running is given back."""
     tools = Tools(*ffmpeg_tools())
+    Home(settings.media_root).prepare()
     async with open_clients(settings) as clients:
         ledger = Ledger(clients.redis)
         worker = Worker(
             ledger,
-            CatalogueBook(VideoStore(clients.database), ledger),
+            CatalogueBook(VideoStore(clients.database), DeletionStore(clients.database), ledger),
             tools,
             settings.media_root.resolve(),
             slots=settings.slots,

@@ -95,9 +95,18 @@ class VideoStore:
         """Everything is final."""
         await self._set(video_id, status=VideoStatus.READY.value, error=None)
 
-    async def set_failed(self, video_id: int, sentence: str) -> None:
-        """It will not become a film; the sentence says why."""
-        await self._set(video_id, status=VideoStatus.FAILED.value, error=sentence)
+    async def set_failed(self, video_id: int, sentence: str) -> bool:
+        """It will not become a film; the sentence says why. False when it is not in work."""
+        return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.FAILED, sentence)
+
+    async def set_in_work(self, video_id: int) -> bool:
+        """It failed, and gets another chance. False when it did not fail."""
+        return await self._move(video_id, VideoStatus.FAILED, VideoStatus.PROCESSING, None)
+
+    async def _move(self, video_id: int, before: VideoStatus, after: VideoStatus, error: str | None) -> bool:
+        fields = {"status": after.value, "error": error}
+        moved = await self._videos.update_one({"_id": video_id, "status": before.value}, {"$set": fields})
+        return moved.matched_count > 0
 
     async def _set(self, video_id: int, **fields: object) -> None:
         await self._videos.update_one({"_id": video_id}, {"$set": fields})

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.transcode.support import NO_TOOLS, until
+from transcode.assignment import Assignment, Monitor
+from transcode.errors import MediaError, Stopped
+from transcode.pool import Hands
+from transcode.runner import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+class Unpicklable(Exception):
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__("two arguments make it fail to unpickle")
+
+
+def act(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+    """In the child: what `source` says."""
+    if assignment.source == "raise":
+        raise Unpicklable(1, 2)
+    if assignment.source == "refuse":
+        raise MediaError("No film.", hopeless=True, last_words="words")
+    if assignment.source == "modules":
+        return {"modules": list(sys.modules)}
+    if assignment.source == "run":
+        Run(["/bin/sleep", "60"], assignment.scratch, stopped=monitor.stopped)()
+    while assignment.source in ("wait", "deaf") and (assignment.source == "deaf" or not monitor.stopped()):
+        monitor.progress(0.5)
+        time.sleep(0.01)
+    if assignment.source == "wait":
+        raise Stopped
+    return {"pid": os.getpid()}
+
+
+@pytest.fixture
+def hands() -> Iterator[Hands]:
+    with closing(Hands(2, act)) as hands:
+        yield hands
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Any:
+    return lambda source: Assignment("chunk", 1, source, tmp_path, tmp_path, NO_TOOLS)
+
+
+async def test_children_are_there_before_the_first_task_and_are_used_again(hands, task, io_loop):
+    hands.warm()
+    await until(lambda: len(psutil.Process().children()) >= 2)
+    first = await hands.run(0, task("say"))
+    assert await hands.run(0, task("say")) == first
+    assert (await hands.run(1, task("say"))) != first
+
+
+async def test_what_a_task_raises_comes_back_and_harms_no_later_one(hands, task, io_loop):
+    with pytest.raises(MediaError, match=r"^No film\.$") as refused:
+        await hands.run(0, task("refuse"))
+    assert (refused.value.hopeless, refused.value.last_words) == (True, "words")
+    with pytest.raises(MediaError, match="an error of its own") as stumbled:
+        await hands.run(0, task("raise"))
+    assert "Unpicklable" in stumbled.value.last_words
+    assert await hands.run(0, task("say"))
+
+
+async def test_a_killed_child_costs_its_own_task_alone(hands, task, io_loop):
+    other = asyncio.create_task(hands.run(1, task("wait")))
+    doomed = asyncio.create_task(hands.run(0, task("deaf")))
+    await until(lambda: hands.read(0).progress and hands.read(1).progress)
+    hands.stop(0)  # it does not listen
+    hands.kill(0)
+    with pytest.raises(MediaError, match="was killed"):
+        await doomed
+    assert await hands.run(0, task("say"))
+    assert not other.done()
+    hands.stop(1)
+    with pytest.raises(Stopped):
+        await other
+
+
+async def test_a_child_that_was_killed_while_idle_is_replaced(hands, task, io_loop):
+    pid = (await hands.run(0, task("say")))["pid"]
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    for _ in range(2):  # the first one may still be handed to the dead child
+        try:
+            answer = await hands.run(0, task("say"))
+        except MediaError:
+            continue
+        assert answer["pid"] != pid
+        break
+    else:
+        pytest.fail("the slot stayed dead")
+
+
+async def test_a_child_whose_worker_stands_still_stops_by_itself(task, io_loop):
+    with closing(Hands(1, act, patience=1.0)) as hands:
+        running = asyncio.create_task(hands.run(0, task("run")))
+        for _ in range(8):
+            await asyncio.sleep(0.2)
+            hands.owned(0)
+        assert not running.done()
+        with pytest.raises(Stopped):
+            await running  # nobody says that the task is its own any more
+    assert [child for child in psutil.Process().children(recursive=True) if "sleep" in child.name()] == []
+
+
+async def test_closing_leaves_no_process(hands, task, io_loop):
+    running = asyncio.create_task(hands.run(0, task("run")))
+    await hands.run(1, task("say"))
+    family = psutil.Process().children(recursive=True)
+    await until(lambda: any("sleep" in child.name() for child in psutil.Process().children(recursive=True)))
+    family = [child for child in psutil.Process().children(recursive=True) if _is_ours(child)]
+    await asyncio.to_thread(hands.close)
+    with pytest.raises(MediaError):
+        await running
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
+    with pytest.raises(MediaError, match="leaving"):
+        await hands.run(0, task("say"))
+
+
+def _is_ours(child: psutil.Process) -> bool:
+    return "sleep" in child.name() or "spawn_main" in " ".join(child.cmdline())
+
+
+WORKER = """
+import asyncio, ftplib, sys
+from pathlib import Path
+from tests.transcode.test_pool import act
+from tests.transcode.support import NO_TOOLS
+from transcode.assignment import Assignment
+from transcode.pool import Hands
+
+async def main(folder, order):
+    hands = Hands(1, act)
+    answer = await hands.run(0, Assignment("chunk", 1, order, folder, folder, NO_TOOLS))
+    print(*answer["modules"])
+    hands.close()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+def worker(folder: Path, order: str) -> subprocess.Popen[str]:
+    script = folder / "worker.py"
+    script.write_text(WORKER)
+    argv = [sys.executable, str(script), str(folder), order]
+    return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
+def test_children_do_not_import_the_program_that_started_the_worker(tmp_path):
+    with worker(tmp_path, "modules") as process:
+        answer, _ = process.communicate(timeout=20)
+    assert "transcode.work" in answer.split()
+    assert "ftplib" not in answer.split()  # which only the program itself imports
+
+
+def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path):
+    with worker(tmp_path, "run") as process:
+        parent = psutil.Process(process.pid)
+        deadline = time.monotonic() + 20
+        while not any("sleep" in child.name() for child in parent.children(recursive=True)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        family = parent.children(recursive=True)
+        process.kill()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []

@@ -1,0 +1,32 @@
+"""The collection of deletions: which films are gone, kept for as long as something of them might still come in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+from videoflix.models import now
+
+_KEPT = 7 * 24 * 3600  # seconds; a worker that was paused for longer does not come back
+
+
+class DeletionStore:
+    """One document for each deleted video; they expire."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+        self._deletions = database["deletions"]
+
+    async def create_indexes(self) -> None:
+        """Safe to repeat."""
+        await self._deletions.create_index("deleted_at", expireAfterSeconds=_KEPT)
+
+    async def add(self, video_id: int, source: str) -> None:
+        """Write it before the video is deleted, or a crash in between leaves its files to nobody. Safe to repeat."""
+        await self._deletions.replace_one(
+            {"_id": video_id}, {"_id": video_id, "source": source, "deleted_at": now()}, upsert=True
+        )
+
+    async def all(self) -> list[tuple[int, str]]:
+        """Ids and sources."""
+        return [(document["_id"], document["source"]) async for document in self._deletions.find()]
