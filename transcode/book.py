@@ -16,6 +16,7 @@ class FilmEntry:
     timeline: Mapping[str, Any] | None  # None until the source was probed
     chunks_done: frozenset[int]
     done_kinds: frozenset[str]  # tasks that a film has once: "thumbnail", "storyboard", ...
+    failed: bool = False  # or it was cancelled: nothing should be done for it
 
 
 class FilmBook(Protocol):

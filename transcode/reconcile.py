@@ -26,14 +26,12 @@ class Reconciler:
     async def once(self) -> None:
         """Open a job for every unfinished film that has none; tell the catalogue of jobs that are dead.
 
-        A job of a film that is not in work is cancelled. The ledger is asked first: a film is in the catalogue
-        before its job is opened.
+        The ledger is asked first: a film is in the catalogue before its job is opened.
         """
         at_work = await self._ledger.at_work()
         films = await self._book.unfinished()
         for film in at_work.difference(films):
-            log.warning("job_cancelled film=%s: the catalogue has no work for it", film)
-            await self._ledger.cancel(film)
+            await self._stop_unwanted(film)
         states = await self._ledger.states(films)
         for film in films:
             state = states.get(film)
@@ -41,6 +39,13 @@ class Reconciler:
                 await self._bury(film)
             elif state not in LIVE:
                 await self._open(film)
+
+    async def _stop_unwanted(self, film: int) -> None:
+        """Its cancel or its deletion never reached the ledger. A film that is ready ends its job by itself."""
+        entry = await self._book.entry(film)
+        if entry is None or entry.failed:
+            log.warning("job_cancelled film=%s: the catalogue has no work for it", film)
+            await self._ledger.cancel(film)
 
     async def _bury(self, film: int) -> None:
         job = await self._ledger.job(film)

@@ -127,7 +127,7 @@ def _seconds(grid: Grid, chunk: int) -> float:
 
 
 def _audio(timeline: Timeline) -> NewTask:
-    return NewTask("audio", "audio", priority=_AUDIO, lane=Lane.OPENING, weight=timeline.duration * _AUDIO_SHARE)
+    return NewTask("audio", "audio", priority=_AUDIO, lane=Lane.SOUND, weight=timeline.duration * _AUDIO_SHARE)
 
 
 def _beside(timeline: Timeline) -> list[NewTask]:

@@ -1,7 +1,7 @@
 """The worker: takes tasks from the ledger, lends them hands, and keeps both in order.
 
-Slots: `slots` for bulk work, as many for segments that viewers wait for, and one for probes and audio, so that a
-new film opens at once however busy the others are. All of them sleep until a message says that there is work.
+Slots: `slots` for bulk work, as many for segments that viewers wait for, one for probes and one for sound, so that
+a new film opens at once however busy the others are. All of them sleep until a message says that there is work.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Slot:
 
 
 def slots_for(bulk: int) -> list[Slot]:
-    """The bulk slots help with opening films too; the quick ones never take bulk work."""
-    lanes = [(Lane.OPENING, Lane.BULK)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,)]
+    """No bulk slot takes the sound of a film: its chunks, which wait for that, would wait for the slot too."""
+    lanes = [(Lane.BULK,)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,), (Lane.OPENING, Lane.SOUND)]
     return [Slot(number, own) for number, own in enumerate(lanes)]
 
 

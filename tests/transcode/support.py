@@ -1,27 +1,21 @@
-"""A ledger on a real Redis, workers with real pool children, a catalogue in memory, and work that obeys orders."""
+"""A ledger on a real Redis, workers with real pool children, and a catalogue in memory."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis
 
-from transcode import layout
-from transcode.assignment import Assignment, Monitor
+from tests.transcode.obey import obey
 from transcode.book import FilmEntry
-from transcode.errors import MediaError, NoRoom, Stopped
-from transcode.grid import Grid
-from transcode.ladder import ladder
 from transcode.ledger import JobView, Ledger, State
-from transcode.timeline import AudioTrack, Timeline, VideoTrack
+from transcode.timeline import Timeline
 from transcode.times import Times
 from transcode.tools import Tools
 from transcode.worker import Worker
@@ -52,13 +46,6 @@ async def until(is_so: Callable[[], Any], seconds: float = 10) -> None:
             return
         assert time.monotonic() < deadline, "it did not happen"
         await asyncio.sleep(0.02)
-
-
-def film_of(seconds: int, *, sound: bool = False) -> Timeline:
-    """A small film: one rendition, a segment every four seconds."""
-    fps = Fraction(25)
-    audio = (AudioTrack(1, 2),) if sound else ()
-    return Timeline(Grid(fps, 25 * seconds), ladder(320, 180, fps), VideoTrack(0, 320, 180), audio)
 
 
 @dataclass
@@ -122,81 +109,7 @@ class MemoryBook:
         self._answer()
         if self.status.get(film) == "processing":
             self.status[film] = f"failed: {sentence}"
-
-
-class Orders:
-    """What the children of `obey` should do, and what they did: files in a folder that they share with the test."""
-
-    def __init__(self, root: Path) -> None:
-        self._folder = root / "orders"
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-    def give(self, kind: str, order: str) -> None:
-        (self._folder / kind).write_text(order)
-
-    def take_back(self, kind: str) -> None:
-        (self._folder / kind).unlink()
-
-    def of(self, kind: str) -> str:
-        with suppress(FileNotFoundError):
-            return (self._folder / kind).read_text()
-        return ""
-
-    def began(self, kind: str) -> list[str]:
-        """One line for each time that work of this kind was begun: its index."""
-        with suppress(FileNotFoundError):
-            return (self._folder / f"{kind}.log").read_text().split()
-        return []
-
-    def note(self, kind: str, index: int) -> None:
-        with (self._folder / f"{kind}.log").open("a") as file:
-            file.write(f"{index}\n")
-
-
-def obey(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """In a pool child: what the orders for this kind of task say, and then empty files where the real ones would be."""
-    orders = Orders(assignment.root)
-    orders.note(assignment.kind, assignment.index)
-    done = 0.0
-    while (order := orders.of(assignment.kind)) in ("work", "hang", "be deaf"):
-        if monitor.stopped() and order != "be deaf":
-            raise Stopped
-        if order == "work":
-            done = min(0.9, done + 0.001)
-            monitor.progress(done)
-        (assignment.scratch / "half-made").touch()
-        time.sleep(0.01)
-    if order == "fail":
-        raise MediaError("It failed.", last_words="the last words")
-    if order == "no hope":
-        raise MediaError("This file is not a film.", hopeless=True)
-    if order == "no room":
-        raise NoRoom
-    if order == "stumble":
-        raise ZeroDivisionError
-    if order == "die":
-        os._exit(1)
-    return _made(assignment, monitor)
-
-
-def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    root, film = assignment.root, assignment.film
-    if assignment.kind == "probe":
-        found = assignment.known if assignment.timeline else film_of(20)
-        for name in found.rendition_names:
-            layout.rendition_dir(root, film, name).mkdir(parents=True, exist_ok=True)
-        return found.as_json()
-    grid = assignment.known.grid
-    if assignment.kind == "audio":
-        layout.audio_dir(root, film).mkdir(parents=True, exist_ok=True)
-        for chunk in range(grid.chunks):
-            layout.audio_path(root, film, chunk).touch()
-            monitor.parts(chunk + 1)
-    numbers = {"chunk": grid.chunk(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
-    for name in assignment.known.rendition_names:
-        for number in numbers.get(assignment.kind, ()):
-            layout.segment_path(root, film, name, number).touch()
-    return {}
+            self._change(film, failed=True)
 
 
 @asynccontextmanager

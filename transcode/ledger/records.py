@@ -14,7 +14,8 @@ class Lane(StrEnum):
     """Where a task waits. A slot claims from one or two lanes, so that short work never waits behind long."""
 
     SEGMENT = "segment"  # a viewer waits for it
-    OPENING = "opening"  # makes a new film playable: probe and audio
+    OPENING = "opening"  # makes a new film playable
+    SOUND = "sound"  # a whole film's at once, and its chunks wait for it
     BULK = "bulk"
 
 

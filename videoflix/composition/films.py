@@ -9,6 +9,7 @@ from transcode.book import FilmEntry
 from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
+from videoflix.models import VideoStatus
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
@@ -30,7 +31,8 @@ class CatalogueBook:
         except NotFound:
             return None
         timeline = dict(video.timeline) if video.timeline else None
-        return FilmEntry(video.id, video.source, timeline, video.chunks_done, video.kinds_done)
+        failed = video.status is VideoStatus.FAILED
+        return FilmEntry(video.id, video.source, timeline, video.chunks_done, video.kinds_done, failed)
 
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
