@@ -26,6 +26,7 @@ from transcode.pool import Hands
 from transcode.room import Room
 from transcode.times import Times
 from transcode.tools import Tools
+from transcode.waiting import wait_for_event
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Attempt:
         self._started = self._moved_at = time.monotonic()
         self._moved = (0.0, 0)
         self._released = 0
-        self._at_work = False
+        self._at_work = self._over = False
         self._entry: FilmEntry | None = None
 
     @property
@@ -96,8 +97,11 @@ class Attempt:
         try:
             async with asyncio.TaskGroup() as group:  # a heart that stops for a bug stops the work with it
                 beating = group.create_task(self._beat())
-                await self._run()
-                beating.cancel()
+                try:
+                    await self._run()
+                finally:
+                    self._over = True
+                    beating.cancel()
         except* Left:
             log.warning("task_left film=%s task=%s", self.lease.film, self.lease.task)
         finally:
@@ -179,8 +183,8 @@ class Attempt:
     # The heartbeat ------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
-        """Renew until cancelled; a Redis that is away is waited for, the work goes on meanwhile."""
-        while True:
+        """Renew until the end; a Redis that is away is waited for, the work goes on meanwhile."""
+        while not self._over:  # a driver may swallow the cancellation
             await wait_for_event(self._nudge, self._bench.times.heartbeat)
             self._nudge.clear()
             try:
@@ -325,12 +329,3 @@ async def persist(call: Callable[[], Awaitable[T]], passing: type[Exception], ev
             told = True
         await wait_for_event(bench.leaving, pause)
         pause = min(2 * pause, bench.times.away_most)
-
-
-async def wait_for_event(event: asyncio.Event, longest: float) -> bool:
-    """Until it is set, or `longest` seconds are over. Returns whether it is set."""
-    try:
-        async with asyncio.timeout(longest):
-            return await event.wait()
-    except TimeoutError:
-        return event.is_set()

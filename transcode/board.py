@@ -1,8 +1,7 @@
 """Shared memory between the worker and its pool children: how far a task is, and whether it should stop.
 
-One row per slot, written by one side each: the child writes progress, parts and its process id; the worker
-writes the stop flag, and when it last knew that the task is its own. Every field is one aligned machine word, so
-no lock is needed.
+One row per slot, written by one side each: the child writes progress and parts; the worker writes the stop flag,
+and when it last knew that the task is its own. Every field is one aligned machine word, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -18,14 +17,12 @@ class _Row(ctypes.Structure):
         ("progress", ctypes.c_double),
         ("parts", ctypes.c_long),
         ("stop", ctypes.c_long),
-        ("pid", ctypes.c_long),
         ("owned_at", ctypes.c_double),  # on the monotonic clock, which all processes of a machine share
     ]
 
     progress: float
     parts: int
     stop: int
-    pid: int
     owned_at: float
 
 
@@ -93,11 +90,3 @@ class Board:
     def stop(self, slot: int) -> None:
         """Ask the task of a slot to stop."""
         self.rows[slot].stop = 1
-
-    def pid(self, slot: int) -> int:
-        """The child's process id; 0 while there is none."""
-        return self.rows[slot].pid
-
-    def forget_child(self, slot: int) -> None:
-        """The child of a slot is gone."""
-        self.rows[slot].pid = 0

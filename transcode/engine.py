@@ -14,6 +14,7 @@ from typing import Any
 
 from transcode import layout, schedule
 from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, SegmentNotice
+from transcode.waiting import end
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +53,10 @@ class Engine:
 
     async def close(self) -> None:
         """Stop waiting and listening. Repeatable."""
-        for wish in list(self._wishes.values()):
-            wish.task.cancel()
-        await asyncio.gather(*(wish.task for wish in self._wishes.values()), return_exceptions=True)
+        await end([wish.task for wish in self._wishes.values()])
         await asyncio.gather(*self._farewells, return_exceptions=True)
         if self._listening is not None:
-            while not self._listening.done():  # a driver may swallow a cancellation
-                self._listening.cancel()
-                await asyncio.wait({self._listening}, timeout=1)
+            await end([self._listening])
             self._listening = None
 
     # Films --------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
@@ -45,6 +46,7 @@ class Hands:
         self._patience = patience
         self._board = Board(slots)
         self._executors: list[ProcessPoolExecutor | None] = [None] * slots
+        self._children: list[BaseProcess | None] = [None] * slots
         self._closed = False
 
     def warm(self) -> None:
@@ -75,11 +77,8 @@ class Hands:
 
     def kill(self, slot: int) -> None:
         """Kill the child of a slot; its ffmpeg dies with it. Repeatable."""
-        if pid := self._board.pid(slot):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                self._board.forget_child(slot)
+        if child := self._children[slot]:
+            child.kill()
 
     def read(self, slot: int) -> Reading:
         """How far the task of a slot is."""
@@ -112,13 +111,14 @@ class Hands:
                 initializer=_enter,
                 initargs=(self._board.rows, slot, os.getpid(), self._perform, self._patience),
             )
+            others = set(active_children())
             with _no_main():
                 executor.submit(_nothing)  # the first call spawns the child
+            self._children[slot] = next(iter(set(active_children()) - others), None)
         return executor
 
     def _replace(self, slot: int) -> None:
         executor, self._executors[slot] = self._executors[slot], None
-        self._board.forget_child(slot)
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
         if not self._closed:
@@ -149,7 +149,6 @@ def _enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float
     # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    rows[slot].pid = os.getpid()
     _monitor, _perform = SlotMonitor(rows[slot], patience), perform
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from transcode.attempt import Attempt, Bench, persist, wait_for_event
+from transcode.attempt import Attempt, Bench, persist
 from transcode.book import FilmBook
 from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
 from transcode.pool import Hands, Perform
@@ -24,6 +24,7 @@ from transcode.reconcile import Reconciler
 from transcode.room import Room
 from transcode.sweep import Sweeper
 from transcode.tools import Tools
+from transcode.waiting import end, wait_for_event
 from transcode.work import perform as real_perform
 
 log = logging.getLogger(__name__)
@@ -99,9 +100,7 @@ class Worker:
         try:
             await self._watch_over(keepers, serving)
         finally:
-            for task in (*keepers, *serving):
-                task.cancel()
-            await asyncio.gather(*keepers, *serving, return_exceptions=True)
+            await end((*keepers, *serving))
             await asyncio.to_thread(self._hands.close)
 
     async def _watch_over(self, keepers: Sequence[asyncio.Task[None]], serving: Sequence[asyncio.Task[None]]) -> None:

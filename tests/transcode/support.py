@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.obey import obey
@@ -122,7 +123,12 @@ async def at_work(ledger: Ledger, book: MemoryBook, root: Path, **options: Any) 
         yield worker
     finally:
         worker.stop()
-        await running
+        _, late = await asyncio.wait({running}, timeout=15)
+        if late:
+            for task in asyncio.all_tasks():
+                task.print_stack()
+            pytest.fail("the worker does not leave")
+        running.result()
 
 
 async def job_of(ledger: Ledger, film: int) -> JobView:

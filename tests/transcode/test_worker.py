@@ -175,10 +175,11 @@ async def test_a_failed_film_says_why_and_a_hopeless_one_is_not_tried_again(
     redis_url, io_loop, tmp_path, book, orders, order, sentence
 ):
     orders.give("probe", order)
-    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+    async with open_ledger(redis_url) as ledger:
         book.add(1)
         await ledger.start(1, [schedule.probe()], schedule.finish())
-        await until(lambda: book.status[1] == f"failed: {sentence}")
+        async with at_work(ledger, book, tmp_path):
+            await until(lambda: book.status[1] == f"failed: {sentence}")
         assert len(orders.began("probe")) == (1 if order == "no hope" else 4)
 
 
