@@ -11,6 +11,7 @@ from handlers.bodies import CountQuery, ListQuery
 from videoflix.catalogue.shelf import Query, Row, array
 from videoflix.media.names import RESOLUTIONS
 from videoflix.models import Progress, Video, isoformat
+from videoflix.ports import Work
 from videoflix.viewing import Own
 
 
@@ -133,9 +134,9 @@ def detailed(video: Video, public_url: str) -> Mapping[str, object]:
     }
 
 
-def shown_work(work: tuple[float, float | None] | None) -> Mapping[str, object] | None:
+def shown_work(work: Work | None) -> Mapping[str, object] | None:
     """How far the engine is with a film; null when it is done."""
-    return {"percent": min(99, int(work[0])), "seconds_left": work[1]} if work else None
+    return {"percent": min(99, int(work.percent)), "seconds_left": work.seconds_left} if work else None
 
 
 def shown_own(own: Own) -> Mapping[str, object]:
