@@ -115,7 +115,6 @@ class PopularHandler(VideosHandler):
 def detailed(video: Video, public_url: str) -> Mapping[str, object]:
     """A video with where everything of it is."""
     hls = f"{public_url}/media/hls/{video.id}"
-    loudness = video.facts.get("audio")
     return {
         "id": video.id,
         "created_at": isoformat(video.created_at),
@@ -129,9 +128,15 @@ def detailed(video: Video, public_url: str) -> Mapping[str, object]:
         "renditions": list(video.renditions),
         "master_url": f"{hls}/master.m3u8" if video.playable else None,
         "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in RESOLUTIONS} if video.playable else {},
-        "storyboard": f"{hls}/storyboard/index.vtt" if "storyboard" in video.kinds_done else None,
-        "loudness": loudness.get("loudness") if isinstance(loudness, Mapping) else None,
+        "storyboard": f"{hls}/storyboard/index.vtt" if found_out(video, "finish", "storyboard") else None,
+        "loudness": found_out(video, "audio", "loudness"),
     }
+
+
+def found_out(video: Video, task: str, fact: str) -> object:
+    """What a task of the engine reported; None before it is done."""
+    facts = video.facts.get(task)
+    return facts.get(fact) if isinstance(facts, Mapping) else None
 
 
 def shown_work(work: Work | None) -> Mapping[str, object] | None:

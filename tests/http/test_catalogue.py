@@ -227,11 +227,8 @@ async def test_a_change_of_nothing_changes_nothing_and_one_of_an_unknown_film_is
 
 
 async def test_one_film_is_shown_with_everything_of_it(admin: Browser, videos: VideoStore) -> None:
-    facts = {"audio": {"loudness": -23.5}}
-    renditions = ("480p", "720p")
-    await videos.add(
-        film(1, "One", category="Drama", renditions=renditions, facts=facts, kinds_done=frozenset({"storyboard"}))
-    )
+    facts = {"audio": {"loudness": -23.5}, "finish": {"storyboard": {"pictures": 25}}}
+    await videos.add(film(1, "One", category="Drama", renditions=("480p", "720p"), facts=facts))
     hls = f"{admin.url}/media/hls/1"
     assert (await admin.get("/api/video/1")).json == {
         "id": 1,
