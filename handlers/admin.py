@@ -24,8 +24,8 @@ class AdminHandler(ApiHandler):
 
     async def shown(self, video: Video) -> Mapping[str, object]:
         """A video with its state, as admins see it."""
-        progress = await self.services.engine.progress([video.id])
-        return administered(video, progress.get(video.id, Work()))
+        work = await self.services.catalogue.work([video])
+        return administered(video, work.get(video.id, Work()))
 
 
 class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
@@ -55,8 +55,8 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     async def get(self) -> None:
         """Every video, newest first, also those that failed."""
         videos = await self.services.catalogue.all()
-        progress = await self.services.engine.progress([video.id for video in videos])
-        self.answer([administered(video, progress.get(video.id, Work())) for video in videos])
+        work = await self.services.catalogue.work(videos)
+        self.answer([administered(video, work.get(video.id, Work())) for video in videos])
 
     async def taken(self) -> None:
         """201 with the video; the work on it has begun."""

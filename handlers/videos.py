@@ -10,7 +10,7 @@ from handlers.base import ApiHandler
 from handlers.bodies import CountQuery, ListQuery
 from videoflix.catalogue.shelf import Query, Row, array
 from videoflix.media.names import RESOLUTIONS
-from videoflix.models import Progress, Video, isoformat
+from videoflix.models import Progress, Video, VideoStatus, isoformat
 from videoflix.ports import Work
 from videoflix.viewing import Own
 
@@ -89,9 +89,10 @@ class VideoHandler(VideosHandler):
         """With what it is to this user."""
         video = await self.services.catalogue.get(int(video_id))
         own, work = await asyncio.gather(
-            self.services.viewing.own(self.identity.user_id, video.id), self.services.catalogue.work(video)
+            self.services.viewing.own(self.identity.user_id, video.id), self.services.catalogue.work([video])
         )
-        self.answer({**detailed(video, self.public_url()), "work": shown_work(work), **shown_own(own)})
+        shown = {**detailed(video, self.public_url()), "work": shown_work(video, work.get(video.id)), **shown_own(own)}
+        self.answer(shown)
 
 
 class SimilarHandler(VideosHandler):
@@ -139,9 +140,11 @@ def found_out(video: Video, task: str, fact: str) -> object:
     return facts.get(fact) if isinstance(facts, Mapping) else None
 
 
-def shown_work(work: Work | None) -> Mapping[str, object] | None:
-    """How far the engine is with a film; null when it is done."""
-    return {"percent": min(99, int(work.percent)), "seconds_left": work.seconds_left} if work else None
+def shown_work(video: Video, work: Work | None) -> Mapping[str, object] | None:
+    """How far the engine is with a film; null when it is not in work."""
+    if work is None or video.status is not VideoStatus.PROCESSING:
+        return None
+    return {"percent": min(99, int(work.percent)), "seconds_left": work.seconds_left}
 
 
 def shown_own(own: Own) -> Mapping[str, object]:

@@ -6,10 +6,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing
+from pathlib import Path
 
 import pymongo
 import pytest
 import redis
+from pydantic import SecretStr
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
@@ -18,7 +20,9 @@ from handlers.routes import make_application
 from tests.http.catalogued import film, listed, until
 from tests.tools import Browser
 from videoflix.catalogue.listing import Listing
+from videoflix.catalogue.shelf import Query
 from videoflix.composition.root import open_services
+from videoflix.embedded import processes, servers
 from videoflix.models import ListedVideo, VideoStatus
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -188,6 +192,23 @@ async def test_everything_is_read_again_when_redis_was_away(
         return await titles(admin) == ["Film 2", "Film 1"]
 
     await until(is_right)
+
+
+async def test_films_are_changed_and_shown_while_redis_is_away(
+    settings: Settings, videos: VideoStore, tmp_path: Path
+) -> None:
+    await videos.add(film(1, "Before", status=VideoStatus.PROCESSING))
+    with processes.running(servers.redis(tmp_path)) as server:
+        opened = open_services(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
+        services = await opened.__aenter__()
+        shelf = await services.listing.shelf()
+    try:
+        changed = await services.catalogue.change(1, {"title": "After"})
+        assert (changed.title, list(shelf.choose(Query("after")))) == ("After", [1])
+        assert await services.catalogue.work([changed]) == {}
+        assert await services.viewing.report(1, 1, 5.0, None, None) == await services.viewing.progress(1, 1)
+    finally:
+        await opened.__aexit__(None, None, None)
 
 
 async def test_films_of_an_older_version_are_listed_and_found(

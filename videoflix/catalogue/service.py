@@ -64,14 +64,12 @@ class Catalogue:
         await self._tell(video_id)
         return await self._videos.get(video_id)
 
-    async def work(self, video: Video) -> Work | None:
-        """How far it is; None when nothing is known of any work."""
-        if video.status is not VideoStatus.PROCESSING:
-            return None
+    async def work(self, videos: Sequence[Video]) -> Mapping[int, Work]:
+        """How far those are that are not ready. Nothing is known while Redis is away: films are shown without it."""
         try:
-            return (await self._engine.progress([video.id])).get(video.id)
-        except Unavailable:  # the film itself can be shown without Redis
-            return None
+            return await self._engine.progress([video.id for video in videos if video.status is not VideoStatus.READY])
+        except Unavailable:
+            return {}
 
     async def take_in(self, new: NewVideo, upload: Path, suffix: str) -> Video:
         """Move an uploaded file (on the media volume, complete and on disk) into the catalogue and start the work.
