@@ -54,7 +54,9 @@ class MediaLane:
         """Who answers this request; None when the lane does not."""
         path, _, query = start_line.path.partition("?")
         place = _PATH.fullmatch(path)
-        if place is None or not _is_plain(start_line, headers) or not can_carry(connection.stream):
+        if place is None or not _is_plain(start_line, headers):
+            return None
+        if not self._admission.is_current or not can_carry(connection.stream):
             return None
         video_id = int(place[1] or place[4])
         token = query[6:] if query.startswith("token=") and "Authorization" not in headers else ""

@@ -13,6 +13,7 @@ import pytest
 
 from tests.http.films import Shelf
 from tests.tools import Answer, Browser
+from videoflix.services import Services
 from videoflix.settings import Settings
 
 SEGMENT = "/media/hls/1/480p/0000.ts"
@@ -134,3 +135,40 @@ async def test_a_film_that_cannot_be_played_is_404(way: str, admin: Browser, she
     await shelf.put(1, timeline=None)
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 404
     assert (await admin.get("/media/thumbnails/1.jpg")).status == 200  # admins see it in their list
+
+
+async def test_tokens_of_every_kind_die_with_their_session(
+    way: str, admin: Browser, stranger: Browser, shelf: Shelf, services: Services
+) -> None:
+    await shelf.put()
+    token = (await admin.get("/api/video/1/playback/")).json["token"]
+    for _ in range(2):
+        assert (await admin.get(SEGMENT)).status == 200
+        assert (await stranger.get(f"{SEGMENT}?token={token}")).status == 200
+    await services.accounts.end_sessions(1)
+    refused(await admin.get(SEGMENT), NOT_VALID)
+    refused(await stranger.get(f"{SEGMENT}?token={token}"), NOT_VALID)
+
+
+async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(services: Services) -> None:
+    revocations = services.admission._revocations
+    assert revocations._lifetime >= services.settings.playback_token_hours * 3600
+    assert revocations._lifetime >= services.settings.access_token_minutes * 60
+
+
+async def test_while_revocations_may_be_missed_the_database_is_asked(
+    admin: Browser, shelf: Shelf, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process ended the session, and Redis did not tell."""
+    await shelf.put()
+    assert (await admin.get(SEGMENT)).status == 200
+    assert (await admin.get(SEGMENT)).status == 200
+    revocations = services.admission._revocations
+    monkeypatch.setattr(type(revocations), "in_step", False)
+
+    async def ended() -> dict[str, float]:
+        session = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})["sid"]
+        return {session: time.time() + 60}
+
+    monkeypatch.setattr(revocations, "_ended", ended)
+    refused(await admin.get(SEGMENT), NOT_VALID)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from videoflix.accounts.playback import PlaybackPass, PlaybackTokens
+from videoflix.accounts.revocations import Revocations
 from videoflix.errors import TokenNotValid
 from videoflix.models import Identity
 
@@ -44,15 +45,18 @@ class Verified(Generic[Said]):
 
 
 class Admission:
-    """Pure CPU. `is_revoked` is asked for every request, whatever is remembered of the token."""
+    """Pure CPU. Whether a session was revoked is asked for every request, whatever is remembered of the token."""
 
-    def __init__(
-        self, identify: Callable[[str], Identity], playback: PlaybackTokens, is_revoked: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, identify: Callable[[str], Identity], playback: PlaybackTokens, revocations: Revocations) -> None:
         self._by_access_token = Verified(identify)
         self._by_playback_token: Verified[PlaybackPass] = Verified(playback.check)
         self._playback = playback
-        self._is_revoked = is_revoked
+        self._revocations = revocations
+
+    @property
+    def is_current(self) -> bool:
+        """Whether every revocation is known here; otherwise they have to be asked for before anyone gets in."""
+        return self._revocations.in_step
 
     def by_access_token(self, token: str) -> Identity:
         """Raises TokenNotValid."""
@@ -71,6 +75,6 @@ class Admission:
         return token, given.expires
 
     def _living(self, identity: Identity) -> Identity:
-        if self._is_revoked(identity.session_id):
+        if self._revocations.is_revoked(identity.session_id):
             raise TokenNotValid
         return identity

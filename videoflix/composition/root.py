@@ -84,7 +84,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         secret = settings.secret_key.get_secret_value()
         tokens = AccessTokens(secret, settings.access_token_minutes * 60)
         playback = PlaybackTokens(secret, settings.playback_token_hours * 3600)
-        revocations = Revocations(clients.channel, sessions.ended, tokens.lifetime)
+        revocations = Revocations(clients.channel, sessions.ended, max(tokens.lifetime, playback.lifetime))
         await stack.enter_async_context(revocations.followed())
         holdings = [catalogued.viewing.forget_user]  # what goes with a deleted user
         films = Films(videos)
@@ -93,7 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             accounts=Accounts(users, sessions, counters, passwords, tokens, revocations, holdings),
-            admission=Admission(tokens.identify, playback, revocations.is_revoked),
+            admission=Admission(tokens.identify, playback, revocations),
             catalogue=catalogued.catalogue,
             listing=catalogued.listing,
             viewing=catalogued.viewing,
