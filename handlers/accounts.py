@@ -1,47 +1,123 @@
-"""Sign-in and sessions."""
+"""Registration, sign-in and passwords: what people do before they are signed in."""
 
 from __future__ import annotations
 
-import secrets
-
+from handlers import cookies
 from handlers.base import ApiHandler
-from handlers.bodies import Credentials
-from videoflix.accounts.service import SignedIn
+from handlers.bodies import Credentials, OnlyAddress, PasswordReset, Registration
+from videoflix.accounts.service import reference
+from videoflix.accounts.throttle import Call
+from videoflix.errors import BadRequest
+
+_RESENT = "If this address waits for its confirmation, an email has been sent to it."
 
 
-class SessionHandler(ApiHandler):
-    """What opens and closes sessions: the only place that writes cookies."""
+class PublicHandler(ApiHandler):
+    """Never looks at the access cookie: a stale one must not stop anyone from signing in."""
 
     public = True
 
-    def open_session(self, signed_in: SignedIn) -> None:
-        """Set the cookies of a session."""
-        settings = self.services.settings
-        self._set("access_token", signed_in.access_token, settings.access_token_minutes * 60)
-        self._set("refresh_token", signed_in.refresh_token, settings.refresh_token_days * 86400)
-        self.set_cookie("csrftoken", secrets.token_urlsafe(24), path="/", samesite="Lax")
 
-    def _set(self, name: str, value: str, lifetime: float) -> None:
-        settings = self.services.settings
-        self.set_cookie(
-            name,
-            value,
-            domain=settings.cookie_domain or None,
-            path="/",
-            max_age=int(lifetime),
-            httponly=True,
-            secure=settings.secure_cookies,
-            samesite=settings.cookie_samesite,
-        )
+class RegisterHandler(PublicHandler):
+    """POST /api/register/: an inactive account, and a mail that confirms its address."""
+
+    async def post(self) -> None:
+        """201 with the user; the token is what existing pages want, and opens nothing."""
+        given = self.body_as(Registration)
+        await self.count(Call.REGISTER, given.email)
+        user = await self.services.accounts.register(given.email, given.password)
+        self.answer({"user": {"id": user.id, "email": user.email}, "token": reference()}, 201)
 
 
-class LoginHandler(SessionHandler):
+class ActivateHandler(PublicHandler):
+    """GET /api/activate/<uid>/<token>/ and /api/activate/<token>/."""
+
+    async def get(self, token: str, uid: str | None = None) -> None:
+        """200, again as well; 400 for every link that is no good."""
+        await self.count(Call.CONFIRM)
+        await self.services.accounts.activate(token, uid)
+        self.answer({"message": "Account successfully activated."})
+
+
+class ResendActivationHandler(PublicHandler):
+    """POST /api/resend_activation/."""
+
+    async def post(self) -> None:
+        """200 with the same words for every address."""
+        given = self.body_as(OnlyAddress)
+        await self.count(Call.RESEND, given.email)
+        await self.services.accounts.resend_activation(given.email)
+        self.answer({"detail": _RESENT})
+
+
+class LoginHandler(PublicHandler):
     """POST /api/login/: exchange credentials for the session cookies."""
 
     async def post(self) -> None:
         """200 with the user; 400 with the same words whatever was wrong."""
         given = self.body_as(Credentials)
-        signed_in = await self.services.accounts.log_in(given.email, given.password)
-        self.open_session(signed_in)
+        await self.count(Call.LOGIN, given.email)
+        signed_in = await self.services.accounts.log_in(given.email, given.password, self.client)
+        await self.services.throttle.forgive(Call.LOGIN, signed_in.user.email)
+        cookies.open_session(self, self.services.settings, signed_in.tokens)
         user = signed_in.user
         self.answer({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})
+
+
+class LogoutHandler(PublicHandler):
+    """POST /api/logout/: end the session of the refresh cookie."""
+
+    async def post(self) -> None:
+        """200 and no cookies any more; 400 when there was none."""
+        token = self.get_cookie(cookies.REFRESH)
+        cookies.close_session(self, self.services.settings)
+        if not token:
+            raise BadRequest("Refresh token is missing.")
+        await self.services.accounts.log_out(token, self.client)
+        self.answer(
+            {"detail": "Logout successful! All tokens will be deleted. Refresh token is now invalid."},
+        )
+
+
+class RefreshHandler(PublicHandler):
+    """POST /api/token/refresh/: the next tokens of the session of the refresh cookie."""
+
+    async def post(self) -> None:
+        """200 with new cookies, and not with a token; 400 without a cookie, 401 with one that opens nothing."""
+        token = self.get_cookie(cookies.REFRESH)
+        if not token:
+            raise BadRequest("Refresh token is missing.")
+        await self.count(Call.REFRESH)
+        cookies.open_session(self, self.services.settings, await self.services.accounts.refresh(token, self.client))
+        self.answer({"detail": "Token refreshed", "access": "new_access_token"})
+
+
+class PasswordResetHandler(PublicHandler):
+    """POST /api/password_reset/."""
+
+    async def post(self) -> None:
+        """200 with the same words for every address."""
+        given = self.body_as(OnlyAddress)
+        await self.count(Call.RESET, given.email)
+        await self.services.accounts.request_reset(given.email)
+        self.answer({"detail": "An email has been sent to reset your password."})
+
+
+class PasswordConfirmHandler(PublicHandler):
+    """POST /api/password_confirm/<uid>/<token>/ and /api/password_confirm/<token>/."""
+
+    async def post(self, token: str, uid: str | None = None) -> None:
+        """200, and every session of the user ends."""
+        given = self.body_as(PasswordReset)
+        await self.count(Call.CONFIRM)
+        await self.services.accounts.reset_password(token, uid, given.new_password)
+        self.answer({"detail": "Your Password has been successfully reset."})
+
+
+class CsrfHandler(PublicHandler):
+    """GET /api/csrf/."""
+
+    def get(self) -> None:
+        """The cookie that existing pages look for."""
+        cookies.give_csrf(self, self.services.settings)
+        self.answer({"detail": "CSRF cookie set."})

@@ -12,7 +12,14 @@ from pydantic import BaseModel, ValidationError
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
+from handlers import cookies
+from handlers.bodies import ApiBody
+from handlers.body_limit import is_too_large
 from handlers.common import common_headers, new_request_id
+from handlers.origin import believe_proxies
+from videoflix.accounts.addresses import known_as
+from videoflix.accounts.events import Event, log
+from videoflix.accounts.throttle import Call
 from videoflix.errors import (
     BadRequest,
     FieldErrors,
@@ -20,9 +27,10 @@ from videoflix.errors import (
     MethodNotAllowed,
     NotAuthenticated,
     NotFound,
+    PayloadTooLarge,
     ServiceError,
 )
-from videoflix.models import Identity
+from videoflix.models import Client, Identity
 from videoflix.services import Services
 
 _log = logging.getLogger(__name__)
@@ -45,6 +53,7 @@ class BaseHandler(RequestHandler):
     ) -> None:
         """What routes.py names; not in `initialize`, for Tornado asks for the default headers before that."""
         self.services = services
+        believe_proxies(request, services.settings.trusted_proxies)
         super().__init__(application, request, **handed)
 
     def set_default_headers(self) -> None:
@@ -116,6 +125,7 @@ class ApiHandler(BaseHandler):
     public: ClassVar[bool] = False
     admins_only: ClassVar[bool] = False
     identity: Identity
+    _fresh_access: str | None = None
 
     async def prepare(self) -> None:
         """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
@@ -124,19 +134,48 @@ class ApiHandler(BaseHandler):
         if self.request.method == "OPTIONS":
             return
         self._refuse_forged()
+        if is_too_large(self.request):
+            raise PayloadTooLarge("The body is too large.")
         if not self.public:
             await self.services.accounts.ensure_current()
+            await self._renew()
             self.identity = self.authenticate()
             if self.admins_only and not self.identity.is_admin:
+                log(Event.FAIL, user=self.identity.user_id, client=self.client.address)
                 raise Forbidden
 
     def authenticate(self) -> Identity:
         """Who sends this: the Bearer token, else the cookie. Raises NotAuthenticated or TokenNotValid."""
-        scheme, _, bearer = self.request.headers.get("Authorization", "").partition(" ")
-        token = bearer.strip() if scheme.lower() == "bearer" else self.get_cookie("access_token")
+        token = self._bearer() or self._fresh_access or self.get_cookie(cookies.ACCESS)
         if not token:
             raise NotAuthenticated
         return self.services.accounts.identify(token)
+
+    @property
+    def client(self) -> Client:
+        """Where this request comes from."""
+        return Client(self.request.remote_ip or "", self.request.headers.get("User-Agent", ""))
+
+    async def count(self, call: Call, account: str = "") -> None:
+        """Count an attempt. Raises Throttled when it is one too many."""
+        await self.services.throttle.count(call, self.client.address, known_as(account) or account)
+
+    def _bearer(self) -> str | None:
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    async def _renew(self) -> None:
+        """Pages refresh seldom and never react to a 401: a GET with good cookies keeps its visitor signed in."""
+        refresh_token = self.get_cookie(cookies.REFRESH)
+        if self.request.method not in _SAFE or self._bearer() is not None or not refresh_token:
+            return
+        accounts, settings = self.services.accounts, self.services.settings
+        if accounts.wants_renewal(self.get_cookie(cookies.ACCESS)):
+            self._fresh_access = await accounts.renew(refresh_token, self.client)
+        if self._fresh_access:
+            cookies.give_access(self, settings, self._fresh_access)
+        if not self.get_cookie(cookies.CSRF):
+            cookies.give_csrf(self, settings)
 
     def _refuse_forged(self) -> None:
         """Cross-site request forgery: a page elsewhere must not use the cookies of a visitor (Fetch Metadata)."""
@@ -148,6 +187,7 @@ class ApiHandler(BaseHandler):
         else:
             forged = not (self._allows(origin) or self._is_own(origin))
         if forged:
+            log(Event.CROSS_SITE, client=self.request.remote_ip)
             raise Forbidden("Cross-site request refused.")
 
     def body_as(self, model: type[Body]) -> Body:
@@ -188,10 +228,14 @@ class UnknownPath(ApiHandler):
 
 
 def _valid(model: type[Body], given: Mapping[str, object]) -> Body:
+    wrong = dict(model.across(given)) if issubclass(model, ApiBody) else {}
     try:
-        return model.model_validate(given)
+        body = model.model_validate(given)
     except ValidationError as error:
-        raise FieldErrors(_by_field(error)) from None
+        raise FieldErrors({**wrong, **_by_field(error)}) from None
+    if wrong:
+        raise FieldErrors(wrong)
+    return body
 
 
 def _by_field(error: ValidationError) -> Mapping[str, list[str]]:
@@ -205,5 +249,8 @@ def _by_field(error: ValidationError) -> Mapping[str, list[str]]:
 _SENTENCES = {
     "missing": "This field is required.",
     "string_type": "Not a valid string.",
+    "string_unicode": "Not a valid string.",
+    "bool_type": "Must be a valid boolean.",
+    "bool_parsing": "Must be a valid boolean.",
     "string_too_short": "This field may not be blank.",
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, StringConstraints
+from pydantic import AfterValidator, AliasChoices, BaseModel, Field, FiniteFloat, StringConstraints
 
+from videoflix.accounts.addresses import checked_address
+from videoflix.accounts.passwords import complaints
 from videoflix.catalogue.shelf import ORDERINGS
 from videoflix.models import Rating
 
@@ -16,15 +19,98 @@ def _known_ordering(name: str) -> str:
     return name
 
 
-Filled = Annotated[str, StringConstraints(min_length=1)]
-Address = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1)]
+def _speakable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("Null characters are not allowed.")
+    return text
+
+
+def _address(text: str) -> str:
+    return checked_address(_speakable(text))
+
+
+def _new_password(text: str) -> str:
+    if wrong := list(complaints(_speakable(text))):
+        raise ValueError(" ".join(wrong))
+    return text
+
+
+Filled = Annotated[str, StringConstraints(min_length=1, strict=True)]
+Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
+Address = Annotated[Stripped, AfterValidator(_address)]
+NewPassword = Annotated[Filled, AfterValidator(_new_password)]
+
+_CONFIRMED = ("confirmed_password", "confirm_password", "repeated_password")
+_RESET = ("new_password", "new_password1")
+_RESET_CONFIRMED = ("confirm_password", "new_password2")
+
+
+class ApiBody(BaseModel):
+    """A body with rules across its fields."""
+
+    @classmethod
+    def across(cls, given: Mapping[str, object]) -> Mapping[str, list[str]]:
+        """What is wrong between the fields of a body as it came, by field."""
+        return {}
 
 
 class Credentials(BaseModel):
     """POST /api/login/."""
 
-    email: Address
+    email: Stripped
     password: Filled
+
+
+class Registration(ApiBody):
+    """POST /api/register/."""
+
+    email: Address
+    password: NewPassword
+    confirmed_password: Filled = Field(validation_alias=AliasChoices(*_CONFIRMED))
+
+    @classmethod
+    def across(cls, given: Mapping[str, object]) -> Mapping[str, list[str]]:
+        """Both passwords are the same."""
+        return _mismatch(given, ("password",), _CONFIRMED)
+
+
+class OnlyAddress(BaseModel):
+    """POST /api/password_reset/ and /api/resend_activation/."""
+
+    email: Address
+
+
+class PasswordReset(ApiBody):
+    """POST /api/password_confirm/<uid>/<token>/."""
+
+    new_password: NewPassword = Field(validation_alias=AliasChoices(*_RESET))
+    confirm_password: Filled = Field(validation_alias=AliasChoices(*_RESET_CONFIRMED))
+
+    @classmethod
+    def across(cls, given: Mapping[str, object]) -> Mapping[str, list[str]]:
+        """Both passwords are the same."""
+        return _mismatch(given, _RESET, _RESET_CONFIRMED)
+
+
+class OwnPassword(BaseModel):
+    """DELETE /api/me/."""
+
+    password: Filled
+
+
+class Rights(BaseModel):
+    """PATCH /api/admin/users/<id>/; what is absent stays as it is."""
+
+    is_disabled: bool | None = None
+    is_admin: bool | None = None
+    is_active: bool | None = None
+
+
+def _mismatch(
+    given: Mapping[str, object], password: tuple[str, ...], confirmed: tuple[str, ...]
+) -> Mapping[str, list[str]]:
+    one, other = (next((given[name] for name in names if given.get(name)), None) for names in (password, confirmed))
+    return {confirmed[0]: ["Passwords do not match."]} if one and other and one != other else {}
 
 
 class ListQuery(BaseModel):

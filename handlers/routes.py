@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.routing import URLSpec
-from tornado.web import Application
 
 from handlers.access_log import log_request
-from handlers.accounts import LoginHandler
+from handlers.accounts import (
+    ActivateHandler,
+    CsrfHandler,
+    LoginHandler,
+    LogoutHandler,
+    PasswordConfirmHandler,
+    PasswordResetHandler,
+    RefreshHandler,
+    RegisterHandler,
+    ResendActivationHandler,
+)
+from handlers.accounts_admin import MailRetryHandler, MailsHandler, UserHandler, UsersHandler
+from handlers.accounts_me import MeHandler, MySessionHandler, MySessionsHandler
 from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
 from handlers.base import UnknownPath
+from handlers.body_limit import LimitedApplication
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
 from handlers.media.lane import LaneOrApplication, MediaLane
@@ -20,11 +32,29 @@ from videoflix.services import Services
 
 _ID = r"(?P<video_id>[0-9]{1,15})"
 _FILE = r"(?P<path>[^/]+(?:/[^/]+)?)(?P<slash>/?)"
+_UID, _TOKEN = r"(?P<uid>[^/]{1,64})", r"(?P<token>[^/]{1,512})"
 
 ROUTES = (
     (r"/healthz/?", AliveHandler),
     (r"/readyz/?", ReadyHandler),
+    (r"/api/register/?", RegisterHandler),
+    (rf"/api/activate/{_UID}/{_TOKEN}/?", ActivateHandler),
+    (rf"/api/activate/{_TOKEN}/?", ActivateHandler),
+    (r"/api/resend_activation/?", ResendActivationHandler),
     (r"/api/login/?", LoginHandler),
+    (r"/api/logout/?", LogoutHandler),
+    (r"/api/token/refresh/?", RefreshHandler),
+    (r"/api/password_reset/?", PasswordResetHandler),
+    (rf"/api/password_confirm/{_UID}/{_TOKEN}/?", PasswordConfirmHandler),
+    (rf"/api/password_confirm/{_TOKEN}/?", PasswordConfirmHandler),
+    (r"/api/csrf/?", CsrfHandler),
+    (r"/api/me/sessions/(?P<session_id>[\w-]{1,64})/?", MySessionHandler),
+    (r"/api/me/sessions/?", MySessionsHandler),
+    (r"/api/me/?", MeHandler),
+    (r"/api/admin/users/(?P<user_id>[0-9]{1,15})/?", UserHandler),
+    (r"/api/admin/users/?", UsersHandler),
+    (r"/api/admin/mails/(?P<mail_id>[0-9a-f]{1,64})/retry/?", MailRetryHandler),
+    (r"/api/admin/mails/?", MailsHandler),
     (r"/api/video/?", VideoListHandler),
     (rf"/api/video/{_ID}/?", VideoHandler),
     (rf"/api/video/{_ID}/similar/?", SimilarHandler),
@@ -47,7 +77,7 @@ ROUTES = (
 )
 
 
-class FilmsFirst(Application):
+class FilmsFirst(LimitedApplication):
     """A Tornado application with a fast lane for published files."""
 
     lane: MediaLane

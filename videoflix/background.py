@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 
-_AGAIN = 1.0  # seconds
+_AGAIN = 0.1  # seconds
 
 
 @asynccontextmanager

@@ -29,6 +29,15 @@ class BadRequest(ServiceError):
     """400 with one sentence that belongs to no field."""
 
 
+class ActivationFailed(BadRequest):
+    """400: existing pages look for the sentence under three names."""
+
+    def __init__(self) -> None:
+        sentence = "Activation failed."
+        super().__init__(sentence)
+        self.body = {"message": sentence, "detail": sentence, "error": sentence}
+
+
 class FieldErrors(ServiceError):
     """400 with the sentences of every bad field at once: {"email": ["Enter a valid email address."]}."""
 

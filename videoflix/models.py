@@ -47,6 +47,14 @@ class Identity:
     expires: float
 
 
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Where a request comes from: the address, and the User-Agent header."""
+
+    address: str = ""
+    device: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """One sign-in: a family of refresh tokens, of which the newest and its predecessor are known by their hashes."""

@@ -6,9 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from videoflix.accounts.admission import Admission
+from videoflix.accounts.people import People
 from videoflix.accounts.service import Accounts
+from videoflix.accounts.throttle import Throttle
 from videoflix.catalogue import Catalogue
 from videoflix.catalogue.listing import Listing
+from videoflix.mail.mailer import Mailer
+from videoflix.mail.outbox import Outbox
 from videoflix.media.service import Media
 from videoflix.ports import Engine
 from videoflix.settings import Settings
@@ -23,6 +27,10 @@ class Services:
     settings: Settings
     accounts: Accounts
     admission: Admission
+    people: People
+    throttle: Throttle
+    outbox: Outbox
+    mailer: Mailer
     catalogue: Catalogue
     listing: Listing
     viewing: Viewing

@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     refresh_token_days: float = Field(7.0, gt=0)
     playback_token_hours: float = Field(12.0, gt=0)
 
+    # Passwords: what an argon2id hash costs, and how many are computed at once. And how often one may try.
+    password_memory_mib: int = Field(19, ge=8, le=1024)
+    password_iterations: int = Field(2, ge=1, le=20)
+    password_lanes: int = Field(1, ge=1, le=8)
+    password_threads: int = Field(0, ge=0, le=64)
+    rate_limit_factor: float = Field(1.0, ge=0)
+
     # Pages of the frontend that mails link to.
     frontend_activation_url: str = _PAGES + "/activate.html?uid={uid}&token={token}"
     frontend_reset_url: str = _PAGES + "/confirm_password.html?uid={uid}&token={token}"
@@ -136,6 +143,11 @@ class Settings(BaseSettings):
             "HOST": self.host,
             "PORT": str(self.port),
         }
+
+    @property
+    def hashing_threads(self) -> int:
+        """How many passwords are hashed at once; by default one for each core."""
+        return self.password_threads or os.cpu_count() or 1
 
     @property
     def slots(self) -> int:

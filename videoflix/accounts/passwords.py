@@ -1,45 +1,100 @@
-"""Passwords as argon2id hashes, computed on a small pool of threads so that the event loop never waits for one."""
+"""Passwords: which are taken, and their argon2id hashes.
+
+Hashes are computed on a small pool of threads, so that the event loop never waits for one. argon2 lets go of Python's
+lock while it works; the pool's size bounds the memory that it takes, and those that wait cost next to nothing.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar, TypeVarTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
+
+from videoflix.errors import Unavailable
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
-# OWASP's Password Storage Cheat Sheet: argon2id with at least 19 MiB, 2 iterations, 1 degree of parallelism.
-_MEMORY_KIB, _ITERATIONS, _LANES = 19 * 1024, 2, 1
+SHORTEST, LONGEST = 8, 4096  # characters; NIST SP 800-63B asks for at least 8 and for no low upper limit
+_COMMON = frozenset(FREQUENCY_LISTS["passwords"])  # the 30,000 most frequent ones of what was leaked, in lower case
+_NICE = 5  # below everything that a viewer waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a hash costs. OWASP's Password Storage Cheat Sheet: at least 19 MiB, 2 iterations, 1 lane."""
+
+    memory_mib: int = 19
+    iterations: int = 2
+    lanes: int = 1
+
+
+def complaints(password: str, email: str = "") -> Iterable[str]:
+    """What speaks against it, as sentences; none when it is taken."""
+    if len(password) < SHORTEST:
+        yield f"This password is too short. It must contain at least {SHORTEST} characters."
+    if len(password) > LONGEST:
+        yield f"Ensure this field has no more than {LONGEST} characters."
+    if password.lower() in _COMMON:
+        yield "This password is too common."
+    if email and password.lower() in (email, email.partition("@")[0]):
+        yield "The password is too similar to the email address."
 
 
 class Passwords:
-    """Hash and verify. Each hash takes 19 MiB while it is computed: `threads` bounds how many there are."""
+    """Hash and verify; `threads` of them at once, of which `most_waiting` more may wait their turn."""
 
-    def __init__(self, threads: int = 2) -> None:
-        self._hasher = PasswordHasher(time_cost=_ITERATIONS, memory_cost=_MEMORY_KIB, parallelism=_LANES)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+    def __init__(self, cost: Cost = Cost(), threads: int = 2, most_waiting: int = 500) -> None:  # frozen
+        self._hasher = PasswordHasher(
+            time_cost=cost.iterations, memory_cost=cost.memory_mib * 1024, parallelism=cost.lanes
+        )
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_step_back)
+        self._most = threads + most_waiting
+        self._under_way = 0
         self._nobody = self._hasher.hash("the password of nobody")
 
     async def hash(self, password: str) -> str:
-        """The encoded hash, parameters and salt included."""
+        """The encoded hash, parameters and salt included. Raises Unavailable."""
         return await self._run(self._hasher.hash, password)
 
     async def verify(self, encoded: str | None, password: str) -> bool:
-        """Whether it is the password. None (there is no such user) takes the same time and is False."""
+        """Whether it is the password. None (there is no such user) takes the same time and is False.
+
+        Raises Unavailable: so many wait already that this one would wait too long.
+        """
         try:
             matches = await self._run(self._hasher.verify, encoded or self._nobody, password)
         except (VerificationError, InvalidHashError):
             return False
         return bool(matches) and encoded is not None
 
+    def is_outdated(self, encoded: str) -> bool:
+        """Whether it was made with other parameters than those of today."""
+        return self._hasher.check_needs_rehash(encoded)
+
     def close(self) -> None:
         """Wait for what is running and end the threads."""
-        self._threads.shutdown()
+        self._threads.shutdown(cancel_futures=True)
 
     async def _run(self, function: Callable[[*Given], Result], *given: *Given) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
+        if self._under_way >= self._most:
+            raise Unavailable("Too many people sign in at this moment.", 5)
+        self._under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
+        finally:
+            self._under_way -= 1
+
+
+def _step_back() -> None:
+    """On Linux niceness belongs to a thread: a storm of logins leaves the processor to the event loop."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)

@@ -1,4 +1,4 @@
-"""Sessions that ended while access tokens of theirs still live, known to every web process.
+"""Sessions that ended while tokens of theirs still live, known to every web process.
 
 Whether a session is revoked is a look into memory. That memory follows a Redis channel; MongoDB, where a session ends
 before anything is announced, is the truth that it is compared with: at the start, after every gap in the channel, and
@@ -25,7 +25,7 @@ from videoflix.background import running
 _log = logging.getLogger(__name__)
 
 _CHANNEL = "videoflix:sessions:ended"
-_KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time its last access token expires
+_KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time its last token expires
 
 # Seconds.
 _BEAT = 1.0  # a channel that is silent for so long is asked whether it lives
@@ -38,7 +38,7 @@ Ended = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 class Revocations:
-    """`lifetime`: seconds that an access token lives. `client` must not reconnect silently: a gap has to be noticed.
+    """`lifetime`: seconds that tokens of a session live, at most. `client` must not reconnect without a word.
 
     `ended` asks the database: id of each session that ended lately -> Unix time until which tokens of it may live.
     """
@@ -46,7 +46,7 @@ class Revocations:
     def __init__(self, client: Redis, ended: Ended, lifetime: float) -> None:
         self._client = client
         self._ended = ended
-        self._lifetime = lifetime
+        self.lifetime = lifetime
         self._until: dict[str, float] = {}
         self._owed: set[str] = set()  # not announced yet, because Redis was away
         self._lock = asyncio.Lock()
@@ -78,7 +78,7 @@ class Revocations:
     async def revoke(self, session_ids: Iterable[str]) -> None:
         """Shut these sessions out, here at once and elsewhere as soon as Redis tells. The database knows already."""
         ended = set(session_ids)
-        self._learn(dict.fromkeys(ended, time.time() + self._lifetime))
+        self._learn(dict.fromkeys(ended, time.time() + self.lifetime))
         self._owed |= ended
         await self._announce()
 
@@ -159,6 +159,6 @@ class Revocations:
         async with self._client.pipeline() as pipeline:
             pipeline.zadd(_KEY, dict(told))
             pipeline.zremrangebyscore(_KEY, "-inf", time.time())
-            pipeline.expire(_KEY, int(self._lifetime) + 1)
+            pipeline.expire(_KEY, int(self.lifetime) + 1)
             pipeline.publish(_CHANNEL, json.dumps(told))
             await pipeline.execute()

@@ -1,25 +1,30 @@
-"""The rules of accounts."""
+"""The rules of accounts: registration, sign-in, passwords and what becomes of a user who leaves."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
-from videoflix.accounts.passwords import Passwords
+from videoflix.accounts.addresses import known_as
+from videoflix.accounts.events import Event, log
+from videoflix.accounts.links import Links, Purpose
+from videoflix.accounts.passwords import Passwords, complaints
 from videoflix.accounts.revocations import Revocations
-from videoflix.accounts.tokens import AccessTokens
-from videoflix.errors import BadRequest, NotFound, TokenNotValid
-from videoflix.models import Identity, Session, User, now
+from videoflix.accounts.sessions import Pass, Sessions
+from videoflix.accounts.tokens import Tokens
+from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors, NotFound, TokenNotValid
+from videoflix.mail.outbox import Kind, Outbox
+from videoflix.models import Client, Identity, Session, User
 from videoflix.stores.counters import CounterStore
-from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 
 # Removes what a user (by id) holds in some store; safe to repeat. The composition root names them all.
 Holding = Callable[[int], Awaitable[None]]
 
 _REFUSED = "Please check your input and try again."
+_BAD_LINK = "The link is invalid or has expired."
+_NOWHERE = Client()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +32,12 @@ class SignedIn:
     """An opened session: the user, and the tokens that its cookies carry."""
 
     user: User
-    access_token: str
-    refresh_token: str
+    tokens: Pass
+
+    @property
+    def access_token(self) -> str:
+        """The one that opens everything for some minutes."""
+        return self.tokens.access_token
 
 
 class Accounts:
@@ -37,36 +46,26 @@ class Accounts:
     def __init__(
         self,
         users: UserStore,
-        sessions: SessionStore,
         counters: CounterStore,
+        sessions: Sessions,
+        links: Links,
+        outbox: Outbox,
         passwords: Passwords,
-        tokens: AccessTokens,
+        tokens: Tokens,
         revocations: Revocations,
         holdings: Sequence[Holding] = (),
     ) -> None:
         self._users = users
-        self._sessions = sessions
-        self._revocations = revocations
-        self._holdings = holdings
         self._counters = counters
+        self._sessions = sessions
+        self._links = links
+        self._outbox = outbox
         self._passwords = passwords
         self._tokens = tokens
+        self._revocations = revocations
+        self._holdings = holdings
 
-    async def log_in(self, email: str, password: str) -> SignedIn:
-        """Raises BadRequest, with the same words and after the same time whatever was wrong."""
-        try:
-            user: User | None = await self._users.by_email(email)
-        except NotFound:
-            user = None
-        matches = await self._passwords.verify(user.password_hash if user else None, password)
-        if user is None or not matches or not user.may_sign_in:
-            raise BadRequest(_REFUSED)
-        refresh_token = secrets.token_urlsafe(32)
-        session = Session(
-            id=secrets.token_urlsafe(16), user_id=user.id, current=refresh_token, expires_at=now() + timedelta(days=7)
-        )
-        await self._sessions.add(session)
-        return SignedIn(user, self._tokens.issue(user, session.id), refresh_token)
+    # Who sends a request.
 
     def identify(self, access_token: str) -> Identity:
         """Pure CPU. Raises TokenNotValid, also when the session of the token has ended."""
@@ -84,33 +83,196 @@ class Accounts:
         """Await this before `identify`: usually at once, else when every session that has ended is known."""
         await self._revocations.ensure_current()
 
+    def wants_renewal(self, access_token: str | None) -> bool:
+        """Whether it is missing, opens nothing, or is past half its life."""
+        try:
+            return not access_token or self._tokens.is_past_half_its_life(self.identify(access_token))
+        except TokenNotValid:
+            return True
+
+    async def renew(self, refresh_token: str, client: Client) -> str | None:
+        """Another access token for whoever holds this refresh token; None when it opens nothing."""
+        try:
+            return await self._sessions.renew(refresh_token, client)
+        except TokenNotValid:
+            return None
+
+    # In and out.
+
+    async def register(self, email: str, password: str) -> User:
+        """Make an inactive account and owe it a mail. Raises FieldErrors, and BadRequest for a known address."""
+        _require_good(password, email, "password")
+        password_hash = await self._passwords.hash(password)
+        user = User(id=await self._counters.next("users"), email=email, password_hash=password_hash)
+        try:
+            await self._users.add(user)
+        except Conflict:
+            raise BadRequest(_REFUSED) from None
+        log(Event.USER_CREATED, user=user.id)
+        await self._outbox.owe(Kind.ACTIVATION, email)
+        return user
+
+    async def activate(self, token: str, uid: str | None) -> None:
+        """Confirm an address; again is as well. Raises ActivationFailed: a bad link, or a disabled account."""
+        try:
+            user_id, _ = await self._links.owner(token, Purpose.ACTIVATE, uid)
+            user = await self._users.activate(user_id)
+        except NotFound:
+            raise ActivationFailed from None
+        log(Event.USER_ACTIVATED, user=user.id)
+
+    async def log_in(self, email: str, password: str, client: Client = _NOWHERE) -> SignedIn:
+        """Raises BadRequest, with the same words and after the same time whatever was wrong."""
+        user = await self._matching(email, password)
+        if user is None:
+            log(Event.LOGIN_FAIL, client=client.address)
+            raise BadRequest(_REFUSED)
+        try:
+            tokens = await self._sessions.open(user, client)
+        except NotFound:
+            raise BadRequest(_REFUSED) from None
+        log(Event.LOGIN_SUCCESS, user=user.id, client=client.address)
+        return SignedIn(user, tokens)
+
+    async def opens(self, email: str, password: str) -> bool:
+        """Whether one could sign in like this."""
+        return await self._matching(email, password) is not None
+
+    async def refresh(self, refresh_token: str, client: Client) -> Pass:
+        """The next tokens of a session. Raises TokenNotValid."""
+        try:
+            return await self._sessions.refresh(refresh_token, client)
+        except TokenNotValid:
+            log(Event.TOKEN_DENIED, client=client.address)
+            raise
+
+    async def log_out(self, refresh_token: str, client: Client) -> None:
+        """End its session, at once and everywhere; nothing to end is well."""
+        await self._sessions.close(refresh_token, client)
+
+    async def _matching(self, email: str, password: str) -> User | None:
+        try:
+            user: User | None = await self._users.by_email(known_as(email))
+        except NotFound:
+            user = None
+        matches = await self._passwords.verify(user.password_hash if user else None, password)
+        if user is None or not matches or not user.may_sign_in:
+            return None
+        return await self._rehashed(user, password) if self._passwords.is_outdated(user.password_hash) else user
+
+    async def _rehashed(self, user: User, password: str) -> User:
+        await self._users.replace_hash(user.id, user.password_hash, await self._passwords.hash(password))
+        return await self._users.get(user.id)
+
+    # Passwords. The calls that take an address do the same for every one: they write down what is owed, no more.
+
+    async def resend_activation(self, email: str) -> None:
+        """Owe this address an activation mail; whether it has an account is found out when the mail is written."""
+        await self._outbox.owe(Kind.ACTIVATION, email)
+
+    async def request_reset(self, email: str) -> None:
+        """Owe this address a mail with a link to set a password anew."""
+        await self._outbox.owe(Kind.RESET, email)
+
+    async def reset_password(self, token: str, uid: str | None, password: str) -> None:
+        """Set a password anew and end every session. Raises BadRequest for a bad link, FieldErrors for a weak one."""
+        try:
+            user_id, was_used = await self._links.owner(token, Purpose.RESET, uid)
+            user = await self._users.get(user_id)
+            if was_used or not user.may_sign_in:
+                raise NotFound
+            _require_good(password, user.email, "new_password")
+            password_hash = await self._passwords.hash(password)
+            await self._links.use(token, Purpose.RESET)
+        except NotFound:
+            log(Event.PASSWORD_CHANGE_FAIL)
+            raise BadRequest(_BAD_LINK) from None
+        await self._users.change(user.id, password_hash=password_hash)
+        await self._links.remove(user.id, Purpose.RESET)
+        await self._sessions.end(user_id=user.id)
+        log(Event.PASSWORD_CHANGE, user=user.id)
+        await self._outbox.owe(Kind.PASSWORD_CHANGED, user.email)
+
+    # What a user has.
+
+    async def user(self, user_id: int) -> User:
+        """Raises TokenNotValid: whose account is gone is not signed in."""
+        try:
+            return await self._users.get(user_id)
+        except NotFound:
+            raise TokenNotValid from None
+
+    async def sessions_of(self, user_id: int) -> Sequence[Session]:
+        """Those that live, the one that was seen last first."""
+        return await self._sessions.of_user(user_id)
+
+    async def end_session(self, user_id: int, session_id: str) -> None:
+        """End one of the user's own. Raises NotFound."""
+        if not await self._sessions.end(_id=session_id, user_id=user_id):
+            raise NotFound
+        log(Event.TOKEN_REVOKED, user=user_id, session=session_id)
+
     async def end_sessions(self, user_id: int) -> None:
         """Sign this user out everywhere, at once."""
-        await self._end(user_id=user_id)
+        await self._sessions.end(user_id=user_id)
 
-    async def _end(self, **of: object) -> None:
-        until = now() + timedelta(seconds=self._tokens.lifetime)
-        await self._revocations.revoke(await self._sessions.end(until, **of))
+    async def delete_own(self, user_id: int, password: str) -> None:
+        """Delete the account of whoever knows its password. Raises FieldErrors."""
+        user = await self.user(user_id)
+        if not await self._passwords.verify(user.password_hash, password):
+            log(Event.LOGIN_FAIL, user=user_id)
+            raise FieldErrors({"password": ["The password is not right."]})
+        await self.delete(user_id)
 
     async def delete(self, user_id: int) -> None:
-        """Remove a user and everything that is held of theirs. Safe to repeat. Raises NotFound."""
-        await self._users.get(user_id)
+        """Remove a user and everything that is held of theirs. Safe to repeat. Raises NotFound.
+
+        Disabled first and removed last: after a crash in between nobody signs in as them, and deleting again goes on.
+        """
+        user = await self._users.change(user_id, is_disabled=True)
         await self.end_sessions(user_id)
+        await self._links.remove(user_id)
+        await self._outbox.forget(user.email)
         for remove in self._holdings:
             await remove(user_id)
         await self._users.delete(user_id)
+        log(Event.USER_DELETED, user=user_id)
+
+    # The first admins come from the terminal.
 
     async def make_admin(self, email: str, password: str) -> User:
         """Make an admin of this address, or promote the account that it has; its password is then this one."""
-        fields = {"password_hash": await self._passwords.hash(password), "is_active": True, "is_admin": True}
         try:
             known = await self._users.by_email(email)
         except NotFound:
-            user = User(id=await self._counters.next("users"), email=email, **fields)  # type: ignore[arg-type]
-            await self._users.add(user)
-            return user
-        return await self._users.change(known.id, **fields)
+            return await self._add_admin(email, password)
+        if known.is_admin and await self.opens(email, password):
+            return known  # nothing changes: nobody is signed out
+        hashed = await self._passwords.hash(password)
+        rights = {"is_active": True, "is_disabled": False, "is_admin": True}
+        user = await self._users.change(known.id, password_hash=hashed, **rights)
+        await self.end_sessions(user.id)
+        log(Event.RIGHTS_CHANGED, user=user.id, is_admin=True)
+        return user
 
     async def has_admin(self) -> bool:
         """Whether anyone can put films in."""
         return await self._users.has_admin()
+
+    async def _add_admin(self, email: str, password: str) -> User:
+        password_hash = await self._passwords.hash(password)
+        user_id = await self._counters.next("users")
+        user = User(id=user_id, email=email, password_hash=password_hash, is_active=True, is_admin=True)
+        await self._users.add(user)
+        log(Event.USER_CREATED, user=user.id, is_admin=True)
+        return user
+
+
+def reference() -> str:
+    """The `token` that a registration answers: existing pages want one, and it opens nothing."""
+    return secrets.token_urlsafe(24)
+
+
+def _require_good(password: str, email: str, field: str) -> None:
+    if wrong := list(complaints(password, email)):
+        raise FieldErrors({field: wrong})

@@ -1,8 +1,19 @@
-"""Access tokens: signed statements of who a client is, checked without asking any database (RFC 7519)."""
+"""The tokens of a session: signed statements, checked without asking any database (RFC 7519, RFC 8725).
+
+An access token says who a client is for some minutes. A refresh token is one link of a chain: each one's successor is
+computed from it, so that two tabs that hand in the same one at the same moment get the same next one although the
+database keeps hashes alone.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import secrets
 import time
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import Any
 
 import jwt
 
@@ -10,17 +21,36 @@ from videoflix.errors import TokenNotValid
 from videoflix.models import Identity, User
 
 _ALGORITHM = "HS256"
+_LONGEST = 2048  # characters; ours have about 300
 
 
-class AccessTokens:
-    """Issue and check access tokens; `lifetime` in seconds."""
+def hashed(secret: str) -> str:
+    """What the database keeps of a random secret: it is long enough to need no salt and no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshToken:
+    """One link of the chain of the session `session_id`; `link` is its secret part."""
+
+    session_id: str
+    link: str = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        """What the database keeps."""
+        return hashed(self.link)
+
+
+class Tokens:
+    """Issue and check; `lifetime` of access tokens in seconds."""
 
     def __init__(self, secret: str, lifetime: float) -> None:
         self._secret = secret
         self.lifetime = lifetime
 
-    def issue(self, user: User, session_id: str) -> str:
-        """A token of this user for this session."""
+    def access(self, user: User, session_id: str) -> str:
+        """An access token of this user for this session."""
         moment = time.time()
         claims = {
             "typ": "access",
@@ -33,13 +63,44 @@ class AccessTokens:
         return jwt.encode(claims, self._secret, _ALGORITHM)
 
     def identify(self, token: str) -> Identity:
-        """Raises TokenNotValid: expired, of another purpose, signed otherwise, or no token."""
+        """Who an access token speaks of. Raises TokenNotValid: expired, of another purpose, forged, or none."""
+        claims = self._claims(token, "access", "exp", "iat", "sub", "adm")
         try:
-            claims = jwt.decode(
-                token, self._secret, [_ALGORITHM], options={"require": ["exp", "iat", "sub", "sid", "typ", "adm"]}
-            )
-            if claims["typ"] != "access":
-                raise TokenNotValid
-            return Identity(int(claims["sub"]), str(claims["sid"]), claims["adm"] is True, float(claims["exp"]))
-        except (jwt.InvalidTokenError, ValueError):
+            return Identity(int(claims["sub"]), claims["sid"], claims["adm"] is True, float(claims["exp"]))
+        except (TypeError, ValueError):
             raise TokenNotValid from None
+
+    def is_past_half_its_life(self, identity: Identity) -> bool:
+        """Whether it is time for another access token."""
+        return identity.expires - time.time() < self.lifetime / 2
+
+    def first(self, session_id: str) -> RefreshToken:
+        """The refresh token that begins a chain."""
+        return RefreshToken(session_id, secrets.token_urlsafe(32))
+
+    def next(self, token: RefreshToken) -> RefreshToken:
+        """Its successor, always the same; nobody computes it without this server's key."""
+        digest = hmac.digest(self._secret.encode(), f"successor {token.session_id} {token.link}".encode(), "sha256")
+        return RefreshToken(token.session_id, urlsafe_b64encode(digest).decode().rstrip("="))
+
+    def written(self, token: RefreshToken) -> str:
+        """As its cookie carries it. When it expires is the session's matter."""
+        return jwt.encode({"typ": "refresh", "sid": token.session_id, "lnk": token.link}, self._secret, _ALGORITHM)
+
+    def read(self, text: str) -> RefreshToken:
+        """Raises TokenNotValid for everything that `written` did not write."""
+        claims = self._claims(text, "refresh", "lnk")
+        return RefreshToken(claims["sid"], str(claims["lnk"]))
+
+    def _claims(self, token: str, purpose: str, *required: str) -> dict[str, Any]:
+        try:
+            if len(token) > _LONGEST:
+                raise TokenNotValid
+            claims: dict[str, Any] = jwt.decode(
+                token, self._secret, [_ALGORITHM], options={"require": ["typ", "sid", *required], "verify_sub": False}
+            )
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
+            raise TokenNotValid from None
+        if claims["typ"] != purpose or not isinstance(claims["sid"], str):
+            raise TokenNotValid
+        return claims

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from videoflix.composition.root import open_services
 from videoflix.embedded import binaries, demo
 from videoflix.embedded.home import Home
-from videoflix.errors import BadRequest
-from videoflix.services import Services
 from videoflix.settings import Settings
 
 _EMAIL = "admin@videoflix.example"
@@ -34,15 +32,7 @@ async def admin(settings: Settings, home: Home) -> SignIn:
         if not await services.accounts.has_admin():
             await services.accounts.make_admin(email or _EMAIL, home.secret(_PASSWORD, 12))
         password = home.secret(_PASSWORD, 12)
-        return SignIn(email or _EMAIL, password if await _opens(services, email or _EMAIL, password) else None)
-
-
-async def _opens(services: Services, email: str, password: str) -> bool:
-    try:
-        await services.accounts.log_in(email, password)
-    except BadRequest:
-        return False
-    return True
+        return SignIn(email or _EMAIL, password if await services.accounts.opens(email or _EMAIL, password) else None)
 
 
 async def film(settings: Settings) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from typing import Annotated
 
 import typer
-from email_validator import EmailNotValidError, validate_email
 
+from videoflix.accounts.addresses import checked_address
+from videoflix.accounts.passwords import complaints
 from videoflix.cli.context import DataDir, settings_here
 from videoflix.composition.root import open_services
 from videoflix.errors import CommandError
@@ -16,8 +17,6 @@ from videoflix.settings import Settings
 Email = Annotated[str | None, typer.Option(help="Address of the admin (ADMIN_EMAIL).")]
 Password = Annotated[str | None, typer.Option(help="Password of the admin (ADMIN_PASSWORD); asked for when absent.")]
 
-_SHORTEST = 8
-
 
 def createsuperuser(email: Email = None, password: Password = None, data_dir: DataDir = None) -> None:
     """Make an admin, or make an admin of somebody who has an account."""
@@ -25,23 +24,22 @@ def createsuperuser(email: Email = None, password: Password = None, data_dir: Da
     email = email or settings.admin_email or typer.prompt("Email")
     password = password or settings.admin_password.get_secret_value() or _ask_password()
     user_id = asyncio.run(make_admin(settings, email, password))
-    typer.echo(f"{checked_address(email)} is an admin now (id {user_id}).")
+    typer.echo(f"{_checked(email)} is an admin now (id {user_id}).")
 
 
 async def make_admin(settings: Settings, email: str, password: str) -> int:
     """The admin's id. Raises CommandError for what is no address or no password."""
-    address = checked_address(email)
-    if len(password) < _SHORTEST:
-        raise CommandError(f"The password is too short: it needs at least {_SHORTEST} characters.")
+    address = _checked(email)
+    if wrong := list(complaints(password, address)):
+        raise CommandError(" ".join(wrong))
     async with open_services(settings) as services:
         return (await services.accounts.make_admin(address, password)).id
 
 
-def checked_address(email: str) -> str:
-    """The address as accounts keep it. Raises CommandError."""
+def _checked(email: str) -> str:
     try:
-        return validate_email(email.strip(), check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
+        return checked_address(email)
+    except ValueError:
         raise CommandError("That is not an email address.") from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
 from transcode.ledger import Ledger
-from videoflix.accounts.admission import Admission
-from videoflix.accounts.passwords import Passwords
-from videoflix.accounts.playback import PlaybackTokens
-from videoflix.accounts.revocations import Revocations
-from videoflix.accounts.service import Accounts
-from videoflix.accounts.tokens import AccessTokens
+from videoflix.composition.accounts import open_accounts
 from videoflix.composition.catalogue import open_catalogue
 from videoflix.composition.engine import open_engine
 from videoflix.errors import CommandError
@@ -29,8 +24,6 @@ from videoflix.media.films import Films
 from videoflix.media.service import Media
 from videoflix.services import Services
 from videoflix.settings import Settings
-from videoflix.stores.counters import CounterStore
-from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
 from videoflix.uploads import Uploads
@@ -72,28 +65,26 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         raise CommandError("SECRET_KEY is not set: give it a random text of at least 32 characters.")
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(open_clients(settings))
-        counters, users = CounterStore(clients.database), UserStore(clients.database)
-        sessions, videos = SessionStore(clients.database), VideoStore(clients.database)
-        for store in (users, sessions):
-            await store.create_indexes()
+        users, videos = UserStore(clients.database), VideoStore(clients.database)
         engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
         catalogued = await stack.enter_async_context(
             open_catalogue(clients.database, videos, users, engine, settings.media_root)
         )
-        passwords = stack.enter_context(closing(Passwords()))
-        secret = settings.secret_key.get_secret_value()
-        tokens = AccessTokens(secret, settings.access_token_minutes * 60)
-        playback = PlaybackTokens(secret, settings.playback_token_hours * 3600)
-        revocations = Revocations(clients.channel, sessions.ended, max(tokens.lifetime, playback.lifetime))
-        await stack.enter_async_context(revocations.followed())
         holdings = [catalogued.viewing.forget_user]  # what goes with a deleted user
+        people = await stack.enter_async_context(
+            open_accounts(settings, clients.database, clients.channel, users, holdings)
+        )
         films = Films(videos)
         engine.on_film_changed(films.changed)
         stack.push_async_callback(films.close)
         yield Services(
             settings=settings,
-            accounts=Accounts(users, sessions, counters, passwords, tokens, revocations, holdings),
-            admission=Admission(tokens.identify, playback, revocations),
+            accounts=people.accounts,
+            admission=people.admission,
+            people=people.people,
+            throttle=people.throttle,
+            outbox=people.outbox,
+            mailer=people.mailer,
             catalogue=catalogued.catalogue,
             listing=catalogued.listing,
             viewing=catalogued.viewing,

@@ -47,12 +47,10 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_many_files()
-    async with open_services(settings) as services:
+    async with open_services(settings) as services, services.mailer.working():
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         application = make_application(services)
-        server = HTTPServer(
-            application, xheaders=settings.trusted_proxies > 0, chunk_size=_CHUNK, idle_connection_timeout=_IDLE
-        )
+        server = HTTPServer(application, chunk_size=_CHUNK, idle_connection_timeout=_IDLE)
         server.add_sockets(sockets)
         _log.info("web listening port=%d", settings.port)
         await stop.wait()

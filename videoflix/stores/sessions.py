@@ -6,7 +6,7 @@ of it may live.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,18 @@ class SessionStore:
         if found is None:
             raise NotFound
         return _session(found)
+
+    async def rotate(self, session_id: str, token_hash: str, next_hash: str, seen: Mapping[str, object]) -> bool:
+        """Put the next refresh token in the place of the current one; False when this one is not current any more."""
+        done = await self._sessions.update_one(
+            {"_id": session_id, "current": token_hash, "ended_at": None, "expires_at": {"$gt": now()}},
+            {"$set": {"current": next_hash, "previous": token_hash, "rotated_at": now(), **seen}},
+        )
+        return done.modified_count == 1
+
+    async def touch(self, session_id: str, seen: Mapping[str, object]) -> None:
+        """Note when, from where and with what it was seen last."""
+        await self._sessions.update_one({"_id": session_id, "ended_at": None}, {"$set": dict(seen)})
 
     async def of_user(self, user_id: int) -> list[Session]:
         """Those that live, the one that was seen last first."""

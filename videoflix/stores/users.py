@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -40,6 +41,23 @@ class UserStore:
     async def change(self, user_id: int, **fields: object) -> User:
         """Set these fields; the user as it is then. Raises NotFound."""
         return _user(await self._users.find_one_and_update({"_id": user_id}, {"$set": fields}, return_document=True))
+
+    async def replace_hash(self, user_id: int, old: str, new: str) -> None:
+        """Exchange the hash of a password that is still the same; nothing when it was changed meanwhile."""
+        await self._users.update_one({"_id": user_id, "password_hash": old}, {"$set": {"password_hash": new}})
+
+    async def activate(self, user_id: int) -> User:
+        """The address is confirmed. Raises NotFound, also for a user whom an admin disabled."""
+        found = await self._users.find_one_and_update(
+            {"_id": user_id, "is_disabled": False}, {"$set": {"is_active": True}}, return_document=True
+        )
+        return _user(found)
+
+    async def page(self, search: str, offset: int, limit: int) -> tuple[list[User], int]:
+        """Users whose address contains `search`, oldest first, and how many there are in all."""
+        query = {"email": {"$regex": re.escape(search.lower())}} if search else {}
+        found = self._users.find(query).sort("_id").skip(offset).limit(limit)
+        return [_user(document) async for document in found], await self._users.count_documents(query)
 
     async def delete(self, user_id: int) -> None:
         """Safe to repeat."""

@@ -1,0 +1,96 @@
+"""What admins do with users, and the mails that are owed to them."""
+
+from __future__ import annotations
+
+from handlers.base import ApiHandler
+from handlers.bodies import Rights
+from videoflix.errors import FieldErrors
+from videoflix.mail.outbox import OwedMail
+from videoflix.models import User, isoformat
+
+_PAGE, _LARGEST_PAGE = 100, 1000
+
+
+class UsersHandler(ApiHandler):
+    """GET /api/admin/users/: `search`, `limit` and `offset` narrow it."""
+
+    admins_only = True
+
+    async def get(self) -> None:
+        """A page of users, oldest first, and how many there are in all."""
+        limit, offset = self._number("limit", _PAGE, _LARGEST_PAGE), self._number("offset", 0, 10**9)
+        users, count = await self.services.people.page(self.get_argument("search", ""), offset, limit)
+        self.answer({"count": count, "users": [administered(user) for user in users]})
+
+    def _number(self, name: str, default: int, most: int) -> int:
+        text = self.get_argument(name, str(default))
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
+            raise FieldErrors({name: ["A valid integer is required."]})
+        return min(int(text), most)
+
+
+class UserHandler(ApiHandler):
+    """GET, PATCH and DELETE /api/admin/users/<id>/."""
+
+    admins_only = True
+
+    async def get(self, user_id: str) -> None:
+        """The user."""
+        self.answer(administered(await self.services.people.get(int(user_id))))
+
+    async def patch(self, user_id: str) -> None:
+        """Disable or enable, make an admin of or no longer; the user's sessions end."""
+        rights = self.body_as(Rights).model_dump(exclude_none=True)
+        self.answer(administered(await self.services.people.change(self.identity.user_id, int(user_id), **rights)))
+
+    async def delete(self, user_id: str) -> None:
+        """Delete the user and all that is held of theirs."""
+        await self.services.people.delete(self.identity.user_id, int(user_id))
+        self.answer({"detail": "User deleted."})
+
+
+class MailsHandler(ApiHandler):
+    """GET /api/admin/mails/: what is owed, and what was given up."""
+
+    admins_only = True
+
+    async def get(self) -> None:
+        """Newest first, with what the mail server said."""
+        self.answer({"mails": [owed(mail) for mail in await self.services.outbox.all()]})
+
+
+class MailRetryHandler(ApiHandler):
+    """POST /api/admin/mails/<id>/retry/."""
+
+    admins_only = True
+
+    async def post(self, mail_id: str) -> None:
+        """Try it again at once."""
+        await self.services.outbox.retry(mail_id)
+        self.answer({"detail": "The mail is tried again."})
+
+
+def administered(user: User) -> dict[str, object]:
+    """A user as admins see it."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "is_active": user.is_active,
+        "is_disabled": user.is_disabled,
+        "is_admin": user.is_admin,
+        "created_at": isoformat(user.created_at),
+    }
+
+
+def owed(mail: OwedMail) -> dict[str, object]:
+    """A mail as admins see it."""
+    return {
+        "id": mail.id,
+        "kind": mail.kind,
+        "address": mail.address,
+        "status": "given_up" if mail.given_up_at else "owed",
+        "attempts": mail.attempts,
+        "error": mail.error,
+        "created_at": isoformat(mail.created_at),
+        "next_at": None if mail.given_up_at else isoformat(mail.next_at),
+    }

@@ -1,0 +1,68 @@
+"""What signed-in users see and do of their own account."""
+
+from __future__ import annotations
+
+from handlers import cookies
+from handlers.base import ApiHandler
+from handlers.bodies import OwnPassword
+from videoflix.accounts.throttle import Call
+from videoflix.models import isoformat
+
+
+class MeHandler(ApiHandler):
+    """GET and DELETE /api/me/."""
+
+    async def get(self) -> None:
+        """Who is signed in."""
+        user = await self.services.accounts.user(self.identity.user_id)
+        self.answer(
+            {
+                "id": user.id,
+                "email": user.email,
+                "is_admin": user.is_admin,
+                "created_at": isoformat(user.created_at),
+            }
+        )
+
+    async def delete(self) -> None:
+        """Delete the account and all it holds, for whoever knows its password."""
+        given = self.body_as(OwnPassword)
+        user = await self.services.accounts.user(self.identity.user_id)
+        await self.count(Call.LOGIN, user.email)
+        await self.services.accounts.delete_own(user.id, given.password)
+        cookies.close_session(self, self.services.settings)
+        self.answer({"detail": "Your account was deleted."})
+
+
+class MySessionsHandler(ApiHandler):
+    """GET /api/me/sessions/: where one is signed in."""
+
+    async def get(self) -> None:
+        """The one that was seen last first."""
+        found = await self.services.accounts.sessions_of(self.identity.user_id)
+        self.answer(
+            {
+                "sessions": [
+                    {
+                        "id": session.id,
+                        "device": session.device,
+                        "address": session.address,
+                        "created_at": isoformat(session.created_at),
+                        "last_seen": isoformat(session.last_seen),
+                        "is_current": session.id == self.identity.session_id,
+                    }
+                    for session in found
+                ]
+            }
+        )
+
+
+class MySessionHandler(ApiHandler):
+    """DELETE /api/me/sessions/<id>/."""
+
+    async def delete(self, session_id: str) -> None:
+        """Sign one device out, at once."""
+        await self.services.accounts.end_session(self.identity.user_id, session_id)
+        if session_id == self.identity.session_id:
+            cookies.close_session(self, self.services.settings)
+        self.answer({"detail": "The session has ended."})

@@ -1,0 +1,55 @@
+"""The three cookies: both tokens, which no script can read, and `csrftoken`, which existing pages read."""
+
+from __future__ import annotations
+
+import secrets
+from http.cookies import Morsel
+
+from tornado.web import RequestHandler
+
+from videoflix.accounts.sessions import Pass
+from videoflix.settings import Settings
+
+ACCESS, REFRESH, CSRF = "access_token", "refresh_token", "csrftoken"
+
+# Python knows this attribute (CHIPS) from 3.14 on.
+Morsel._reserved.setdefault("partitioned", "Partitioned")  # type: ignore[attr-defined]
+Morsel._flags.add("partitioned")  # type: ignore[attr-defined]
+
+
+def open_session(handler: RequestHandler, settings: Settings, tokens: Pass) -> None:
+    """Give the client what keeps it signed in."""
+    give_access(handler, settings, tokens.access_token)
+    _give(handler, settings, REFRESH, tokens.refresh_token, settings.refresh_token_days * 86400)
+    give_csrf(handler, settings)
+
+
+def give_access(handler: RequestHandler, settings: Settings, token: str) -> None:
+    """A fresh access token."""
+    _give(handler, settings, ACCESS, token, settings.access_token_minutes * 60)
+
+
+def close_session(handler: RequestHandler, settings: Settings) -> None:
+    """Take both tokens away; a cookie goes only when its attributes are the same."""
+    for name in (ACCESS, REFRESH):
+        _give(handler, settings, name, "", 0)
+
+
+def give_csrf(handler: RequestHandler, settings: Settings) -> None:
+    """Existing pages send no logout without it; nothing here depends on its value."""
+    handler.set_cookie(CSRF, secrets.token_urlsafe(24), path="/", samesite="Lax", secure=settings.secure_cookies)
+
+
+def _give(handler: RequestHandler, settings: Settings, name: str, value: str, seconds: float) -> None:
+    attributes = {"partitioned": True} if settings.cookie_partitioned else {}
+    handler.set_cookie(
+        name,
+        value,
+        domain=settings.cookie_domain or None,
+        path="/",
+        max_age=str(int(seconds)),  # type: ignore[arg-type]  # a text, for Tornado leaves a 0 out
+        httponly=True,
+        secure=settings.secure_cookies or settings.cookie_samesite == "None",  # browsers take None with Secure only
+        samesite=settings.cookie_samesite,
+        **attributes,
+    )

@@ -1,0 +1,66 @@
+"""People of the tests: they register, read their mail and click on links, as everybody does."""
+
+from __future__ import annotations
+
+import email
+import re
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+from tests.tools import Answer, Browser
+from videoflix.services import Services
+
+ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
+ADMIN = "admin@videoflix.example"
+
+
+async def mails(services: Services) -> list[EmailMessage]:
+    """Send what is owed; the mails that came, which are then read and gone."""
+    while await services.mailer.deliver_one():
+        pass
+    files = sorted(services.settings.mail_dir.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
+    found = [_read(file) for file in files]
+    for file in files:
+        file.unlink()
+    return found
+
+
+def _read(file: Path) -> EmailMessage:
+    with file.open("rb") as opened:
+        message = email.message_from_binary_file(opened, policy=default)
+    assert isinstance(message, EmailMessage)
+    return message
+
+
+def link(message: EmailMessage) -> tuple[str, str]:
+    """`uid` and `token` of the link of a mail; both of its parts have the same."""
+    found = []
+    for kind in ("plain", "html"):
+        part = message.get_body((kind,))
+        assert part is not None
+        found.append(re.findall(r"uid=([\w-]+)(?:&|&amp;)token=([\w-]+)", part.get_content())[0])
+    assert found[0] == found[1]
+    uid, token = found[0]
+    return uid, token
+
+
+def registration(address: str = ADDRESS, password: str = PASSWORD) -> dict[str, str]:
+    return {"email": address, "password": password, "confirmed_password": password}
+
+
+async def register(browser: Browser, address: str = ADDRESS, password: str = PASSWORD) -> Answer:
+    answer = await browser.post("/api/register/", registration(address, password))
+    assert answer.status == 201, answer.body
+    return answer
+
+
+async def join(browser: Browser, services: Services, address: str = ADDRESS, password: str = PASSWORD) -> int:
+    """Register, activate and sign in; the user's id."""
+    user_id = (await register(browser, address, password)).json["user"]["id"]
+    (mail,) = await mails(services)
+    uid, token = link(mail)
+    assert (await browser.get(f"/api/activate/{uid}/{token}/")).status == 200
+    await browser.log_in(address, password)
+    assert isinstance(user_id, int)
+    return user_id

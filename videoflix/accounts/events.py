@@ -1,0 +1,44 @@
+"""Security events under stable names, for whoever watches the log.
+
+The names are those of OWASP's Application Logging Vocabulary where it has one. An event says who (user and session
+id), from where, and never a password, a token, a link or an address that somebody typed.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+_log = logging.getLogger("videoflix.security")
+
+
+class Event(StrEnum):
+    """What can happen to an account."""
+
+    LOGIN_SUCCESS = "authn_login_success"
+    LOGIN_FAIL = "authn_login_fail"
+    PASSWORD_CHANGE = "authn_password_change"  # noqa: S105  # the name of an event
+    PASSWORD_CHANGE_FAIL = "authn_password_change_fail"  # noqa: S105
+    TOKEN_REUSE = "authn_token_reuse"  # noqa: S105
+    TOKEN_REVOKED = "authn_token_revoked"  # noqa: S105
+    TOKEN_DENIED = "authn_token_denied"  # noqa: S105  # ours: a refresh token that opens nothing
+    FAIL = "authz_fail"
+    ADMIN = "authz_admin"
+    RIGHTS_CHANGED = "privilege_permissions_changed"
+    CROSS_SITE = "malicious_cross_site"  # ours: a page elsewhere tried to use a visitor's cookies
+    TOO_MANY = "excess_rate_limit_exceeded"
+    SESSION_CREATED = "session_created"
+    SESSION_RENEWED = "session_renewed"
+    USER_CREATED = "user_created"
+    USER_ACTIVATED = "user_activated"  # ours
+    USER_UPDATED = "user_updated"
+    USER_DELETED = "user_deleted"
+
+
+_ALARMING = {Event.TOKEN_REUSE, Event.CROSS_SITE, Event.TOO_MANY, Event.FAIL, Event.LOGIN_FAIL, Event.TOKEN_DENIED}
+
+
+def log(event: Event, **facts: object) -> None:
+    """One line: the name, then the facts. Give ids and client addresses only."""
+    text = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
+    _log.log(logging.WARNING if event in _ALARMING else logging.INFO, "%s %s", event.value, text)

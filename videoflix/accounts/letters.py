@@ -1,0 +1,53 @@
+"""Writes the mails that accounts are owed, with fresh links; who has no account gets none."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+from videoflix.accounts.links import Links, Purpose, encoded
+from videoflix.errors import NotFound
+from videoflix.mail.letters import Letters
+from videoflix.mail.outbox import Kind, OwedMail
+from videoflix.models import User
+from videoflix.settings import Settings
+from videoflix.stores.users import UserStore
+
+
+class AccountLetters:
+    """The mailer's `Compose`."""
+
+    def __init__(self, users: UserStore, links: Links, letters: Letters, settings: Settings) -> None:
+        self._users = users
+        self._links = links
+        self._letters = letters
+        self._pages = {Purpose.ACTIVATE: settings.frontend_activation_url, Purpose.RESET: settings.frontend_reset_url}
+
+    async def compose(self, mail: OwedMail) -> EmailMessage | None:
+        """None when there is nobody who should get it."""
+        try:
+            user = await self._users.by_email(mail.address)
+        except NotFound:
+            return None
+        kind = _kind_for(Kind(mail.kind), user)
+        if kind is None:
+            return None
+        facts: dict[str, object] = {}
+        if kind is not Kind.PASSWORD_CHANGED:
+            facts["link"] = await self._link(user, Purpose.ACTIVATE if kind is Kind.ACTIVATION else Purpose.RESET)
+        reference = f"{mail.id}.{int(mail.created_at.timestamp() * 1000)}"
+        return self._letters.write(kind.value, user.email, reference, **facts)
+
+    async def _link(self, user: User, purpose: Purpose) -> str:
+        token = await self._links.issue(user.id, purpose)
+        return self._pages[purpose].replace("{uid}", encoded(user.id)).replace("{token}", token)
+
+
+def _kind_for(owed: Kind, user: User) -> Kind | None:
+    """Who never confirmed the address has to do that before a new password is of any use."""
+    if user.is_disabled:
+        return None
+    if owed is Kind.RESET and not user.is_active:
+        return Kind.ACTIVATION
+    if owed is Kind.ACTIVATION and user.is_active:
+        return None
+    return owed

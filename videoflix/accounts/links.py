@@ -1,0 +1,61 @@
+"""Tokens that mails carry: random, for one purpose, usable once, kept as hashes."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import timedelta
+from enum import StrEnum
+
+from videoflix.accounts.tokens import hashed
+from videoflix.errors import NotFound
+from videoflix.models import now
+from videoflix.stores.links import LinkStore
+
+
+class Purpose(StrEnum):
+    """What a link does."""
+
+    ACTIVATE = "activate"
+    RESET = "reset"
+
+
+_LIFETIMES = {Purpose.ACTIVATE: timedelta(hours=24), Purpose.RESET: timedelta(hours=1)}
+
+
+class Links:
+    """Issue and redeem."""
+
+    def __init__(self, store: LinkStore) -> None:
+        self._store = store
+
+    async def issue(self, user_id: int, purpose: Purpose) -> str:
+        """A token of path-safe characters; older ones of the same purpose stay good."""
+        token = secrets.token_urlsafe(32)
+        await self._store.add(hashed(token), user_id, purpose.value, now() + _LIFETIMES[purpose])
+        return token
+
+    async def owner(self, token: str, purpose: Purpose, uid: str | None = None) -> tuple[int, bool]:
+        """Whose it is, and whether it was used already. Raises NotFound: unknown, expired, or of somebody else."""
+        user_id, was_used = await self._store.owner(hashed(token), purpose.value)
+        if uid is not None and uid not in (encoded(user_id), str(user_id)):
+            raise NotFound
+        return user_id, was_used
+
+    async def use(self, token: str, purpose: Purpose) -> None:
+        """Use it up. Raises NotFound when somebody else did, even at this very moment."""
+        await self._store.use(hashed(token), purpose.value)
+
+    async def remove(self, user_id: int, purpose: Purpose | None = None) -> None:
+        """Make the tokens of a user worthless."""
+        await self._store.remove(user_id, purpose.value if purpose else None)
+
+
+def encoded(user_id: int) -> str:
+    """The `uid` of links: base64url, without padding, of the decimal id."""
+    return urlsafe_b64encode(str(user_id).encode()).decode().rstrip("=")
+
+
+def decoded(uid: str) -> int:
+    """Raises ValueError."""
+    return int(urlsafe_b64decode(uid + "=" * (-len(uid) % 4)))

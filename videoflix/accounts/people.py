@@ -1,0 +1,52 @@
+"""What admins do with users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from videoflix.accounts.events import Event, log
+from videoflix.accounts.service import Accounts
+from videoflix.errors import Conflict
+from videoflix.models import User
+from videoflix.stores.users import UserStore
+
+_ONESELF = "You cannot take your own rights away: let another admin do it."
+
+
+class People:
+    """Admins find, disable, promote and delete users."""
+
+    def __init__(self, users: UserStore, accounts: Accounts) -> None:
+        self._users = users
+        self._accounts = accounts
+
+    async def page(self, search: str, offset: int, limit: int) -> tuple[Sequence[User], int]:
+        """Users whose address contains `search`, oldest first, and how many there are in all."""
+        return await self._users.page(search, offset, limit)
+
+    async def get(self, user_id: int) -> User:
+        """Raises NotFound."""
+        return await self._users.get(user_id)
+
+    async def change(self, admin_id: int, user_id: int, **rights: bool) -> User:
+        """Set `is_disabled`, `is_admin` or `is_active`. Raises NotFound, and Conflict for oneself.
+
+        The user's sessions end, for their access tokens say what was true until now.
+        """
+        if admin_id == user_id:
+            raise Conflict(_ONESELF)
+        before = await self._users.get(user_id)
+        changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
+        if not changed:
+            return before
+        user = await self._users.change(user_id, **changed)
+        await self._accounts.end_sessions(user_id)
+        log(Event.RIGHTS_CHANGED, by=admin_id, user=user_id, **changed)
+        return user
+
+    async def delete(self, admin_id: int, user_id: int) -> None:
+        """Delete a user and all that is held of theirs. Raises NotFound, and Conflict for oneself."""
+        if admin_id == user_id:
+            raise Conflict(_ONESELF)
+        await self._accounts.delete(user_id)
+        log(Event.ADMIN, by=admin_id, deleted=user_id)

@@ -1,0 +1,44 @@
+"""Mails as texts: a subject, a text part and an HTML part from the templates beside this module."""
+
+from __future__ import annotations
+
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from videoflix.models import now
+
+_SUBJECTS = {
+    "activation": "Confirm your email",
+    "reset": "Reset your password",
+    "password_changed": "Your password was changed",
+}
+
+
+class Letters:
+    """Fills the templates in. `sender` as `Name <address>`."""
+
+    def __init__(self, sender: str) -> None:
+        self._sender_name, self._sender_address = parseaddr(sender)
+        self._templates = Environment(
+            loader=PackageLoader("videoflix.mail"),
+            autoescape=select_autoescape(["html"]),
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+        )
+
+    def write(self, kind: str, address: str, reference: str, **facts: object) -> EmailMessage:
+        """The mail; `reference` is the same for every attempt at it, so that receivers can tell a repeated one."""
+        message = EmailMessage()
+        message["Subject"] = _SUBJECTS[kind]
+        message["From"] = Address(self._sender_name, addr_spec=self._sender_address)
+        message["To"] = Address(addr_spec=address)
+        message["Date"] = format_datetime(now())
+        message["Message-ID"] = f"<{reference}@{self._sender_address.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
+        known = {"address": address, **facts}
+        message.set_content(self._templates.get_template(f"{kind}.txt").render(known))
+        message.add_alternative(self._templates.get_template(f"{kind}.html").render(known), subtype="html")
+        return message

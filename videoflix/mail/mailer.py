@@ -1,0 +1,72 @@
+"""Sends what the outbox owes, beside the requests and never in them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from email.message import EmailMessage
+
+from videoflix.background import running
+from videoflix.mail.outbox import Outbox, OwedMail
+from videoflix.mail.transport import NotDelivered, Transport
+
+_log = logging.getLogger(__name__)
+
+_LANES = 4  # mails at once: a server that hangs holds up few of them
+_LOOK_AGAIN = 2.0  # seconds: what other processes owe, and what is due again
+
+# Writes the mail; None when it is owed to nobody (no such account, or nothing to tell it).
+Compose = Callable[[OwedMail], Awaitable[EmailMessage | None]]
+
+
+class Mailer:
+    """Works through the outbox. Any number of processes may have one."""
+
+    def __init__(self, outbox: Outbox, compose: Compose, transport: Transport) -> None:
+        self._outbox = outbox
+        self._compose = compose
+        self._transport = transport
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Mails go out for as long as the block lasts."""
+        async with running(*(self._lane() for _ in range(_LANES))):
+            yield
+
+    async def _lane(self) -> None:
+        while True:
+            try:
+                while await self.deliver_one():
+                    pass
+            except Exception as error:  # whatever a database driver raises: what is owed stays owed
+                _log.warning("outbox not read error=%s", error)
+            await self._pause()
+
+    async def deliver_one(self) -> bool:
+        """Send one mail that is due; False when there is none."""
+        self._outbox.news.clear()
+        mail = await self._outbox.claim()
+        if mail is None:
+            return False
+        try:
+            message = await self._compose(mail)
+            if message is not None:
+                await self._transport.send(message)
+                _log.info("mail sent kind=%s id=%s attempts=%d", mail.kind, mail.id, mail.attempts)
+        except NotDelivered as trouble:
+            await self._outbox.failed(mail, str(trouble))
+        except Exception:
+            _log.exception("mail not written kind=%s id=%s", mail.kind, mail.id)
+            await self._outbox.failed(mail, "The mail could not be written.")
+        else:
+            await self._outbox.done(mail)
+        return True
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_AGAIN):
+                await self._outbox.news.wait()
+        except TimeoutError:
+            pass

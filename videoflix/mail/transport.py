@@ -1,0 +1,88 @@
+"""Where mails go: a mail server, or a folder when none is set."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Protocol
+
+import aiosmtplib
+
+from videoflix.settings import Settings
+
+_STEP, _WHOLE = 20.0, 60.0  # seconds for one answer of the server, and for a whole mail
+_TLS_PORT = 465  # TLS from the first byte (RFC 8314); on every other port STARTTLS
+
+
+class NotDelivered(Exception):
+    """It was not taken; the sentence says why, for admins."""
+
+
+class Transport(Protocol):
+    """Takes a mail over, or says why not."""
+
+    async def send(self, message: EmailMessage) -> None:
+        """Raises NotDelivered."""
+
+
+class MailServer:
+    """An SMTP server (RFC 5321). With `email_use_tls` nothing is said in the clear: no TLS, no mail."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def send(self, message: EmailMessage) -> None:
+        """Raises NotDelivered: down, slow, refused, no TLS."""
+        settings = self._settings
+        tls = settings.email_use_tls
+        try:
+            async with asyncio.timeout(_WHOLE):
+                await aiosmtplib.send(
+                    message,
+                    hostname=settings.email_host,
+                    port=settings.email_port,
+                    username=settings.email_host_user or None,
+                    password=settings.email_host_password.get_secret_value() or None,
+                    use_tls=tls and settings.email_port == _TLS_PORT,
+                    start_tls=tls and settings.email_port != _TLS_PORT,
+                    timeout=_STEP,
+                )
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            raise NotDelivered(_sentence(error)) from error
+
+
+class Folder:
+    """`.eml` files, which every mail program opens."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def send(self, message: EmailMessage) -> None:
+        """Raises NotDelivered when the folder cannot be written."""
+        try:
+            await asyncio.to_thread(self._write, message)
+        except OSError as error:
+            raise NotDelivered(f"{self._folder} cannot be written: {error.strerror}.") from error
+
+    def _write(self, message: EmailMessage) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        name = re.sub(r"[^A-Za-z0-9.@-]+", "-", f"{message['Subject']}-{message['Message-ID']}").strip("-")
+        file = self._folder / f"{name}.eml"
+        new = file.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_bytes(message.as_bytes(policy=SMTP))
+        new.rename(file)
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The server of EMAIL_HOST, else the folder MAIL_DIR."""
+    return MailServer(settings) if settings.email_host else Folder(settings.mail_dir)
+
+
+def _sentence(error: BaseException) -> str:
+    """What the server said, on one line, without addresses (it may repeat them)."""
+    said = re.sub(r"\S+@\S+", "<address>", " ".join(str(error).split())) or "no answer in time"
+    return f"{type(error).__name__}: {said}"[:300]

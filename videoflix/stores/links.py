@@ -1,0 +1,49 @@
+"""The collection of tokens that mails carry, as hashes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorDatabase
+
+from videoflix.errors import NotFound
+from videoflix.models import now
+
+
+class LinkStore:
+    """One document for each token; MongoDB removes it when it has expired."""
+
+    def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
+        self._links = database["links"]
+
+    async def create_indexes(self) -> None:
+        """Safe to repeat."""
+        await self._links.create_index("expires_at", expireAfterSeconds=0)
+        await self._links.create_index("user_id")
+
+    async def add(self, token_hash: str, user_id: int, purpose: str, expires_at: datetime) -> None:
+        """Keep the hash of a token."""
+        await self._links.insert_one(
+            {"_id": token_hash, "user_id": user_id, "purpose": purpose, "expires_at": expires_at, "used_at": None}
+        )
+
+    async def owner(self, token_hash: str, purpose: str) -> tuple[int, bool]:
+        """Id of the user that it belongs to, and whether it was used already. Raises NotFound."""
+        found = await self._links.find_one({"_id": token_hash, "purpose": purpose, "expires_at": {"$gt": now()}})
+        if found is None:
+            raise NotFound
+        return found["user_id"], found["used_at"] is not None
+
+    async def use(self, token_hash: str, purpose: str) -> None:
+        """Use it up: only one caller ever succeeds. Raises NotFound."""
+        found = await self._links.update_one(
+            {"_id": token_hash, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}},
+            {"$set": {"used_at": now()}},
+        )
+        if found.modified_count == 0:
+            raise NotFound
+
+    async def remove(self, user_id: int, purpose: str | None = None) -> None:
+        """Forget the tokens of a user. Safe to repeat."""
+        await self._links.delete_many({"user_id": user_id, **({"purpose": purpose} if purpose else {})})
