@@ -152,8 +152,8 @@ async def test_tokens_of_every_kind_die_with_their_session(
 
 async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(services: Services) -> None:
     revocations = services.admission._revocations
-    assert revocations._lifetime >= services.settings.playback_token_hours * 3600
-    assert revocations._lifetime >= services.settings.access_token_minutes * 60
+    assert revocations.lifetime >= services.settings.playback_token_hours * 3600
+    assert revocations.lifetime >= services.settings.access_token_minutes * 60
 
 
 async def test_while_revocations_may_be_missed_the_database_is_asked(
