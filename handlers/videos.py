@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from handlers.base import ApiHandler
 from handlers.bodies import CountQuery, ListQuery
-from videoflix.catalogue.shelf import Query, Row, array
+from videoflix.catalogue.listing import Ready, ready_made
+from videoflix.catalogue.shelf import Query, Row
 from videoflix.media.names import RESOLUTIONS
 from videoflix.models import Progress, Video, VideoStatus, isoformat
 from videoflix.ports import Work
@@ -18,7 +19,7 @@ from videoflix.viewing import Own
 class VideosHandler(ApiHandler):
     """What shows videos."""
 
-    etag: str | None = None
+    _etag: str | None = None
 
     def public_url(self) -> str:
         """The setting, else the host that the client spoke to."""
@@ -26,22 +27,22 @@ class VideosHandler(ApiHandler):
 
     async def answer_with(self, video_ids: Sequence[int]) -> None:
         """Those of the videos that are playable, as a bare array."""
-        shelf = await self.services.listing.shelf()
-        self.answer_ready(array(shelf.rows(video_ids), self.public_url()))
+        await self.answer_rows((await self.services.listing.shelf()).rows(video_ids))
 
-    def answer_rows(self, rows: Sequence[Row]) -> None:
+    async def answer_rows(self, rows: Sequence[Row]) -> None:
         """A bare array."""
-        self.answer_ready(array(rows, self.public_url()))
+        self.answer_ready(await ready_made(rows, self.public_url()))
 
-    def answer_ready(self, body: bytes) -> None:
+    def answer_ready(self, ready: Ready) -> None:
         """JSON that a browser may keep but must ask about each time."""
+        self._etag = ready.etag
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "private, no-cache")
-        self.finish(body)
+        self.finish(ready.body)
 
     def compute_etag(self) -> str | None:
         """The one that came with the body, else Tornado's."""
-        return self.etag or super().compute_etag()
+        return self._etag or super().compute_etag()
 
 
 class VideoListHandler(VideosHandler):
@@ -53,9 +54,8 @@ class VideoListHandler(VideosHandler):
         self._give_csrf_cookie()
         if query == ListQuery():
             ready = await self.services.listing.whole(self.public_url())
-            self.etag = ready.etag
             self.set_header("X-Total-Count", ready.total)
-            self.answer_ready(ready.body)
+            self.answer_ready(ready)
         else:
             await self._answer_page(query)
 
@@ -64,7 +64,7 @@ class VideoListHandler(VideosHandler):
         chosen = shelf.choose(Query(query.search, query.category, query.ordering))
         self.set_header("X-Total-Count", len(chosen))
         last = None if query.limit is None else query.offset + query.limit
-        self.answer_rows(shelf.rows(chosen[query.offset : last]))
+        await self.answer_rows(shelf.rows(chosen[query.offset : last]))
 
     def _give_csrf_cookie(self) -> None:
         """Existing pages read this cookie before they sign out, and do not when it is missing."""

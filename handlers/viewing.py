@@ -9,7 +9,7 @@ from videoflix.models import Rating
 
 
 class ProgressHandler(ApiHandler):
-    """GET, PUT and DELETE /api/video/<id>/progress/: where this user is in a film."""
+    """GET, PUT, POST and DELETE /api/video/<id>/progress/: where this user is in a film."""
 
     async def get(self, video_id: str) -> None:
         """`{"progress": null}` for a film that was not begun."""
@@ -23,6 +23,10 @@ class ProgressHandler(ApiHandler):
             self.identity.user_id, int(video_id), given.position, given.duration, given.finished
         )
         self.answer({"progress": shown_progress(progress)})
+
+    async def post(self, video_id: str) -> None:
+        """The same: what a page sends while it is closed (`navigator.sendBeacon`) is always a POST."""
+        await self.put(video_id)
 
     async def delete(self, video_id: str) -> None:
         """The film counts as not begun."""
@@ -38,7 +42,7 @@ class ContinueHandler(VideosHandler):
         limit = self.query_as(CountQuery).limit
         begun = (await self.services.viewing.begun(self.identity.user_id))[:limit]
         shelf = await self.services.listing.shelf()
-        self.answer_rows(
+        await self.answer_rows(
             [
                 row.with_more(progress=shown_progress(progress))
                 for progress in begun

@@ -52,17 +52,18 @@ class ProgressReports:
         """None for a film that was not begun."""
         return self._waiting.get((user_id, video_id)) or await self._store.get(user_id, video_id)
 
-    async def of_user(self, user_id: int) -> list[Progress]:
-        """Last watched first."""
-        newest = {report.key: report for report in await self._store.of_user(user_id)}
+    async def begun(self, user_id: int) -> list[Progress]:
+        """Of the films that a user has begun and not finished, the last watched first."""
+        newest = {report.key: report for report in await self._store.unfinished(user_id)}
         newest |= {key: report for key, report in self._waiting.items() if key[0] == user_id}
-        return sorted(newest.values(), key=lambda report: report.updated_at, reverse=True)
+        begun = (report for report in newest.values() if report.position > 0 and not report.finished)
+        return sorted(begun, key=lambda report: report.updated_at, reverse=True)
 
     async def forget(self, user_id: int, video_id: int) -> None:
         """The film counts as not begun."""
         async with self._one_write:  # else a report that is on its way would come back
             self._waiting.pop((user_id, video_id), None)
-            await self._store.forget(user_id, video_id)
+            await self._store.remove(user_id, video_id)
 
     async def forget_user(self, user_id: int) -> None:
         """Nothing that this user watched is known any more."""

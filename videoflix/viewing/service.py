@@ -70,10 +70,7 @@ class Viewing:
     async def begun(self, user_id: int) -> Sequence[Progress]:
         """Of the films that were begun and not finished, the last watched first."""
         shelf = await self._listing.shelf()
-        reports = await self._reports.of_user(user_id)
-        return [
-            report for report in reports if report.position > 0 and not report.finished and shelf.get(report.video_id)
-        ]
+        return [report for report in await self._reports.begun(user_id) if shelf.get(report.video_id)]
 
     async def my_list(self, user_id: int) -> Sequence[int]:
         """Ids, the last added first."""
