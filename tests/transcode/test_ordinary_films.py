@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import m3u8
 import pytest
 
 from tests.transcode import inspection
+from tests.transcode.conftest import Workshop
 from tests.transcode.inspection import AAC_FRAME, CLOCK, RATE, Film
 from tests.transcode.sources import RECIPES, Recipe, luma_of
+from tests.transcode.studio import Studio
 
 of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
@@ -73,3 +76,18 @@ def test_the_playlist_tells_the_length_of_the_film(recipe: Recipe, film: Film) -
     assert max(lengths) <= playlist.target_duration + Fraction(1, 2)
     assert all(int(length + Fraction(1, 2)) <= playlist.target_duration for length in lengths)
     assert (playlist.playlist_type, playlist.is_endlist, playlist.is_independent_segments) == ("vod", True, True)
+
+
+@pytest.mark.parametrize("name", ["odd", "dvd", "avi_mpeg4", "mono_44100", "sound_late", "sound_short", "sound_first"])
+def test_the_first_viewer_gets_the_same_film_before_any_other_work_is_done(
+    workshop: Workshop, tmp_path: Path, name: str
+) -> None:
+    recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    film = workshop.begin(recipe).result(timeout=120)
+    alone = Studio(tmp_path, film.studio.source, film.studio.tools)
+    for number in range(alone.probe().segments):
+        alone.do("segment", number, "480p")
+    assert [inspection.segment(alone.tools, file) for file in alone.segments()] == film.segments
+    played = inspection.play(alone.tools, alone.folder / "480p" / "index.m3u8", tmp_path, sound=True)
+    assert played.complaints == ""
+    assert inspection.onsets(played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)

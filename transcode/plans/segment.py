@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from transcode import x264
-from transcode.grid import CLOCK
 from transcode.plans import muxing, picture, sound
 from transcode.plans.source import PROGRESS, QUIET, guarded
 from transcode.timeline import Timeline
@@ -56,25 +55,26 @@ class SegmentPlan:
 
     def _sound(self) -> list[str]:
         if self.sound:
-            codec = ["-map", "1:a", "-c:a", "copy"]
-        else:
-            codec = ["-map", sound.source_map(self.timeline.audio[0]), "-af", self._own(), *sound.OPTIONS]
-        return [*codec, "-bsf:a", f"noise=drop={self._foreign()}"]
+            chunk = self.timeline.grid.chunk(self.timeline.grid.chunk_of(self.number))
+            return ["-map", "1:a", "-c:a", "copy", "-bsf:a", self._only(self._first_frame(chunk.start))]
+        # From a few frames before the segment to a few after it, so that both ends are as in one run.
+        first = max(0, self._first_frame(self.number) - _RUN_UP)
+        source = sound.source_map(self.timeline.audio[0])
+        return ["-map", source, "-af", self._own(first), *sound.OPTIONS, "-bsf:a", self._only(first)]
 
-    def _own(self) -> str:
-        """From a few frames before the segment to a few after it, so that both ends are as in one run."""
+    def _own(self, first: int) -> str:
         grid = self.timeline.grid
-        first = max(0, grid.cut(self.number) * sound.RATE // CLOCK // sound.FRAME - _RUN_UP)
         end = min(grid.duration, grid.start(self.number + 1) + Fraction(_RUN_UP * sound.FRAME, sound.RATE))
         return sound.on_clock(self.timeline, first * sound.FRAME, end)
 
-    def _foreign(self) -> str:
-        """Which packets belong to the neighbours; half a tick of tolerance for floating point."""
-        grid = self.timeline.grid
-        before = f"lt(pts*tb\\,{_seconds(grid.cut(self.number))})" if self.number else "0"
-        behind = f"gte(pts*tb\\,{_seconds(grid.cut(self.number + 1))})" if self.number + 1 < grid.segments else "0"
-        return f"{before}+{behind}"
+    def _only(self, first: int) -> str:
+        """Drops what belongs to the neighbours, of a stream that begins with AAC frame `first`.
 
+        Frames are counted: whether a bitstream filter sees times of the encoder or of the muxer is a matter of luck.
+        """
+        begin, end = self._first_frame(self.number), self._first_frame(self.number + 1)
+        behind = f"+gte(n\\,{end - first})" if self.number + 1 < self.timeline.grid.segments else ""
+        return f"noise=drop=lt(n\\,{begin - first}){behind}"
 
-def _seconds(tick: int) -> str:
-    return f"{(tick - 0.5) / CLOCK:.9f}"
+    def _first_frame(self, segment: int) -> int:
+        return sound.frames_before(self.timeline.grid.cut(segment)) if segment else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from transcode.grid import CLOCK, nearest_integer
 from transcode.timeline import AudioTrack, Timeline
 
 RATE = 48_000  # samples per second
@@ -22,16 +23,22 @@ OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
 def on_clock(timeline: Timeline, first_sample: int = 0, end: Fraction | None = None) -> str:
     """Filters whose output begins at a sample of the film's clock and has no hole until `end` (the film's).
 
-    A track that starts late, has holes or ends early is filled with silence; one that drifts is stretched.
+    A track that starts late, has holes or ends early is filled with silence.
     """
-    end = timeline.grid.duration if end is None else end
-    first = Fraction(first_sample, RATE)
+    count = nearest_integer((timeline.grid.duration if end is None else end) * RATE) - first_sample
     origin = f"asetpts=PTS-({timeline.origin:.6f})/TB," if timeline.origin else ""
-    # What comes before the first sample is cut off by `first_pts`.
     return (
-        f"{origin}aresample={RATE}:async=1:first_pts={first_sample},"
-        f"apad=whole_dur={float(end - first):.6f},atrim=end={float(end):.6f},aformat=channel_layouts=stereo"
+        # Two steps, for the second one counts `first_pts` in samples of its input. It cuts off what comes before.
+        f"{origin}aresample={RATE},aresample={RATE}:async=1:first_pts={first_sample},"
+        # Counted, not timed: where there is no sound at all any more, silence would begin at 0.
+        f"apad=whole_len={count},atrim=end_sample={count},asetpts=N+{first_sample},aformat=channel_layouts=stereo"
     )
+
+
+def frames_before(tick: int) -> int:
+    """How many AAC frames of the run begin before a tick of the film's clock; the first begins at -1024 samples."""
+    length = FRAME * CLOCK // RATE
+    return max(0, -(-tick // length) + 1)
 
 
 def source_map(track: AudioTrack) -> str:
