@@ -1,0 +1,155 @@
+"""A film's whole transcode beside the reference: python -m benchmarks.transcode FILE [FILE ...]
+
+The reference is what a simple server does: three ffmpeg runs one after another, 1080p, 720p and 480p, preset medium,
+CRF 23, HLS with segments of 4 seconds. Ours is a running Videoflix, from the answer to the upload until the film is
+`ready`: thumbnail, storyboard, sound and all three renditions. Both run on this machine, in this run, one after the
+other. Printed: how many times faster, and for each rendition its bytes and its VMAF beside the reference's (scaled up
+to the source's size; every Nth frame, --every).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+from tests.acceptance.support import Up, up
+from videoflix.embedded.binaries import ffmpeg_tools
+
+HEIGHTS = {"480p": 480, "720p": 720, "1080p": 1080}
+FFMPEG, FFPROBE = ffmpeg_tools()
+QUIET = (FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one side made: its wall clock in seconds, and the playlist of each rendition."""
+
+    seconds: float
+    playlists: dict[str, Path]
+
+    def size(self, name: str) -> int:
+        """Bytes of a rendition's segments."""
+        return sum(file.stat().st_size for file in self.playlists[name].parent.glob("*.ts"))
+
+
+def reference(film: Path, folder: Path) -> Made:
+    """Three runs, one after another."""
+    playlists = {}
+    begin = time.monotonic()
+    for name, height in reversed(HEIGHTS.items()):
+        place = folder / name / "index.m3u8"
+        place.parent.mkdir(parents=True)
+        subprocess.run(
+            [
+                *QUIET, "-i", str(film), "-vf", f"scale=-2:{height}", "-c:v", "libx264", "-preset", "medium",
+                "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "hls", "-hls_time", "4",
+                "-hls_list_size", "0", str(place),
+            ],
+            check=True,
+        )  # fmt: skip
+        playlists[name] = place
+    return Made(time.monotonic() - begin, playlists)
+
+
+def ours(site: Up, film: Path) -> Made:
+    """From the end of the upload until everything is ready."""
+    cookie = site.log_in()
+    number = upload(site, film, cookie)
+    begin = time.monotonic()
+    while (state := site.get(f"/api/admin/videos/{number}/", cookie))["status"] == "processing":
+        time.sleep(0.1)
+    seconds = time.monotonic() - begin
+    assert state["status"] == "ready", state
+    folder = site.folder / "media" / "hls" / str(number)
+    return Made(seconds, {name: folder / name / "index.m3u8" for name in HEIGHTS})
+
+
+def upload(site: Up, film: Path, cookie: str) -> int:
+    """Put a film in over HTTP; its id."""
+    boundary = uuid.uuid4().hex
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n\r\n'.encode()
+    tail = f"\r\n--{boundary}--\r\n".encode()
+
+    def body() -> Iterator[bytes]:
+        yield head
+        with film.open("rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+        yield tail
+
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=600)
+    size = len(head) + film.stat().st_size + len(tail)
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size), "Cookie": cookie,
+    }  # fmt: skip
+    connection.request("POST", "/api/admin/videos/", body(), headers)
+    answer = connection.getresponse()
+    shown = json.loads(answer.read())
+    connection.close()
+    assert answer.status == 201, shown
+    return int(shown["id"])
+
+
+def vmaf(playlist: Path, film: Path, every: int) -> float:
+    """Of a rendition, scaled up to the source's size."""
+    width, height = size_of(film)
+    graph = (
+        f"[0:v]setpts=PTS-STARTPTS,scale={width}:{height}:flags=bicubic[made];[1:v]setpts=PTS-STARTPTS[film];"
+        f"[made][film]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
+    )
+    argv = [FFMPEG, "-nostdin", "-v", "info", "-i", str(playlist), "-i", str(film), "-lavfi", graph, "-f", "null", "-"]
+    said = subprocess.run(argv, check=True, capture_output=True, text=True).stderr
+    found = re.search(r"VMAF score: ([\d.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+def size_of(film: Path) -> tuple[int, int]:
+    """Width and height."""
+    argv = [FFPROBE, "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height", "-of", "csv=p=0"]
+    said = subprocess.run([*argv, str(film)], check=True, capture_output=True, text=True).stdout
+    width, height = said.strip().split(",")[:2]
+    return int(width), int(height)
+
+
+def compare(film: Path, every: int) -> None:
+    """Run both and print."""
+    with tempfile.TemporaryDirectory() as name, up(_made(Path(name, "site")), "--no-demo") as site:
+        site.banner()
+        theirs = reference(film, Path(name, "reference"))
+        mine = ours(site, film)
+        print(f"{film.name}: {theirs.seconds / mine.seconds:.2f} times faster ({mine.seconds:.1f} s beside ", end="")
+        print(f"{theirs.seconds:.1f} s); bytes {_total(mine) / _total(theirs):.3f} of the reference's")
+        for rendition in HEIGHTS:
+            scores = [vmaf(made.playlists[rendition], film, every) for made in (mine, theirs)]
+            print(
+                f"  {rendition:>5}: bytes {mine.size(rendition) / theirs.size(rendition):.3f}, "
+                f"VMAF {scores[0]:.2f} beside {scores[1]:.2f} ({scores[0] - scores[1]:+.2f})"
+            )
+
+
+def _total(made: Made) -> int:
+    return sum(made.size(name) for name in HEIGHTS)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("film", type=Path, nargs="+")
+    parser.add_argument("--every", type=int, default=5, help="VMAF of every Nth frame (default 5)")
+    given = parser.parse_args()
+    for one in given.film:
+        compare(one.resolve(), given.every)
