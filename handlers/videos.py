@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping, Sequence
 
+from handlers import cookies
 from handlers.base import ApiHandler
 from handlers.bodies import CountQuery, ListQuery
 from videoflix.catalogue.listing import Ready, ready_made
@@ -51,7 +51,8 @@ class VideoListHandler(VideosHandler):
     async def get(self) -> None:
         """A bare array, as existing pages expect it; `X-Total-Count` says how many there are on all pages."""
         query = self.query_as(ListQuery)
-        self._give_csrf_cookie()
+        if not self.get_cookie(cookies.CSRF):
+            cookies.give_csrf(self, self.services.settings)
         if query == ListQuery():
             ready = await self.services.listing.whole(self.public_url())
             self.set_header("X-Total-Count", ready.total)
@@ -65,11 +66,6 @@ class VideoListHandler(VideosHandler):
         self.set_header("X-Total-Count", len(chosen))
         last = None if query.limit is None else query.offset + query.limit
         await self.answer_rows(shelf.rows(chosen[query.offset : last]))
-
-    def _give_csrf_cookie(self) -> None:
-        """Existing pages read this cookie before they sign out, and do not when it is missing."""
-        if not self.get_cookie("csrftoken"):
-            self.set_cookie("csrftoken", secrets.token_urlsafe(24), path="/", samesite="Lax")
 
 
 class CategoriesHandler(ApiHandler):

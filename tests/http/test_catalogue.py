@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pymongo
@@ -175,6 +176,44 @@ async def test_a_change_whose_message_was_lost_is_seen_when_the_list_is_old(
         return list((await listing.shelf()).ids()) == [2]
 
     await until(is_right)
+    await listing.close()
+
+
+async def test_an_old_list_is_served_while_the_database_is_away_and_none_before_the_first(
+    services: Services, videos: VideoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[None] = []
+
+    async def away(*_: object) -> AsyncIterator[ListedVideo]:
+        """What the driver does without a server."""
+        tried.append(None)
+        raise ConnectionError("no database")
+        yield
+
+    await videos.add(film(1))
+    monkeypatch.setattr("videoflix.catalogue.listing._AGAIN", 0.02)
+    listing = Listing(videos, services.engine, max_age=0.02)
+
+    async def shows(expected: list[int]) -> bool:
+        try:
+            return sorted((await listing.shelf()).ids()) == expected
+        except ConnectionError:  # the first failure is remembered for a moment
+            return False
+
+    with monkeypatch.context() as context:
+        context.setattr(VideoStore, "playable", away)
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await listing.shelf()
+    await until(partial(shows, [1]))
+    await videos.add(film(2))
+    with monkeypatch.context() as context:
+        context.setattr(VideoStore, "playable", away)
+        tried.clear()
+        while len(tried) < 3:
+            assert await shows([1])
+            await asyncio.sleep(0.01)
+    await until(partial(shows, [1, 2]))
     await listing.close()
 
 
