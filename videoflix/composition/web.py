@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
@@ -49,6 +50,7 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     _allow_many_files()
     async with open_services(settings) as services, services.mailer.working():
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
+        gc.freeze()  # what is here stays: looking for garbage in a large catalogue would stop everything for 50 ms
         application = make_application(services)
         server = HTTPServer(application, chunk_size=_CHUNK, idle_connection_timeout=_IDLE)
         server.add_sockets(sockets)
