@@ -1,0 +1,213 @@
+"""The rules that hold for every path: the whole route table is walked, and bodies of every sad kind are sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from typing import Any
+
+import pytest
+
+from handlers.base import ApiHandler
+from handlers.body_limit import MOST
+from handlers.routes import ROUTES
+from tests.http.people import ADDRESS, PASSWORD, join
+from tests.tools import Answer, Browser
+from videoflix.services import Services
+
+ORIGIN = "http://127.0.0.1:5500"
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def example(pattern: str) -> str:
+    """A path that a pattern of the route table matches, without its last slash."""
+    path = re.sub(r"\(\?P<path>.*?\)\)?\(\?P<slash>/\?\)", "480p/index.m3u8", pattern)
+    path = re.sub(r"\(\?P<(\w+_id|\w+)>(?:[^()]|\([^()]*\))*\)", lambda m: "1" if m[1].endswith("_id") else "abc", path)
+    path = re.sub(r"\(\?:.*?\)\?|\\", "", path).removesuffix("/?")
+    assert re.fullmatch(pattern, path), (pattern, path)
+    return path
+
+
+EXAMPLES = [(example(pattern), pattern, handler) for pattern, handler in ROUTES]
+
+
+def is_json(answer: Answer) -> bool:
+    return isinstance(answer.json, dict | list) and answer.headers["Content-Type"].startswith("application/json")
+
+
+async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(browser: Browser) -> None:
+    for path, pattern, handler in EXAMPLES:
+        for spelling in (path, f"{path}/") if path.startswith("/api/") else (path,):
+            assert re.fullmatch(pattern, spelling), spelling
+            for verb in VERBS:
+                answer = await browser.fetch(verb, spelling, b"" if verb != "GET" else None, Origin=ORIGIN)
+                assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN, (verb, spelling)
+                assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+                assert "Origin" in answer.headers["Vary"]
+                assert is_json(answer), (verb, spelling)
+                if verb not in handler.methods():
+                    assert answer.status == 405, (verb, spelling)
+                    assert answer.json == {"detail": f'Method "{verb}" not allowed.'}
+                    assert answer.headers["Allow"] == ", ".join(handler.methods())
+                elif not handler.public:
+                    assert answer.status == 401, (verb, spelling)
+                    assert answer.json == {"detail": "Authentication credentials were not provided."}
+                    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+                else:
+                    assert answer.status in (200, 400, 404), (verb, spelling, answer.body)
+
+
+async def test_every_preflight_is_answered_without_a_sign_in(browser: Browser) -> None:
+    for path in [*(path for path, _, _ in EXAMPLES), "/api/unknown/", "/"]:
+        answer = await browser.fetch(
+            "OPTIONS", path, Origin=ORIGIN, Access_Control_Request_Method="GET", Cookie="access_token=stale"
+        )
+        assert answer.status == 200, path
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert answer.headers["Access-Control-Max-Age"] == "86400"
+        allowed = answer.headers["Access-Control-Allow-Headers"]
+        assert {"content-type", "authorization", "x-csrftoken", "user-agent", "range"} <= set(allowed.split(", "))
+        assert set(VERBS) <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+
+
+async def test_what_is_for_admins_is_for_nobody_else(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    checked = 0
+    for path, _, handler in EXAMPLES:
+        assert handler.admins_only == path.startswith("/api/admin/"), path
+        for verb in handler.methods() if handler.admins_only else ():
+            if verb not in ("OPTIONS", "HEAD"):
+                answer = await browser.fetch(verb, path, b"" if verb != "GET" else None)
+                assert answer.status == 403, (verb, path)
+                assert answer.json == {"detail": "You do not have permission to perform this action."}
+                checked += 1
+    assert checked >= 10
+
+
+def test_exactly_these_handlers_are_public() -> None:
+    """A new one that forgets to demand a sign-in is noticed here."""
+    public = {path for path, _, handler in EXAMPLES if handler.public}
+    assert public == {
+        "/healthz",
+        "/readyz",
+        "/api/register",
+        "/api/activate/abc",
+        "/api/activate/abc/abc",
+        "/api/resend_activation",
+        "/api/login",
+        "/api/logout",
+        "/api/token/refresh",
+        "/api/password_reset",
+        "/api/password_confirm/abc",
+        "/api/password_confirm/abc/abc",
+        "/api/csrf",
+    } | {path for path in public if path.startswith("/metrics")}
+    assert ApiHandler.public is False
+
+
+async def test_an_unknown_path_is_404_as_json(browser: Browser) -> None:
+    for path in ("/", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
+        answer = await browser.get(path, Origin=ORIGIN)
+        assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:5500.evil.example"])
+async def test_other_origins_see_nothing_and_use_no_cookies(browser: Browser, services: Services, origin: str) -> None:
+    await join(browser, services)
+    answer = await browser.get("/api/me/", Origin=origin)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    forged = await browser.fetch("DELETE", "/api/me/", {"password": PASSWORD}, Origin=origin)
+    assert (forged.status, forged.json) == (403, {"detail": "Cross-site request refused."})
+    assert (await browser.post("/api/logout/", Sec_Fetch_Site="cross-site")).status == 403
+    assert (await browser.get("/api/me/")).status == 200
+    assert (await browser.post("/api/logout/", Origin=browser.url)).status == 200  # a page of this very host
+
+
+SAD: list[tuple[bytes, str, int]] = [
+    (b"{", "application/json", 400),
+    (b"[]", "application/json", 400),
+    (b'"text"', "application/json", 400),
+    (b"null", "application/json", 400),
+    (b"\xff\xfe\x00", "application/json", 400),
+    (b"[" * 100_000, "application/json", 400),
+    (b'{"email": ' + b"9" * 5000 + b"}", "application/json", 400),
+    (b'{"email": NaN, "password": {"a": []}}', "application/json", 400),
+    (b'{"email": "\\ud800@example.org", "password": "\\udfff"}', "application/json", 400),
+    (b'{"email": "a\\u0000@example.org", "password": "\\u0000"}', "application/json", 400),
+    (b'{"email": "a@example.org\\r\\nBcc: b@example.org", "password": "x"}', "application/json", 400),
+    (b"email=%ff%00&password=%ff", "application/x-www-form-urlencoded", 400),
+    (b"--x\r\nbroken", "multipart/form-data; boundary=x", 400),
+    (b"no form", "multipart/form-data", 400),
+    (b"\0" * 100, "text/plain", 400),
+]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/login/", "/api/register/", "/api/password_reset/", "/api/password_confirm/a/b/"]
+)
+async def test_a_sad_body_is_400_as_json_and_never_echoed(browser: Browser, path: str) -> None:
+    for body, kind, status in SAD:
+        answer = await browser.post(path, body, Content_Type=kind)
+        assert answer.status == status, (body[:40], answer.body)
+        assert isinstance(answer.json, dict)
+        assert b"Bcc" not in answer.body
+    malformed = await browser.post(path, b'{"a": <script>}', Content_Type="application/json")
+    assert malformed.json == {"detail": "JSON parse error - line 1 column 7"}
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+async def test_a_body_of_ten_megabytes_is_413_as_json(browser: Browser, kind: str) -> None:
+    body = json.dumps({"email": ADDRESS, "password": "x" * 10 * MOST}).encode()
+    answer = await browser.post("/api/login/", body, Content_Type=kind)
+    assert (answer.status, answer.json) == (413, {"detail": "The body is too large."})
+    assert (await browser.get("/healthz")).status == 200
+
+
+async def test_a_large_body_without_a_length_is_413_too(browser: Browser) -> None:
+    port = int(browser.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    for _ in range(40):
+        writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+    writer.write(b"0\r\n\r\n")
+    assert b" 413 " in await asyncio.wait_for(reader.readline(), 20)
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
+        b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n",
+    ],
+)
+async def test_what_is_no_http_is_400_and_the_next_client_is_served(browser: Browser, request_bytes: bytes) -> None:
+    port = int(browser.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request_bytes)
+    assert (await asyncio.wait_for(reader.readline(), 20)).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413"))
+    writer.close()
+    await writer.wait_closed()
+    assert (await browser.get("/healthz")).status == 200
+
+
+async def test_a_bug_is_500_without_detail(
+    browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(type(services.accounts), "log_in", broken)
+    answer = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD}, Origin=ORIGIN)
+    assert (answer.status, answer.json["detail"]) == (500, "Internal server error.")
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert b"secret" not in answer.body
+    assert any(answer.json["request_id"] in record.message for record in caplog.records)

@@ -1,0 +1,197 @@
+"""Sessions over real sockets: refresh tokens that rotate, thieves, tabs, renewal on the way, and forged tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pymongo
+import pytest
+
+from tests.http.people import ADDRESS, PASSWORD, join
+from tests.tools import Answer, Browser
+from videoflix.models import now
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+TOKENS = ("access_token", "refresh_token")
+
+
+def change_session(settings: Settings, **fields: object) -> None:
+    """What time would do."""
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        client[settings.mongodb_db]["sessions"].update_many({}, {"$set": fields})
+
+
+def with_refresh(browser: Browser, token: str) -> None:
+    browser.cookies = {"refresh_token": token}
+
+
+async def refresh(browser: Browser) -> Answer:
+    return await browser.fetch("POST", "/api/token/refresh/", b"", Content_Type="application/json")
+
+
+def aged(browser: Browser, settings: Settings, left: float) -> str:
+    """The same access token, with `left` seconds to live."""
+    secret = settings.secret_key.get_secret_value()
+    claims = jwt.decode(browser.cookies["access_token"], secret, ["HS256"])
+    return jwt.encode({**claims, "exp": int(time.time() + left)}, secret, "HS256")
+
+
+async def test_a_refresh_gives_new_cookies_and_no_token_away(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    before = dict(browser.cookies)
+    answer = await refresh(browser)
+    assert (answer.status, answer.json) == (200, {"detail": "Token refreshed", "access": "new_access_token"})
+    assert browser.cookies["refresh_token"] != before["refresh_token"]
+    assert len(answer.headers.get_list("Set-Cookie")) == 3
+    assert (await browser.get("/api/me/")).status == 200
+
+
+async def test_two_tabs_that_refresh_at_the_same_moment_both_stay_signed_in(
+    browser: Browser, services: Services
+) -> None:
+    await join(browser, services)
+    token = browser.cookies["refresh_token"]
+    tabs = [Browser(int(browser.url.rpartition(":")[2])) for _ in range(4)]
+    for tab in tabs:
+        with_refresh(tab, token)
+    answers = await asyncio.gather(*(refresh(tab) for tab in tabs))
+    assert [answer.status for answer in answers] == [200] * 4
+    assert len({tab.cookies["refresh_token"] for tab in tabs}) == 1
+    for tab in tabs:
+        assert (await tab.get("/api/me/")).status == 200
+    assert (await refresh(tabs[0])).status == 200
+    assert (await tabs[1].get("/api/me/")).status == 200
+    for tab in tabs:
+        tab.close()
+
+
+async def test_an_older_token_ends_the_whole_family(
+    browser: Browser, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    await join(browser, services)
+    stolen = browser.cookies["refresh_token"]
+    await refresh(browser)
+    await refresh(browser)
+    owner = dict(browser.cookies)
+    with_refresh(browser, stolen)
+    answer = await refresh(browser)
+    assert (answer.status, answer.json["code"]) == (401, "token_not_valid")
+    assert [r.message for r in caplog.records if r.message.startswith("authn_token_reuse user=1 ")] != []
+    browser.cookies = owner
+    assert (await browser.get("/api/me/")).status == 401
+    assert (await refresh(browser)).status == 401
+
+
+async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
+    browser: Browser, services: Services, settings: Settings
+) -> None:
+    await join(browser, services)
+    token = browser.cookies["refresh_token"]
+    await refresh(browser)
+    owner = dict(browser.cookies)
+    change_session(settings, rotated_at=now() - timedelta(seconds=31))
+    with_refresh(browser, token)
+    assert (await refresh(browser)).status == 401
+    browser.cookies = owner
+    assert (await refresh(browser)).status == 401
+
+
+async def test_an_expired_session_is_over(browser: Browser, services: Services, settings: Settings) -> None:
+    await join(browser, services)
+    change_session(settings, expires_at=now() - timedelta(seconds=1))
+    assert (await refresh(browser)).status == 401
+
+
+@pytest.mark.parametrize("left", [None, -5, 800])
+async def test_a_get_with_an_old_access_cookie_is_served_and_gets_a_fresh_one(
+    browser: Browser, services: Services, settings: Settings, left: float | None
+) -> None:
+    await join(browser, services)
+    token = browser.cookies["refresh_token"]
+    if left is None:
+        del browser.cookies["access_token"]
+    else:
+        browser.cookies["access_token"] = aged(browser, settings, left)
+    answer = await browser.get("/api/me/")
+    assert (answer.status, browser.cookies["refresh_token"]) == (200, token)
+    assert [line.split("=")[0] for line in answer.headers.get_list("Set-Cookie")] == ["access_token"]
+    again = await browser.get("/api/me/")
+    assert (again.status, again.headers.get_list("Set-Cookie")) == (200, [])
+
+
+async def test_nothing_else_is_renewed(browser: Browser, services: Services, settings: Settings) -> None:
+    await join(browser, services)
+    expired = aged(browser, settings, -5)
+    del browser.cookies["access_token"]
+    assert (await browser.post("/api/me/")).status == 405
+    assert (await browser.fetch("DELETE", "/api/me/", {"password": PASSWORD})).status == 401
+    assert (await browser.get("/api/me/", Authorization=f"Bearer {expired}")).status == 401
+    with_refresh(browser, browser.cookies["refresh_token"][:-2])
+    missing = await browser.get("/api/me/")
+    assert (missing.status, "code" in missing.json) == (401, False)
+
+
+async def test_a_bearer_token_opens_what_the_cookie_opens(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    token, browser.cookies = browser.cookies["access_token"], {}
+    assert (await browser.get("/api/me/", Authorization=f"bearer {token}")).status == 200
+    assert (await browser.get("/api/me/", Authorization="Bearer")).status == 401
+    assert (await browser.get("/api/me/", Authorization="Basic dXNlcjpwYXNz")).status == 401
+
+
+def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
+    """What a client might send in the place of its access token."""
+    claims = jwt.decode(access, secret, ["HS256"])
+    head, body, signature = access.split(".")
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).decode().rstrip("=")
+    admin = base64.urlsafe_b64encode(json.dumps({**claims, "adm": True}).encode()).decode().rstrip("=")
+    return {
+        "nothing": "x",
+        "truncated": access[:-1],
+        "expired": jwt.encode({**claims, "exp": 1}, secret, "HS256"),
+        "alg none": f"{none}.{body}.",
+        "alg none, signed": f"{none}.{body}.{signature}",
+        "another body": f"{head}.{admin}.{signature}",
+        "another algorithm": jwt.encode(claims, secret * 2, "HS512"),
+        "an old secret": jwt.encode(claims, "an older secret that was changed since", "HS256"),
+        "another purpose": refresh_token,
+        "playback": jwt.encode({**claims, "typ": "playback", "vid": 1}, secret, "HS256"),
+        "no expiry": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, secret, "HS256"),
+        "no session": jwt.encode({**claims, "sid": None}, secret, "HS256"),
+        "a list": jwt.encode({**claims, "sub": [1]}, secret, "HS256"),
+        "endless": access + "A" * 5000,
+    }
+
+
+async def test_forged_tokens_open_nothing(browser: Browser, services: Services, settings: Settings) -> None:
+    await join(browser, services)
+    secret = settings.secret_key.get_secret_value()
+    access, genuine = (browser.cookies[name] for name in TOKENS)
+    for what, token in forgeries(access, genuine, secret).items():
+        browser.cookies = {"access_token": token}
+        denied = await browser.get("/api/me/")
+        assert (denied.status, denied.json.get("code")) == (401, "token_not_valid"), what
+        with_refresh(browser, token if what != "another purpose" else access)
+        assert (await refresh(browser)).status == 401, what
+    with_refresh(browser, genuine)
+    assert (await refresh(browser)).status == 200  # none of it ended the session
+
+
+async def test_whose_account_is_gone_or_disabled_is_signed_out(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    await services.people.change(0, 1, is_disabled=True)
+    assert (await browser.get("/api/me/")).status == 401
+    assert (await refresh(browser)).status == 401
+    await services.people.change(0, 1, is_disabled=False)
+    assert (await refresh(browser)).status == 401
+    await browser.log_in(ADDRESS, PASSWORD)
+    await services.people.delete(0, 1)
+    assert (await browser.get("/api/me/")).status == 401
+    assert (await browser.post("/api/token/refresh/")).status == 401
