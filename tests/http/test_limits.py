@@ -1,0 +1,133 @@
+"""Who tries too often has to wait: by client address, by account, behind proxies, and without Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from handlers.routes import make_application
+from tests.http.people import ADDRESS, PASSWORD, join
+from tests.tools import Answer, Browser
+from videoflix.accounts.throttle import network_of
+from videoflix.composition.root import open_services
+from videoflix.embedded import processes, servers
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+
+@asynccontextmanager
+async def site(settings: Settings, **more: object) -> AsyncIterator[tuple[Browser, Services]]:
+    """A site of these settings, and a client of it."""
+    async with open_services(settings.model_copy(update=more)) as services:
+        listener, port = bind_unused_port()
+        server = HTTPServer(make_application(services))
+        server.add_socket(listener)
+        with closing(Browser(port)) as browser:
+            yield browser, services
+        server.stop()
+        await server.close_all_connections()
+
+
+async def attempt(browser: Browser, address: str = ADDRESS, **headers: str) -> Answer:
+    return await browser.post("/api/login/", {"email": address, "password": "a wrong one"}, **headers)
+
+
+async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site(settings, password_memory_mib=8, password_iterations=1) as (browser, services):
+        await join(browser, services)
+        for address in (ADDRESS, "unknown@example.org"):
+            for _ in range(10):
+                assert (await attempt(browser, address)).status == 400
+            answer = await attempt(browser, f" {address.upper()}", Origin="http://localhost:5500")
+            assert answer.status == 429
+            seconds = int(answer.headers["Retry-After"])
+            assert 0 < seconds <= 600
+            assert answer.json == {"detail": f"Request was throttled. Expected available in {seconds} seconds."}
+            assert "retry-after" in answer.headers["Access-Control-Expose-Headers"]
+        right = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
+        assert right.status == 429
+        assert any(r.message.startswith("excess_rate_limit_exceeded call=login by=account") for r in caplog.records)
+
+
+async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> None:
+    async with site(settings, password_memory_mib=8, password_iterations=1) as (browser, services):
+        await join(browser, services)
+        for _ in range(3):
+            for _ in range(8):
+                assert (await attempt(browser)).status == 400
+            await browser.log_in(ADDRESS, PASSWORD)
+
+
+async def test_a_client_is_counted_over_all_accounts_and_every_call_for_itself(settings: Settings) -> None:
+    async with site(settings, rate_limit_factor=0.1, trusted_proxies=1) as (browser, _):
+        for path, most in (("/api/password_reset/", 3), ("/api/resend_activation/", 3)):
+            for number in range(most):
+                body = {"email": f"viewer{number}@example.org"}
+                assert (await browser.post(path, body, X_Forwarded_For="192.0.2.1")).status == 200
+            more = {"email": "one-more@example.org"}
+            assert (await browser.post(path, more, X_Forwarded_For="192.0.2.1")).status == 429
+            # Whatever a client writes stands before what the proxy wrote.
+            assert (await browser.post(path, more, X_Forwarded_For="10.9.8.7, 192.0.2.1")).status == 429
+            assert (await browser.post(path, more, X_Forwarded_For="192.0.2.1, 192.0.2.2")).status == 200
+
+
+async def test_nobody_believes_the_header_without_a_proxy(settings: Settings) -> None:
+    async with site(settings, rate_limit_factor=0.1) as (browser, _):
+        statuses = []
+        for number in range(4):
+            body = {"email": f"viewer{number}@example.org"}
+            statuses.append(
+                (await browser.post("/api/password_reset/", body, X_Forwarded_For=f"192.0.2.{number}")).status
+            )
+        assert statuses == [200, 200, 200, 429]
+
+
+async def test_a_limit_of_nothing_counts_nobody(settings: Settings) -> None:
+    async with site(settings, rate_limit_factor=0.0) as (browser, _):
+        for _ in range(12):
+            assert (await browser.post("/api/password_reset/", {"email": ADDRESS})).status == 200
+
+
+async def test_without_redis_people_get_in_and_the_log_says_so(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "own_redis"
+    home.mkdir()
+    server = servers.redis(home)
+    with processes.running(server):
+        opened = site(settings, redis_url=SecretStr(server.url))
+        browser, services = await opened.__aenter__()
+        await join(browser, services)
+    try:
+        begin = time.monotonic()
+        for _ in range(3):
+            await browser.log_in(ADDRESS, PASSWORD)
+        assert (await browser.get("/api/me/")).status == 200
+        assert (await browser.post("/api/logout/")).status == 200
+        assert time.monotonic() - begin < 20
+        assert any(record.message.startswith("attempts not counted") for record in caplog.records)
+    finally:
+        await opened.__aexit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", "unknown"),
+        ("unix:", "unknown"),
+    ],
+)
+def test_a_household_is_one_client(address: str, network: str) -> None:
+    assert network_of(address) == network

@@ -1,0 +1,94 @@
+"""What admins do with users and mails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.http.people import ADDRESS, PASSWORD, join, mails, register
+from tests.tools import Browser
+from videoflix.services import Services
+
+
+async def member(admin: Browser, services: Services) -> Browser:
+    """Somebody who is signed in on a device of their own."""
+    browser = Browser(int(admin.url.rpartition(":")[2]))
+    await join(browser, services)
+    return browser
+
+
+async def test_users_are_listed_and_searched_a_page_at_a_time(admin: Browser, services: Services) -> None:
+    for number in range(3):
+        await register(admin, f"viewer.{number}@example.org")
+    found = (await admin.get("/api/admin/users")).json
+    assert (found["count"], [user["id"] for user in found["users"]]) == (4, [1, 2, 3, 4])
+    assert found["users"][0].pop("created_at").endswith("Z")
+    assert found["users"][0] == {
+        "id": 1,
+        "email": "admin@videoflix.example",
+        "is_active": True,
+        "is_disabled": False,
+        "is_admin": True,
+    }
+    page = (await admin.get("/api/admin/users/?search=VIEWER.&limit=1&offset=1")).json
+    assert (page["count"], [user["email"] for user in page["users"]]) == (3, ["viewer.1@example.org"])
+    assert (await admin.get("/api/admin/users/?search=.*")).json["count"] == 0  # no pattern, a text
+    for bad in ("limit=x", "offset=-1", "limit=0x10", "limit=99999999999"):
+        assert (await admin.get(f"/api/admin/users/?{bad}")).status == 400, bad
+
+
+async def test_disabling_signs_out_at_once_and_enabling_lets_in_again(admin: Browser, services: Services) -> None:
+    browser = await member(admin, services)
+    answer = await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": True})
+    assert (answer.status, answer.json["is_disabled"]) == (200, True)
+    assert (await browser.get("/api/me/")).status == 401
+    assert (await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})).status == 400
+    await browser.post("/api/password_reset/", {"email": ADDRESS})
+    await browser.post("/api/resend_activation/", {"email": ADDRESS})
+    assert await mails(services) == []
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": False})
+    await browser.log_in(ADDRESS, PASSWORD)
+    browser.close()
+
+
+async def test_rights_change_with_the_next_sign_in_and_the_last_one_is_void(admin: Browser, services: Services) -> None:
+    browser = await member(admin, services)
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": True})
+    await browser.log_in(ADDRESS, PASSWORD)
+    assert (await browser.get("/api/admin/users/")).status == 200
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": False})
+    assert (await browser.get("/api/admin/users/")).status == 401
+    await browser.log_in(ADDRESS, PASSWORD)
+    assert (await browser.get("/api/admin/users/")).status == 403
+    browser.close()
+
+
+async def test_deleting_removes_the_user_and_all_that_was_held(admin: Browser, services: Services) -> None:
+    browser = await member(admin, services)
+    answer = await admin.fetch("DELETE", "/api/admin/users/2/")
+    assert (answer.status, answer.json) == (200, {"detail": "User deleted."})
+    assert (await browser.get("/api/me/")).status == 401
+    for verb, body in (("GET", None), ("PATCH", {"is_admin": True}), ("DELETE", b"")):
+        assert (await admin.fetch(verb, "/api/admin/users/2/", body)).status == 404
+    browser.close()
+
+
+async def test_nobody_takes_their_own_rights_away(admin: Browser) -> None:
+    for verb, body in (("PATCH", {"is_admin": False}), ("PATCH", {"is_disabled": True}), ("DELETE", b"")):
+        assert (await admin.fetch(verb, "/api/admin/users/1/", body)).status == 409
+    wrong = await admin.fetch("PATCH", "/api/admin/users/1/", {"is_admin": "perhaps"})
+    assert (wrong.status, wrong.json) == (400, {"is_admin": ["Must be a valid boolean."]})
+
+
+async def test_admins_see_the_mails_that_are_owed_and_have_them_tried_again(admin: Browser, services: Services) -> None:
+    folder: Path = services.settings.mail_dir
+    folder.write_text("a file where the folder should be")
+    await register(admin)
+    assert await services.mailer.deliver_one()
+    (mail,) = (await admin.get("/api/admin/mails/")).json["mails"]
+    assert (mail["kind"], mail["address"], mail["status"], mail["attempts"]) == ("activation", ADDRESS, "owed", 1)
+    assert "cannot be written" in mail["error"]
+    folder.unlink()
+    assert (await admin.post(f"/api/admin/mails/{mail['id']}/retry/")).status == 200
+    assert [sent["To"] for sent in await mails(services)] == [ADDRESS]
+    assert (await admin.get("/api/admin/mails/")).json == {"mails": []}
+    assert (await admin.post(f"/api/admin/mails/{mail['id']}/retry/")).status == 404
