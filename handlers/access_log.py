@@ -1,12 +1,15 @@
-"""One line for each request, without its query: playback tokens travel there."""
+"""One line for each request, without what opens something: playback tokens in queries, tokens of mails in paths."""
 
 from __future__ import annotations
 
 import logging
+import re
 
 from tornado.web import RequestHandler
 
 _log = logging.getLogger("videoflix.access")
+
+_LINK = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
 
 
 def log_request(handler: RequestHandler) -> None:
@@ -18,13 +21,18 @@ def log_request(handler: RequestHandler) -> None:
     )
 
 
+def loggable(path: str) -> str:
+    """The path, without the token of a link."""
+    return _LINK.sub(r"\1/...", path)
+
+
 def write_line(method: str | None, path: str, status: int, seconds: float, client: str | None, request_id: str) -> None:
     """Method, path, status and milliseconds; warnings from 500 on."""
     _log.log(
         logging.WARNING if status >= 500 else logging.INFO,
         "request method=%s path=%s status=%d ms=%.1f client=%s request_id=%s",
         method,
-        path,
+        loggable(path),
         status,
         seconds * 1000,
         client,

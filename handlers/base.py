@@ -13,6 +13,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
 from handlers import cookies
+from handlers.access_log import loggable
 from handlers.bodies import ApiBody
 from handlers.body_limit import is_too_large
 from handlers.common import common_headers, new_request_id
@@ -116,7 +117,7 @@ class BaseHandler(RequestHandler):
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """What a client caused is in the access log; what is our fault is logged with its trace."""
         if not isinstance(error, ServiceError | HTTPError):
-            _log.error("unhandled request_id=%s path=%s", self.request_id, self.request.path, exc_info=error)
+            _log.error("unhandled request_id=%s path=%s", self.request_id, loggable(self.request.path), exc_info=error)
 
 
 class ApiHandler(BaseHandler):

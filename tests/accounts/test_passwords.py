@@ -1,0 +1,110 @@
+"""Passwords: what is taken, what a hash costs, and what becomes of old ones."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from videoflix.accounts.passwords import Cost, Passwords, complaints
+from videoflix.composition.root import open_services
+from videoflix.errors import Unavailable
+from videoflix.settings import Settings
+
+CHEAP = Cost(memory_mib=8, iterations=1)
+ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
+
+
+@pytest.mark.parametrize(
+    ("password", "is_taken"),
+    [
+        ("1234567", False),
+        ("12345678", False),
+        ("PASSWORD123", False),
+        ("qwertyuiop", False),
+        ("viewer@example.org", False),
+        ("correct horse battery", True),
+        ("x" * 4096, True),
+        ("x" * 4097, False),
+        ("        ", True),  # eight characters are eight characters
+    ],
+)
+def test_what_is_taken(password: str, is_taken: bool) -> None:
+    assert (list(complaints(password, ADDRESS)) == []) is is_taken
+
+
+async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
+    passwords = Passwords(Cost(memory_mib=9, iterations=2, lanes=1), threads=1)
+    encoded = await passwords.hash(PASSWORD)
+    assert encoded.startswith("$argon2id$v=19$m=9216,t=2,p=1$")
+    assert await passwords.verify(encoded, PASSWORD)
+    assert not await passwords.verify(encoded, PASSWORD + " ")
+    assert not await passwords.verify(None, "the password of nobody")
+    assert not await passwords.verify("no hash at all", PASSWORD)
+    passwords.close()
+
+
+def test_the_usual_cost_is_what_owasp_asks_for(settings: Settings) -> None:
+    assert Cost() == Cost(settings.password_memory_mib, settings.password_iterations, settings.password_lanes)
+    assert (Cost().memory_mib, Cost().iterations, Cost().lanes) == (19, 2, 1)
+
+
+async def test_a_storm_is_computed_a_few_at_a_time_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    passwords = Passwords(CHEAP, threads=2, most_waiting=30)
+    at_once, most, lock = 0, 0, threading.Lock()
+    hasher = passwords._hasher
+
+    def counted(password: str) -> str:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        try:
+            return hasher.hash(password)
+        finally:
+            with lock:
+                at_once -= 1
+
+    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(hash=counted))
+    turns = 0
+
+    async def other_work() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    busy = asyncio.create_task(other_work())
+    results = await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(60)), return_exceptions=True)
+    busy.cancel()
+    assert most == 2
+    assert sum(isinstance(result, Unavailable) for result in results) == 60 - 32
+    assert turns > 100
+    assert await passwords.hash(PASSWORD)  # room again
+    passwords.close()
+
+
+async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settings) -> None:
+    async with open_services(settings.model_copy(update={"password_memory_mib": 8})) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        old = (await services.people.get(1)).password_hash
+    async with open_services(settings) as services:
+        signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)
+        new = (await services.people.get(1)).password_hash
+        assert (old.split("$")[3], new.split("$")[3]) == ("m=8192,t=2,p=1", "m=19456,t=2,p=1")
+        services.accounts.identify(signed_in.access_token)
+        await services.accounts.log_in(ADDRESS, PASSWORD)
+        assert (await services.people.get(1)).password_hash == new
+
+
+async def test_making_the_same_admin_again_signs_nobody_out(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        services.accounts.identify(signed_in.access_token)
+        user = await services.accounts.register("viewer2@example.org", PASSWORD)
+        promoted = await services.accounts.make_admin("viewer2@example.org", "another horse battery")
+        assert (promoted.id, promoted.is_admin, promoted.is_active) == (user.id, True, True)

@@ -1,0 +1,66 @@
+"""What happens between two steps of somebody else, and what is held of a user who goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pymongo
+import pytest
+
+from videoflix.accounts.passwords import Passwords
+from videoflix.composition.root import open_services
+from videoflix.errors import BadRequest
+from videoflix.settings import Settings
+
+ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
+
+
+def documents(settings: Settings) -> dict[str, int]:
+    """How many there are in each collection."""
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        database = client[settings.mongodb_db]
+        return {name: database[name].count_documents({}) for name in database.list_collection_names()}
+
+
+async def test_of_many_registrations_of_one_address_one_succeeds(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        results = await asyncio.gather(
+            *(services.accounts.register(ADDRESS, PASSWORD) for _ in range(5)), return_exceptions=True
+        )
+        assert sum(isinstance(result, BadRequest) for result in results) == 4
+        assert (await services.people.page("", 0, 10))[1] == 1
+
+
+async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        verify = Passwords.verify
+
+        async def disabled_meanwhile(self: Passwords, encoded: str | None, password: str) -> bool:
+            matches = await verify(self, encoded, password)
+            await services.people.change(0, 1, is_disabled=True)
+            return matches
+
+        monkeypatch.setattr(Passwords, "verify", disabled_meanwhile)
+        with pytest.raises(BadRequest):
+            await services.accounts.log_in(ADDRESS, PASSWORD)
+        assert list(await services.accounts.sessions_of(1)) == []
+
+
+async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        await services.accounts.log_in(ADDRESS, PASSWORD)
+        await services.accounts.request_reset(ADDRESS)
+        await services.mailer.deliver_one()
+        await services.accounts.request_reset(ADDRESS)
+        await services.accounts.delete(1)
+    left = documents(settings)
+    assert {name: number for name, number in left.items() if number} == {"counters": 1, "sessions": 1}
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        tombstone = client[settings.mongodb_db]["sessions"].find_one()
+    assert tombstone is not None
+    assert not {"device", "address", "current", "previous"} & set(tombstone)

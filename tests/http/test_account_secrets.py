@@ -1,0 +1,76 @@
+"""What an outsider learns: from the time that answers take, and from the log."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+
+import pytest
+
+from tests.http.people import ADDRESS, PASSWORD, join, link, mails
+from tests.tools import Browser
+from videoflix.services import Services
+
+
+async def seconds(browser: Browser, path: str, body: dict[str, str]) -> float:
+    begin = time.perf_counter()
+    await browser.post(path, body)
+    return time.perf_counter() - begin
+
+
+@pytest.mark.parametrize("path", ["/api/login/", "/api/password_reset/", "/api/resend_activation/"])
+async def test_known_and_unknown_addresses_take_the_same_time(
+    browser: Browser, services: Services, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Medians of interleaved requests; without the dummy hash an unknown one is answered ten times as fast."""
+    await join(browser, services)
+    monkeypatch.setattr(services.throttle, "_factor", 0)
+    browser.cookies = {}
+    known, unknown = [], []
+    for number in range(15):
+        password = "a wrong one"
+        known.append(await seconds(browser, path, {"email": ADDRESS, "password": password}))
+        unknown.append(await seconds(browser, path, {"email": f"nobody{number}@example.org", "password": password}))
+    ratio = statistics.median(known) / statistics.median(unknown)
+    assert 0.5 < ratio < 2
+
+
+async def test_the_log_names_every_event_and_gives_nothing_away(
+    browser: Browser, services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    await join(browser, services)
+    tokens = list(browser.cookies.values())
+    await browser.post("/api/login/", {"email": ADDRESS, "password": "the wrong password"})
+    await browser.post("/api/login/", {"email": "a typed secret", "password": "x"})
+    await browser.post("/api/token/refresh/")
+    await browser.post("/api/password_reset/", {"email": ADDRESS})
+    uid, token = link((await mails(services))[0])
+    new = "another horse battery"
+    await browser.post(f"/api/password_confirm/{uid}/{token}/", {"new_password": new, "confirm_password": new})
+    await browser.post(f"/api/password_confirm/{uid}/{token}/", {"new_password": new, "confirm_password": new})
+    await browser.log_in(ADDRESS, new)
+    await browser.get("/api/admin/users/")
+    await browser.post("/api/token/refresh/", Cookie="refresh_token=forged")
+    await browser.post("/api/logout/", Origin="http://evil.example")
+    await browser.post("/api/logout/")
+    tokens += [*browser.cookies.values(), token]
+    events = {record.message.split()[0] for record in caplog.records if record.name == "videoflix.security"}
+    assert events >= {
+        "user_created",
+        "user_activated",
+        "authn_login_success",
+        "authn_login_fail",
+        "session_created",
+        "session_renewed",
+        "authn_password_change",
+        "authn_password_change_fail",
+        "authn_token_denied",
+        "authn_token_revoked",
+        "authz_fail",
+        "malicious_cross_site",
+    }
+    everything = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("videoflix"))
+    for secret in (PASSWORD, new, "the wrong password", "a typed secret", *tokens):
+        assert secret not in everything
