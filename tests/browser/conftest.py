@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import tarfile
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.acceptance.support import Up, until, up
 from tests.tools import required
+
+HLS_JS = "1.7.4"
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -34,3 +43,60 @@ def page(chromium: Browser) -> Iterator[Page]:
     page = context.new_page()
     yield page
     context.close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """A page that is served is no news."""
+
+
+@pytest.fixture(scope="session")
+def other_origin(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
+    """Pages of another origin on the same host, with hls.js from the npm registry at `/hls.min.js`."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "index.html").write_text("<!doctype html><title>player</title><script src=hls.min.js></script>")
+    (folder / "hls.min.js").write_bytes(_hls_js(pytestconfig))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def _hls_js(config: pytest.Config) -> bytes:
+    """Fetched once and kept in pytest's cache."""
+    assert config.cache is not None
+    kept = Path(config.cache.mkdir("hls.js")) / f"hls-{HLS_JS}.min.js"
+    if not kept.exists():
+        argv = [required("npm"), "pack", "--silent", f"hls.js@{HLS_JS}"]
+        name = subprocess.run(argv, cwd=kept.parent, capture_output=True, text=True, check=True).stdout.strip()
+        with tarfile.open(kept.parent / name) as package:
+            script = package.extractfile("package/dist/hls.min.js")
+            assert script is not None
+            kept.write_bytes(script.read())
+        (kept.parent / name).unlink()
+    return kept.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str) -> Iterator[Up]:
+    """Running, with the demo film in work, open to the pages of the other origin."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CORS_ORIGINS", other_origin)
+        with up(tmp_path_factory.mktemp("site")) as running:
+            cookie = running.log_in()
+            until(lambda: running.get("/api/video/", cookie), 60)
+            yield running
+
+
+@pytest.fixture
+def signed_in(page: Page, site: Up) -> Page:
+    """A page of the site itself, with the cookies of a session."""
+    banner = site.banner()
+    page.goto(f"{site.url}/healthz")
+    status = page.evaluate(
+        """async given => (await fetch('/api/login/', {
+          method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(given)})).status""",
+        {"email": banner["Sign in"], "password": banner["Password"]},
+    )
+    assert status == 200
+    return page

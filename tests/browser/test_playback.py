@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Page
 
-from tests.acceptance.support import Up, until, up
+from tests.acceptance.support import Up
 
 pytestmark = pytest.mark.browser
 
@@ -23,29 +21,6 @@ url => {
   return video.play();
 }
 """
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """Running, with the demo film in work."""
-    with up(tmp_path_factory.mktemp("site")) as running:
-        cookie = running.log_in()
-        until(lambda: running.get("/api/video/", cookie), 60)
-        yield running
-
-
-@pytest.fixture
-def signed_in(page: Page, site: Up) -> Page:
-    """A page of the site itself, with the cookies of a session."""
-    banner = site.banner()
-    page.goto(f"{site.url}/healthz")
-    status = page.evaluate(
-        """async given => (await fetch('/api/login/', {
-          method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(given)})).status""",
-        {"email": banner["Sign in"], "password": banner["Password"]},
-    )
-    assert status == 200
-    return page
 
 
 @pytest.mark.parametrize("playlist", ["480p/index.m3u8", "master.m3u8"])
