@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.routing import URLSpec
 
 from handlers.access_log import log_request
@@ -21,10 +20,10 @@ from handlers.accounts_admin import MailRetryHandler, MailsHandler, UserHandler,
 from handlers.accounts_me import MeHandler, MySessionHandler, MySessionsHandler
 from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
 from handlers.base import UnknownPath
-from handlers.body_limit import LimitedApplication
+from handlers.entrance import Entrance
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
-from handlers.media.lane import LaneOrApplication, MediaLane
+from handlers.media.lane import MediaLane
 from handlers.playback import PlaybackHandler
 from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
 from handlers.viewing import ContinueHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
@@ -77,24 +76,13 @@ ROUTES = (
 )
 
 
-class FilmsFirst(LimitedApplication):
-    """A Tornado application with a fast lane for published files."""
-
-    lane: MediaLane
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Who answers is decided when the headers are there."""
-        return LaneOrApplication(self.lane, super().start_request(server_conn, request_conn), request_conn)
-
-
-def make_application(services: Services) -> FilmsFirst:
+def make_application(services: Services) -> Entrance:
     """The Tornado application over these services."""
     handed = {"services": services}
-    application = FilmsFirst(
+    return Entrance(
         [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
+        MediaLane(services),
         default_handler_class=UnknownPath,
         default_handler_args=handed,
         log_function=log_request,
     )
-    application.lane = MediaLane(services)
-    return application

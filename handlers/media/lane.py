@@ -11,18 +11,19 @@ from __future__ import annotations
 import re
 import time
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from http.client import responses
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine, parse_cookie
+from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, parse_cookie
 from tornado.iostream import IOStream
 
 from handlers.access_log import write_line
 from handlers.common import common_headers, new_request_id
 from handlers.media.answer import Reply, answer, body_of, http_date
 from handlers.media.transfer import Transfers, can_carry
+from handlers.origin import client_address
 from videoflix.errors import RangeNotSatisfiable, TokenNotValid
 from videoflix.media.files import OpenFile
 from videoflix.media.service import Asset, Request
@@ -43,6 +44,7 @@ class MediaLane:
         self._services = services
         self._media = services.media
         self._admission = services.admission
+        self._trusted_proxies = services.settings.trusted_proxies
         self._proxy = services.settings.accel_redirect
         self._renew_within = services.settings.access_token_minutes * 60 / 2
         self._common = _Common(services.settings.cors_origins)
@@ -87,6 +89,11 @@ class MediaLane:
             "\r\n".join(lines).encode("latin1"),
         )
 
+    def client(self, connection: HTTP1Connection, headers: HTTPHeaders) -> str:
+        """Address of who asks: behind a proxy, each request of a connection has its own."""
+        peer = str(getattr(connection.context, "remote_ip", ""))
+        return client_address(peer, headers, self._trusted_proxies) if self._trusted_proxies else peer
+
     def _admits(self, headers: HTTPHeaders, token: str, video_id: int) -> bool:
         """Bearer token, playback token or cookie; the first one that there is decides."""
         authorization, cookie = headers.get("Authorization"), headers.get("Cookie")
@@ -102,38 +109,6 @@ class MediaLane:
             return self._admission.by_access_token(access_token).expires - time.time() > self._renew_within
         except TokenNotValid:
             return False
-
-
-class LaneOrApplication(HTTPMessageDelegate):
-    """Waits for the headers of a request, then hands everything to the lane or to the application."""
-
-    def __init__(self, lane: MediaLane, application: HTTPMessageDelegate, connection: HTTPConnection) -> None:
-        self._lane = lane
-        self._delegate = application
-        self._connection = connection
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> Awaitable[None] | None:
-        """Decide."""
-        if isinstance(start_line, RequestStartLine) and isinstance(self._connection, HTTP1Connection):
-            errand = self._lane.take(self._connection, start_line, headers)
-            if errand is not None:
-                self._delegate = errand
-                return None
-        return self._delegate.headers_received(start_line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        """A piece of the body."""
-        return self._delegate.data_received(chunk)
-
-    def finish(self) -> None:
-        """The request is complete."""
-        self._delegate.finish()
-
-    def on_connection_close(self) -> None:
-        """Before it was complete."""
-        self._delegate.on_connection_close()
 
 
 class _Common(dict[str, bytes]):
@@ -166,7 +141,7 @@ class _Errand(HTTPMessageDelegate):
         self._headers = headers
         self._asset = asset
         self._reply = reply
-        self._client = _client_of(connection)
+        self._client = lane.client(connection, headers)
         self._started = time.perf_counter()
         self._request_id = new_request_id()
         self._stop: Callable[[], None] | None = None
@@ -193,11 +168,18 @@ class _Errand(HTTPMessageDelegate):
         self._over()
 
     def _write(self, stream: IOStream, data: bytes) -> None:
-        written = stream.write(data)
-        if written.done():
-            self._written(written)
+        """At once where the socket takes it, which it does unless the client is far behind."""
+        try:
+            sent = stream.socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._sent(False)
+            return
+        if sent == len(data):
+            self._sent(True)
         else:
-            written.add_done_callback(self._written)
+            stream.write(data[sent:]).add_done_callback(self._written)
 
     def _written(self, written: Future[None]) -> None:
         self._sent(written.exception() is None)
@@ -214,11 +196,6 @@ class _Errand(HTTPMessageDelegate):
         method, path = self._line
         seconds = time.perf_counter() - self._started
         write_line(method, path, self._reply.status, seconds, self._client, self._request_id)
-
-
-def _client_of(connection: HTTP1Connection) -> str:
-    """Of this request: behind a proxy, each one of a connection has its own."""
-    return str(getattr(connection.context, "remote_ip", "-"))
 
 
 def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from socket import SO_SNDBUF, SOL_SOCKET, socket
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.netutil import bind_sockets
 
 from handlers.routes import make_application
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024  # bytes that are read of an upload at once
 _BACKLOG = 1024  # connections that wait to be accepted
-_IDLE = 75.0  # seconds that a connection is kept for another request; nginx's keepalive_timeout
 _SEND_BUFFER = 512 * 1024  # bytes; the kernel doubles it and takes a segment of 1 MB whole
 _LAST_ANSWERS = 5.0  # seconds that open requests have when the process stops
 
@@ -42,6 +42,16 @@ def listen(settings: Settings) -> Sequence[socket]:
     return sockets
 
 
+class _Server(HTTPServer):
+    """Tells its application which connections are closed."""
+
+    def on_close(self, server_conn: object) -> None:
+        """Called by the connection."""
+        super().on_close(server_conn)
+        if isinstance(self.request_callback, HTTPServerConnectionDelegate):
+            self.request_callback.on_close(server_conn)
+
+
 async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     """Answer requests until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -52,7 +62,10 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         gc.freeze()  # what is here stays: looking for garbage in a large catalogue would stop everything for 50 ms
         application = make_application(services)
-        server = HTTPServer(application, chunk_size=_CHUNK, idle_connection_timeout=_IDLE)
+        server = _Server(application, chunk_size=_CHUNK)
+        server.conn_params.header_timeout = None  # the entrance closes idle connections
+        gc.collect()
+        gc.freeze()  # what is there now stays: later collections need not look at it, and are short
         server.add_sockets(sockets)
         _log.info("web listening port=%d", settings.port)
         await stop.wait()

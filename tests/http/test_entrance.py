@@ -1,0 +1,42 @@
+"""Connections that ask nothing, or never end asking, are closed; others are kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from handlers import entrance
+from tests.tools import Browser
+
+ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entrance, "_PATIENCE", 0.4)
+    monkeypatch.setattr(entrance, "_LOOK", 0.05)
+
+
+async def test_a_connection_is_closed_when_no_request_comes(
+    browser: Browser, http_server_port: tuple[object, int]
+) -> None:
+    for sent in (b"", ASK, ASK + b"GET /healthz HT"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+        writer.write(sent)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200") == bool(sent)
+        writer.close()
+
+
+async def test_a_connection_that_goes_on_asking_is_kept(browser: Browser, http_server_port: tuple[object, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    while loop.time() - begin < 1.0:
+        writer.write(ASK)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        assert await reader.readexactly(15) == b'{"status":"ok"}'
+        await asyncio.sleep(0.05)
+    writer.close()
