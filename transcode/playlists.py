@@ -141,6 +141,8 @@ def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], word: str) -> list
     names: list[str] = []
     for number, track in enumerate(tracks, 1):
         name = track.title.replace('"', "'").strip() or languages.name(track.language) or f"{word} {number}"
+        if isinstance(track, SubtitleTrack) and track.forced and not track.title:
+            name = f"{name} (forced)"
         again = (f"{name} {count}" for count in itertools.count(2))
         names.append(name if name not in names else next(one for one in again if one not in names))
     return names

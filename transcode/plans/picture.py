@@ -13,11 +13,16 @@ from transcode.timeline import Timeline, VideoTrack
 _LEAD = 2
 
 _HDR_TO_SDR = (
-    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:rin=limited:t=linear:npl=100,format=gbrpf32le,"
+    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:rin={range}:t=linear:npl=100,format=gbrpf32le,"
     "zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=limited,format=yuv420p"
 )
-_WIDE_GAMUT_TO_SDR = "zscale=tin=bt709:pin=bt2020:min=bt2020nc:p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p"
+_WIDE_GAMUT_TO_SDR = (
+    "zscale=tin=bt709:pin=bt2020:min=bt2020nc:rin={range}:p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p"
+)
 _SD_MATRICES = ("smpte170m", "bt470bg")
+_RARE_MATRICES = ("smpte240m", "fcc", "ycgco")
+_RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
+_HD = 720  # lines; what says nothing of its colours and is smaller is taken for SD, as players do
 
 
 def seek(timeline: Timeline, start: Fraction) -> list[str]:
@@ -66,8 +71,19 @@ def sizes(timeline: Timeline, renditions: Sequence[Rendition]) -> list[str]:
 
 def colour_tags(timeline: Timeline) -> list[str]:
     """Output options that say which colours the frames have after `sizes`."""
-    matrix = timeline.video.matrix if timeline.video.matrix in _SD_MATRICES else "bt709"
+    matrix = _matrix(timeline.video)
     return ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", _transfer(matrix), "-color_range", "tv"]
+
+
+def _matrix(video: VideoTrack) -> str:
+    if video.matrix in _SD_MATRICES and not video.hdr:
+        return video.matrix
+    unknown = not video.matrix and not video.primaries and not video.hdr and not _is_rgb(video)
+    return "smpte170m" if unknown and min(video.width, video.height) < _HD else "bt709"
+
+
+def _is_rgb(video: VideoTrack) -> bool:
+    return video.pixel_format.startswith(_RGB)
 
 
 def _transfer(matrix: str) -> str:
@@ -81,14 +97,22 @@ def _scale(rendition: Rendition, *options: str) -> str:
 
 def _colours(video: VideoTrack, rendition: Rendition) -> list[str]:
     """The largest size, in 8-bit 4:2:0 and colours that every screen shows."""
+    levels = "full" if video.full_range else "limited"
     if video.hdr:
         # Scaled first: what follows works in floating point and is slow.
-        return [_scale(rendition), "format=yuv420p10le", _HDR_TO_SDR.format(transfer=video.transfer)]
+        return [_scale(rendition), "format=yuv420p10le", _HDR_TO_SDR.format(transfer=video.transfer, range=levels)]
     if video.primaries == "bt2020" or video.matrix.startswith("bt2020"):
-        return [_scale(rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR]
-    conversion = []
-    if video.pixel_format.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8", "rgba", "bgra")):
-        conversion = ["out_color_matrix=bt709", "out_range=tv"]
-    elif video.full_range:
-        conversion = ["in_range=pc", "out_range=tv"]
-    return [_scale(rendition, *conversion), "format=yuv420p"]
+        return [_scale(rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR.format(range=levels)]
+    return [_scale(rendition, *_conversion(video)), "format=yuv420p"]
+
+
+def _conversion(video: VideoTrack) -> list[str]:
+    """Options of the scaler for levels and matrix that are not the usual ones."""
+    if _is_rgb(video):
+        return ["out_color_matrix=bt709", "out_range=tv"]
+    options = []
+    if video.full_range or video.pixel_format.startswith("gray"):  # the scaler takes all gray for full range
+        options += [f"in_range={'pc' if video.full_range else 'tv'}", "out_range=tv"]
+    if video.matrix in _RARE_MATRICES:
+        options.append("out_color_matrix=bt709")
+    return options
