@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
+
+_LONGEST = 5000  # milliseconds of a cue without an end
 
 _TIME = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
 _TIMES = re.compile(rf"^{_TIME}[ \t]+-->[ \t]+{_TIME}([^\n]*)$")
@@ -22,13 +25,20 @@ class Cue:
     words: str
     settings: str = ""
 
+    def until(self, other: int) -> Cue:
+        """Ending at a time, or after some seconds."""
+        return Cue(self.start, min(other, self.start + _LONGEST), self.words, self.settings)
+
     def moved(self, by: int) -> Cue:
         """Later by so many milliseconds."""
         return Cue(self.start + by, self.end + by, self.words, self.settings)
 
 
 def parse(text: str) -> list[Cue]:
-    """The cues of a file in their order; whatever else is in it is left out."""
+    """The cues of a file in their order; whatever else is in it is left out.
+
+    A cue whose end is not known stays until the next one, and not for long.
+    """
     found = []
     for block in re.split(r"\n{2,}", text.replace("\r\n", "\n")):
         lines = block.strip("\n").split("\n")
@@ -36,10 +46,11 @@ def parse(text: str) -> list[Cue]:
             if times := _TIMES.match(line):
                 words = "\n".join(lines[place + 1 :]).strip()
                 start, end = _milliseconds(*times.groups()[:4]), _milliseconds(*times.groups()[4:8])
-                if words and end > start:
+                if words:
                     found.append(Cue(start, end, words, times[9].strip()))
                 break
-    return found
+    nexts = [*(cue.start for cue in found[1:]), sys.maxsize]
+    return [cue if cue.end > cue.start else cue.until(begin) for cue, begin in zip(found, nexts, strict=False)]
 
 
 def pieces(cues: Sequence[Cue], lengths: Iterable[Fraction], clock_start: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -45,10 +46,10 @@ _BEST = Path("brightest.jpg")
 
 
 def moments(timeline: Timeline) -> list[Fraction]:
-    """Film times to look at, the preferred one first."""
-    duration = timeline.grid.duration
+    """Film times of frames to look at, the preferred one first."""
+    duration, fps = timeline.grid.duration, timeline.grid.fps
     first = _USUAL if duration > _USUAL else duration / 2
-    return [first, *(share * duration for share in _OTHERS)]
+    return [math.floor(moment * fps) / fps for moment in (first, *(share * duration for share in _OTHERS))]
 
 
 def _luma(printed: str) -> float:

@@ -1,0 +1,313 @@
+"""What is published of a film, against RFC 8216 and Apple's HLS authoring specification."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import m3u8
+import pytest
+
+from tests.transcode import inspection, sources
+from tests.transcode.inspection import CLOCK
+from tests.transcode.studio import Studio
+from transcode import layout
+from transcode.errors import MediaError
+from transcode.tools import Tools
+
+SECONDS = 13
+
+ENGLISH = """1
+00:00:01,000 --> 00:00:02,500
+Hello <i>there</i>
+
+2
+00:00:07,900 --> 00:00:09,100
+Two
+lines & more
+"""
+GERMAN = "1\n00:00:03,000 --> 00:00:04,500\nHallo\n"
+
+
+@pytest.fixture(scope="module")
+def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three sound tracks, three subtitles, and a picture that is hard to encode for some seconds; 100 s late."""
+    folder = tmp_path_factory.mktemp("publishing")
+    (folder / "en.srt").write_text(ENGLISH)
+    (folder / "de.srt").write_text(GERMAN)
+    noise = "noise=alls=90:allf=t:enable='between(t,4,6)'"
+    words = ["-i", str(folder / "en.srt"), "-i", str(folder / "de.srt")]
+    tags = {
+        "a:0": ["language=ger"], "a:1": ["language=eng"], "a:2": ["language=ger", 'title=The "director"'],
+        "s:0": ["language=eng"], "s:1": ["language=ger"], "s:2": ["language=ger"],
+    }  # fmt: skip
+    made = folder / "film.mkv"
+    sources.ffmpeg(
+        tools,
+        *sources.picture("5", SECONDS, filters=f"scale=1280:720:flags=neighbor,{noise}"),
+        *sources.beeps(SECONDS), *sources.beeps(SECONDS, 500, "stereo"), *sources.beeps(7, 700), *words,
+        *(option for stream in (0, 1, 2, 3, 4, 5, 5) for option in ("-map", str(stream))),
+        *sources.H264, *sources.AAC, "-c:s:0", "srt", "-c:s:1", "ass", "-c:s:2", "srt",
+        *(option for stream, pairs in tags.items() for pair in pairs for option in (f"-metadata:s:{stream}", pair)),
+        "-disposition:s:2", "forced", "-disposition:a:0", "default", "-disposition:a:1", "0",
+        "-output_ts_offset", "100", str(made),
+    )  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def film(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    made = Studio(tmp_path_factory.mktemp("published"), source, tools)
+    made.make()
+    return made
+
+
+@pytest.fixture(scope="module")
+def master(film: Studio) -> m3u8.M3U8:
+    return m3u8.load(str(film.folder / "master.m3u8"))
+
+
+def tags(film: Studio, tag: str) -> list[str]:
+    lines = (film.folder / "master.m3u8").read_text().splitlines()
+    return [line.removeprefix(f"#{tag}:") for line in lines if line.startswith(f"#{tag}:")]
+
+
+def measured(folder: Path) -> tuple[float, float]:
+    """Peak over runs of half a target duration to one and a half, and average, in bits per second."""
+    playlist = m3u8.load(str(folder / "index.m3u8"))
+    pieces = [((folder / piece.uri).stat().st_size * 8, piece.duration) for piece in playlist.segments]
+    runs = [pieces[first:after] for after in range(1, len(pieces) + 1) for first in range(after)]
+    rates = [
+        sum(bits for bits, _ in run) / sum(seconds for _, seconds in run)
+        for run in runs
+        if 0.5 <= sum(seconds for _, seconds in run) / playlist.target_duration <= 1.5
+    ]
+    return max(rates), sum(bits for bits, _ in pieces) / sum(seconds for _, seconds in pieces)
+
+
+def test_the_master_lists_every_rendition_with_what_a_player_must_know(film: Studio, master: m3u8.M3U8) -> None:
+    assert master.is_variant
+    assert master.is_independent_segments
+    assert [playlist.uri for playlist in master.playlists] == ["480p/index.m3u8", "720p/index.m3u8"]
+    for playlist, rendition in zip(master.playlists, film.timeline.renditions, strict=True):
+        info = playlist.stream_info
+        assert info.resolution == (rendition.width, rendition.height)
+        assert info.frame_rate == 5
+        assert info.codecs == f"{rendition.codec},mp4a.40.2"
+        assert (info.audio, info.subtitles) == ("audio", "subs")
+
+
+def test_codecs_say_what_ffprobe_finds(film: Studio, tools: Tools) -> None:
+    for rendition in film.timeline.renditions:
+        file = str(film.segments(rendition.name)[0])
+        found = inspection.ask(
+            tools, "-select_streams", "v", "-show_entries", "stream=profile,level", "-of", "csv=p=0", file
+        )
+        assert found.split()[0].startswith(f"High,{int(rendition.codec[-2:], 16)}")
+
+
+def test_bandwidths_lie_within_ten_per_cent_of_what_is_measured(film: Studio, master: m3u8.M3U8) -> None:
+    beside = [measured(film.folder / f"audio{number}") for number in (1, 2)]
+    for playlist, name in zip(master.playlists, film.timeline.rendition_names, strict=True):
+        peak, average = measured(film.folder / name)
+        peak, average = peak + max(one for one, _ in beside), average + max(one for _, one in beside)
+        assert peak <= playlist.stream_info.bandwidth <= 1.1 * peak
+        assert 0.9 * average <= playlist.stream_info.average_bandwidth <= 1.1 * average
+        assert playlist.stream_info.average_bandwidth < playlist.stream_info.bandwidth
+
+
+def test_until_the_film_is_finished_the_caps_stand_for_bandwidths(source: Path, tools: Tools, tmp_path: Path) -> None:
+    young = Studio(tmp_path, source, tools)
+    young.probe()
+    master = m3u8.load(str(young.folder / "master.m3u8"))
+    assert not master.media
+    assert not master.iframe_playlists
+    for playlist, rendition in zip(master.playlists, young.timeline.renditions, strict=True):
+        assert rendition.cap < playlist.stream_info.bandwidth < 1.2 * rendition.cap
+
+
+def test_every_i_frame_is_one_picture_that_stands_alone(film: Studio, master: m3u8.M3U8, tools: Tools) -> None:
+    assert [playlist.uri for playlist in master.iframe_playlists] == ["480p/iframes.m3u8", "720p/iframes.m3u8"]
+    for listed, rendition in zip(master.iframe_playlists, film.timeline.renditions, strict=True):
+        info = listed.iframe_stream_info
+        assert (info.codecs, info.resolution) == (rendition.codec, (rendition.width, rendition.height))
+        playlist = m3u8.load(str(film.folder / listed.uri))
+        assert playlist.is_i_frames_only
+        assert sum(Fraction(str(one.duration)) for one in playlist.segments) == SECONDS
+        bits = 0
+        for one in playlist.segments:
+            length, _, offset = one.byterange.partition("@")
+            part = (film.folder / rendition.name / one.uri).read_bytes()[int(offset) :][: int(length)]
+            bits += 8 * len(part)
+            assert pictures_in(part, tools) == ["I"]
+        assert bits / SECONDS <= info.bandwidth
+
+
+def pictures_in(part: bytes, tools: Tools) -> list[str]:
+    command = [
+        tools.ffprobe, "-v", "error", "-f", "mpegts", "-select_streams", "v", "-show_entries", "frame=pict_type",
+        "-of", "csv=p=0", "-i", "-",
+    ]  # fmt: skip
+    done = subprocess.run(command, input=part, capture_output=True, check=True, env=inspection.ENVIRONMENT)
+    return [line.strip(",") for line in done.stdout.decode().split()]
+
+
+def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: Studio) -> None:
+    assert [line for line in tags(film, "EXT-X-MEDIA") if "TYPE=AUDIO" in line] == [
+        'TYPE=AUDIO,GROUP-ID="audio",NAME="Deutsch",LANGUAGE="de",DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"',
+        'TYPE=AUDIO,GROUP-ID="audio",NAME="English",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,CHANNELS="2",'
+        'URI="audio1/index.m3u8"',
+        'TYPE=AUDIO,GROUP-ID="audio",NAME="The \'director\'",LANGUAGE="de",DEFAULT=NO,AUTOSELECT=NO,CHANNELS="2",'
+        'URI="audio2/index.m3u8"',
+    ]
+
+
+@pytest.mark.parametrize(("number", "beeps"), [(1, SECONDS), (2, 7)])
+def test_a_sound_track_runs_on_the_clock_of_the_picture(film: Studio, tools: Tools, number: int, beeps: int) -> None:
+    folder = film.folder / f"audio{number}"
+    playlist = m3u8.load(str(folder / "index.m3u8"))
+    packets = [time for piece in playlist.segments for time in inspection.segment(tools, folder / piece.uri).sound]
+    step = inspection.AAC_FRAME * CLOCK // inspection.RATE
+    assert packets == [step * (place - 1) for place in range(len(packets))]
+    assert sum(piece.duration for piece in playlist.segments) == pytest.approx(SECONDS, abs=0.05)
+    assert all(round(piece.duration) <= playlist.target_duration == 4 for piece in playlist.segments)
+    samples = inspection.samples_of(tools, "-i", str(folder / "index.m3u8"))[::2]
+    assert inspection.onsets(samples) == pytest.approx(range(beeps), abs=0.012)
+
+
+def test_subtitles_form_a_group_and_no_name_is_there_twice(film: Studio, master: m3u8.M3U8) -> None:
+    listed = [media for media in master.media if media.type == "SUBTITLES"]
+    assert [(media.name, media.language, media.forced, media.autoselect) for media in listed] == [
+        ("English", "en", "NO", "YES"), ("Deutsch", "de", "NO", "YES"), ("Deutsch (forced)", "de", "YES", "YES"),
+    ]  # fmt: skip
+    assert {media.default for media in listed} == {"NO"}
+
+
+def test_subtitles_are_webvtt_on_the_clock_of_the_segments(film: Studio) -> None:
+    playlist = m3u8.load(str(film.folder / "subs1" / "index.m3u8"))
+    assert [(piece.uri, piece.duration) for piece in playlist.segments] == [("0000.vtt", SECONDS)]
+    assert (film.folder / "subs1" / "0000.vtt").read_text() == (
+        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n"
+        "\n00:00:01.000 --> 00:00:02.500\nHello <i>there</i>\n"
+        "\n00:00:07.900 --> 00:00:09.100\nTwo\nlines & more\n"
+    )
+    assert "00:00:03.000 --> 00:00:04.500\nHallo" in (film.folder / "subs2" / "0000.vtt").read_text()
+
+
+def luma_of_picture(tools: Tools, picture: Path, made: Path, *, crop: str = "") -> float:
+    """The mean of a JPEG, as levels of television count it."""
+    filters = f"{crop}{crop and ','}format=gray"
+    sources.ffmpeg(tools, "-i", str(picture), "-vf", filters, "-f", "rawvideo", str(made))
+    pixels = made.read_bytes()
+    return sum(pixels) / len(pixels) * 219 / 255 + 16
+
+
+def test_a_storyboard_shows_the_beginning_of_every_segment(film: Studio, tools: Tools, tmp_path: Path) -> None:
+    index = (film.folder / "storyboard" / "index.vtt").read_text()
+    assert index.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:04.000\n0000.jpg#xywh=0,0,160,90\n")
+    assert index.endswith("\n00:00:12.000 --> 00:00:13.000\n0000.jpg#xywh=480,0,160,90\n")
+    sheet = film.folder / "storyboard" / "0000.jpg"
+    for place, frame in enumerate((0, 20, 40, 60)):
+        found = luma_of_picture(tools, sheet, tmp_path / "raw", crop=f"crop=160:90:{160 * place}:0")
+        assert found == pytest.approx(sources.luma_of(frame), abs=4)
+
+
+def test_the_result_says_what_is_beside_the_renditions(film: Studio) -> None:
+    found = film.results["finish"]
+    assert found["storyboard"] == {"pictures": 4, "sheets": 1, "width": 160, "height": 90}
+    assert (found["audio"], found["subtitles"]) == ([1, 2], [1, 2, 3])
+    assert found["bytes"] == {
+        name: sum(file.stat().st_size for file in film.segments(name)) for name in film.timeline.rendition_names
+    }
+
+
+def test_tracks_are_offered_as_soon_as_they_are_there(source: Path, tools: Tools, tmp_path: Path) -> None:
+    young = Studio(tmp_path, source, tools)
+    young.probe()
+    young.do("subtitles")
+    assert [media.type for media in m3u8.load(str(young.folder / "master.m3u8")).media] == ["SUBTITLES"] * 3
+    young.do("tracks")
+    assert len(m3u8.load(str(young.folder / "master.m3u8")).media) == 6
+
+
+def test_a_film_is_finished_without_the_tracks_that_could_not_be_made(film: Studio, tmp_path: Path) -> None:
+    shutil.copytree(film.root, tmp_path / "media")
+    poorer = Studio(tmp_path / "media", film.source, film.tools, known=film.known)
+    for track in ("audio1", "audio2", "subs1", "subs3"):
+        shutil.rmtree(poorer.folder / track)
+    assert poorer.do("finish")["subtitles"] == [2]
+    assert [media.name for media in m3u8.load(str(poorer.folder / "master.m3u8")).media] == ["Deutsch"]
+
+
+def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: Tools, tmp_path: Path) -> None:
+    young = Studio(tmp_path, source, tools)
+    young.probe()
+    with pytest.raises(MediaError, match="A segment of this film is missing"):
+        young.do("finish")
+
+
+def test_a_fragmented_film_keeps_its_subtitles_and_languages(tools: Tools, tmp_path: Path) -> None:
+    words, source = tmp_path / "de.srt", tmp_path / "film.mp4"
+    words.write_text(GERMAN)
+    sources.ffmpeg(
+        tools, *sources.picture(), *sources.beeps(), "-i", str(words), *sources.H264, *sources.AAC, "-c:s", "mov_text",
+        "-metadata:s:a", "language=fra", "-metadata:s:s", "language=ger",
+        "-movflags", "frag_keyframe+empty_moov", str(source),
+    )  # fmt: skip
+    film = Studio(tmp_path / "media", source, tools)
+    film.make()
+    assert film.timeline.remuxed
+    assert (film.timeline.audio[0].language, film.timeline.subtitles[0].language) == ("fra", "ger")
+    # In fragments, the end of the words is only known from the next ones.
+    assert "00:00:03.000 --> 00:00:08.000\nHallo" in (film.folder / "subs1" / "0000.vtt").read_text()
+
+
+# Thumbnail and loudness -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "filters", "frame", "at"),
+    [(8, "", 25, 1), (0.6, "", 7, 0.28), (8, "drawbox=t=fill:c=black:enable='lt(t,1.5)'", 50, 2), (0.04, "", 0, 0)],
+    ids=["at_one_second", "the_middle_of_a_short_film", "a_brighter_one", "a_single_frame"],
+)
+def test_the_thumbnail(tools: Tools, tmp_path: Path, seconds: float, filters: str, frame: int, at: float) -> None:
+    source = tmp_path / "film.mp4"
+    sources.ffmpeg(tools, *sources.picture(seconds=seconds, filters=filters), *sources.H264, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    film.probe()
+    assert film.do("thumbnail")["at"] == pytest.approx(at)
+    assert luma_of_picture(tools, layout.thumbnail_path(film.root, 1), tmp_path / "raw") == pytest.approx(
+        sources.luma_of(frame), abs=4
+    )
+    size = inspection.ask(
+        tools, "-show_entries", "stream=width,height", "-of", "csv=p=0", str(layout.thumbnail_path(film.root, 1))
+    )
+    assert size.strip() == "640,360"
+
+
+def test_a_film_that_is_black_all_through_has_a_black_thumbnail(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "film.mp4"
+    sources.ffmpeg(tools, "-f", "lavfi", "-i", "color=black:s=64x36:d=3", *sources.H264, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    film.probe()
+    film.do("thumbnail")
+    assert luma_of_picture(tools, layout.thumbnail_path(film.root, 1), tmp_path / "raw") < 20
+
+
+@pytest.mark.parametrize(("volume", "loudness"), [("0.1", -23.0), ("0", None)], ids=["a_sine", "silence"])
+def test_loudness_is_measured_while_the_sound_is_encoded(
+    tools: Tools, tmp_path: Path, volume: str, loudness: float | None
+) -> None:
+    """EBU Tech 3341: a stereo sine of 1 kHz at -23 dBFS measures -23 LUFS."""
+    source = tmp_path / "film.mp4"
+    level = f"{float(volume) * 10 ** (-3 / 20):.6f}*sin(2*PI*1000*t)"
+    sources.ffmpeg(
+        tools, *sources.picture(seconds=5), "-f", "lavfi", "-i", f"aevalsrc='{level}|{level}':d=5:s=48000",
+        *sources.H264, "-c:a", "aac", "-b:a", "192k", str(source),
+    )  # fmt: skip
+    film = Studio(tmp_path / "media", source, tools)
+    film.probe()
+    film.sound()
+    assert film.results["audio"]["loudness"] == (loudness and pytest.approx(loudness, abs=0.3))
