@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -273,27 +274,48 @@ async def test_deleting_a_film_removes_it_from_what_everybody_holds(
     assert [stored(settings, collection) for collection in ("progress", "list_entries", "ratings")] == [[], [], []]
 
 
-async def test_a_web_process_that_is_stopped_writes_what_was_reported_a_moment_ago(
-    admin: Browser, films: None, settings: Settings
-) -> None:
+@asynccontextmanager
+async def web_process(settings: Settings, admin: Browser) -> AsyncIterator[tuple[Browser, subprocess.Popen[bytes]]]:
+    """A real one of the same site, and a client that is signed in there."""
     port = free_port()
     given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **given})
-    elsewhere = Browser(port)
-    elsewhere.cookies.update(admin.cookies)
+    client = Browser(port)
+    client.cookies.update(admin.cookies)
+
+    async def answers() -> bool:
+        with contextlib.suppress(OSError):
+            return (await client.get("/healthz")).status == 200
+        return False
+
     try:
-
-        async def answers() -> bool:
-            with contextlib.suppress(OSError):
-                return (await elsewhere.get("/healthz")).status == 200
-            return False
-
         await until(answers, 30)
-        assert (await elsewhere.fetch("PUT", "/api/video/2/progress/", {"position": 42})).status == 200
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 20) == 0
+        yield client, process
     finally:
-        elsewhere.close()
+        client.close()
         process.kill()
         process.wait()
+
+
+async def test_a_web_process_that_is_stopped_writes_what_was_reported_a_moment_ago(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    async with web_process(settings, admin) as (client, process):
+        assert (await client.fetch("PUT", "/api/video/2/progress/", {"position": 42})).status == 200
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 20) == 0
     assert [found["position"] for found in stored(settings, "progress")] == [42.0]
+
+
+async def test_a_web_process_that_is_killed_loses_only_the_last_seconds(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    async def is_written() -> bool:
+        return [found["position"] for found in stored(settings, "progress")] == [11.0]
+
+    async with web_process(settings, admin) as (client, process):
+        for position in (10, 11):
+            await client.fetch("PUT", "/api/video/1/progress/", {"position": position})
+        await until(is_written, 10)
+        process.kill()
+    assert (await admin.get("/api/video/1/progress/")).json["progress"]["position"] == 11

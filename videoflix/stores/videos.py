@@ -45,7 +45,7 @@ class VideoStore:
         if video_ids is not None:
             wanted["_id"] = {"$in": list(video_ids)}
         async for document in self._videos.find(wanted, _LISTED, batch_size=_BATCH):
-            yield ListedVideo(id=document["_id"], **{name: document[name] for name in _LISTED})
+            yield _listed(document)
 
     async def existing(self, video_ids: Collection[int]) -> set[int]:
         """Those of the ids that are still in use."""
@@ -110,6 +110,18 @@ class VideoStore:
 
     async def _set(self, video_id: int, **fields: object) -> None:
         await self._videos.update_one({"_id": video_id}, {"$set": fields})
+
+
+def _listed(document: dict[str, Any]) -> ListedVideo:
+    """Pages cannot show what is null, so what an older version left out is empty."""
+    return ListedVideo(
+        id=document["_id"],
+        title=document["title"],
+        description=document.get("description") or "",
+        category=document.get("category") or "",
+        created_at=document["created_at"],
+        duration=document.get("duration") or 0.0,
+    )
 
 
 def _document(video: Video) -> dict[str, Any]:
