@@ -30,7 +30,7 @@ _DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
 # service name, and crashes when that is another version; with no modules to find it asks in vain. Plain "C"
 # besides: numbers and messages are parsed.
-_ENVIRONMENT = {"LC_ALL": "C", "GCONV_PATH": "/nonexistent", "PATH": "/usr/bin:/bin"}
+ENVIRONMENT = {"LC_ALL": "C", "GCONV_PATH": "/nonexistent", "PATH": "/usr/bin:/bin"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -81,7 +81,7 @@ class Run:
             return subprocess.Popen(
                 list(self.argv),
                 cwd=self.folder,
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -132,11 +132,11 @@ class Run:
                 self._block = {}
 
     def _judge(self, code: int) -> None:
+        words = self.last_words
+        if any(sign in words for sign in _DISK_FULL):  # which ffmpeg now and then calls a success
+            raise NoRoom(last_words=words)
         if code == 0:
             return
-        words = self.last_words
-        if any(sign in words for sign in _DISK_FULL):
-            raise NoRoom(last_words=words)
         if code == -signal.SIGXCPU:
             raise MediaError("The film needs too much processor time.", hopeless=True, last_words=words)
         if code == -signal.SIGKILL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-_PACKET = 188
+PACKET = 188  # bytes
 _SYNC = 0x47
 _VIDEO_STREAMS = range(0xE0, 0xF0)  # PES stream ids
 
@@ -30,13 +30,13 @@ def _pictures(segment: Path) -> Iterator[int]:
     """Where pictures begin, in bytes."""
     pid, place = None, 0
     with segment.open("rb") as file:
-        while len(packet := file.read(_PACKET)) == _PACKET:
+        while len(packet := file.read(PACKET)) == PACKET:
             if packet[0] != _SYNC:
                 raise ValueError(f"not a transport stream: {segment.name}")
             if _begins_picture(packet) and pid in (None, _pid(packet)):
                 pid = _pid(packet)
                 yield place
-            place += _PACKET
+            place += PACKET
 
 
 def _pid(packet: bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transcode import layout, playlists
+from transcode import layout, playlists, transport
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
 from transcode.grid import Grid
@@ -44,7 +44,11 @@ def _checked(folder: Path, grid: Grid, segments: range) -> list[Path]:
     if made.keys() != wanted.keys() or any(abs(made[name] - wanted[name]) * grid.fps > 1 for name in wanted):
         described = ", ".join(f"{name} {float(length):.3f}s" for name, length in made.items())
         raise MediaError("The encoder did not make the segments it should have made.", last_words=described)
-    return [folder / name for name in wanted]
+    files = [folder / name for name in wanted]
+    # What a disk that was full for a moment leaves out is a block, never a whole number of packets.
+    if torn := [file.name for file in files if file.stat().st_size % transport.PACKET]:
+        raise MediaError("A segment was not written completely.", last_words=", ".join(torn))
+    return files
 
 
 def _publish(assignment: Assignment, rendition: str, files: list[Path]) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from transcode.assignment import Assignment, Monitor
+from transcode.errors import NoRoom
 from transcode.runner import Limits, Run
 
 BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
 URGENT = Limits()
+
+_LEFT = 512 * 1024  # bytes; with less on the volume, what was just written cannot be trusted
 
 Progress = Callable[[Mapping[str, str]], float]
 
@@ -37,6 +41,9 @@ def run(
         progress=report if progress else None,
     )
     done()
+    # The muxer of HLS writes into a full disk without a word, and ends as if all were well.
+    if shutil.disk_usage(assignment.scratch).free < _LEFT:
+        raise NoRoom(last_words=done.last_words)
     return done
 
 

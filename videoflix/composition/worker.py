@@ -7,6 +7,7 @@ import logging
 import signal
 
 from transcode.ledger import Ledger
+from transcode.times import DEFAULT, Times
 from transcode.tools import Tools
 from transcode.worker import Worker
 from videoflix.composition.films import CatalogueBook
@@ -20,12 +21,12 @@ from videoflix.stores.videos import VideoStore
 _log = logging.getLogger(__name__)
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, times: Times = DEFAULT) -> None:
     """Take tasks from the ledger until SIGTERM or SIGINT; what is running is given back."""
     tools = Tools(*ffmpeg_tools())
     Home(settings.media_root).prepare()
     async with open_clients(settings) as clients:
-        ledger = Ledger(clients.redis)
+        ledger = Ledger(clients.redis, times=times)
         worker = Worker(
             ledger,
             CatalogueBook(VideoStore(clients.database), DeletionStore(clients.database), ledger),

@@ -1,0 +1,286 @@
+"""What can happen to a worker, its children and its servers; after each, the film is there, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import time
+from contextlib import AsyncExitStack, ExitStack, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.workshop import Workshop, eventually, make_film, small_disk, workshop
+from tests.tools import FfmpegTools
+from tests.transcode.support import scratch_of
+from videoflix.embedded import processes, servers
+from videoflix.errors import Conflict, NotFound
+from videoflix.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("io_loop")
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory, ffmpeg_tools: FfmpegTools) -> Path:
+    return make_film(ffmpeg_tools, tmp_path_factory.mktemp("films") / "film.mp4")
+
+
+@pytest.fixture
+def shop(io_loop, settings: Settings, tmp_path: Path, film: Path, ffmpeg_tools: FfmpegTools):
+    stack = AsyncExitStack()
+
+    async def opened() -> Workshop:
+        return await stack.enter_async_context(workshop(settings, tmp_path, film, ffmpeg_tools))
+
+    yield io_loop.run_sync(opened)
+    io_loop.run_sync(stack.aclose)
+
+
+async def test_a_worker_that_is_killed_or_told_to_go_at_the_beginning_in_the_middle_and_at_the_end(shop: Workshop):
+    film = await shop.take_in()
+    worker = shop.start_worker()
+
+    async def begins() -> bool:
+        return any(task["state"] != "queued" for task in (await shop.tasks(film)).values())
+
+    await eventually(begins)
+    worker.end(signal.SIGKILL)
+
+    worker = shop.start_worker()
+    await worker.halt("chunk:0001")
+    worker.end(signal.SIGKILL)
+    finished = shop.published(film)
+    assert finished.keys() == {"480p/0000.ts"}
+
+    worker = shop.start_worker()
+    await worker.halt("chunk:0002")
+    begin = time.monotonic()
+    worker.end(signal.SIGTERM)
+    assert worker.process.returncode == 0
+    assert time.monotonic() - begin < 10
+    chunk = (await shop.tasks(film))["chunk:0002"]
+    assert (chunk["state"], chunk["attempts"]) == ("queued", 0)  # given back, which costs no attempt
+    finished = shop.published(film)  # chunk 1 may still wait for its next attempt
+    assert "480p/0000.ts" in finished
+
+    worker = shop.start_worker()
+
+    async def all_but_finished() -> bool:
+        return len((await shop.video(film)).chunks_done) == 4
+
+    await eventually(all_but_finished)
+    worker.end(signal.SIGKILL)
+
+    shop.start_worker()
+    await shop.check(film)
+    assert finished.items() <= shop.published(film).items()  # no finished chunk was made again
+
+
+async def test_children_and_programs_that_are_killed_or_hang(shop: Workshop):
+    film = await shop.take_in()
+    worker = shop.start_worker()
+    (await worker.halt("chunk:0000")).kill()
+    hand = (await worker.halt("chunk:0001")).parent()
+    assert hand is not None
+    hand.kill()
+    hanging = await worker.halt("chunk:0002")
+    await shop.check(film)
+    tasks = await shop.tasks(film)
+    assert [tasks[f"chunk:000{index}"]["attempts"] for index in range(4)] == [2, 2, 2, 1]
+    assert tasks["chunk:0000"]["error"] == "The encoder was killed."
+    assert tasks["chunk:0001"]["error"] == "A process of the pool was killed."
+    assert "stands still" in tasks["chunk:0002"]["error"]
+    assert not hanging.is_running()
+
+
+async def test_two_workers_share_a_film_and_one_that_stood_still_comes_back(shop: Workshop):
+    film = await shop.take_in()
+    first = shop.start_worker()
+    await first.halt("chunk:0001")
+    first.freeze()
+    shop.start_worker()
+    await shop.status(film, "ready")
+    done = shop.published(film)
+    first.thaw()
+
+    async def knows() -> bool:
+        return "task_let_go" in first.text and first.encoders() == []
+
+    await eventually(knows, shop.said)
+    await shop.check(film)
+    assert shop.published(film) == done  # it came back, and changed nothing
+    assert first.process.poll() is None
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+async def test_a_film_that_is_deleted_in_the_middle_leaves_nothing(shop: Workshop, stands_still: bool):
+    film = await shop.take_in()
+    worker = shop.start_worker()
+    await worker.halt("chunk:0001")
+    if stands_still:
+        worker.freeze()
+    begin = time.monotonic()
+    await shop.services.catalogue.delete(film)
+    if not stands_still:
+        assert time.monotonic() - begin < 2
+        assert worker.encoders() == []
+    worker.thaw()
+
+    async def is_gone() -> bool:
+        root = shop.settings.media_root
+        left = [path for path in root.rglob("*") if path.is_file()] + scratch_of(root)
+        return left == [] and worker.encoders() == [] and "task_let_go" in worker.text
+
+    await eventually(is_gone, shop.said)
+    with pytest.raises(NotFound):
+        await shop.video(film)
+
+
+async def test_a_cancel_that_races_the_end_leaves_a_film_that_is_ready_or_one_that_can_be_tried_again(
+    shop: Workshop, tmp_path: Path, ffmpeg_tools: FfmpegTools
+):
+    short = make_film(ffmpeg_tools, tmp_path / "short.mp4", seconds=2)
+    worker = shop.start_worker()
+    for pause in (0.0, 0.02):
+        film = await shop.take_in(short)
+        await eventually(lambda film=film: shop.is_nearly_done(film), shop.said)
+        await asyncio.sleep(pause)
+        with suppress(Conflict):  # it was ready first
+            await shop.services.catalogue.cancel(film)
+        await eventually(lambda film=film: shop.is_idle(film), shop.said)
+        if (await shop.video(film)).status == "failed":
+            assert (await shop.video(film)).error == "The work was cancelled."
+            await shop.services.catalogue.retry(film)
+        await shop.check(film)
+    assert worker.encoders() == []
+
+
+async def test_a_cancel_stops_the_work_and_a_retry_goes_on_from_there(shop: Workshop):
+    film = await shop.take_in()
+    worker = shop.start_worker()
+    await worker.halt("chunk:0001")
+    begin = time.monotonic()
+    await shop.services.catalogue.cancel(film)
+    assert time.monotonic() - begin < 2
+    assert worker.encoders() == []
+    await eventually(lambda: shop.is_idle(film), shop.said)
+    done = shop.published(film)
+    assert done
+    await shop.services.catalogue.retry(film)
+    await shop.check(film)
+    assert done.items() <= shop.published(film).items()
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path, settings: Settings):
+    """A Redis that the test may kill: its settings, and what starts it again."""
+    home = tmp_path / "redis-home"
+    home.mkdir()
+    server = servers.redis(home)
+    child = [processes.spawn(server.argv, server.log)]
+    _answers(server)
+
+    def again(*, empty: bool) -> None:
+        child[0].kill()
+        child[0].wait()
+        if empty:
+            for file in (home / "redis").iterdir():
+                if file.name != "redis.conf":
+                    shutil.rmtree(file) if file.is_dir() else file.unlink()
+        time.sleep(0.5)  # long enough for renewals to fail
+        child[0] = processes.spawn(server.argv, server.log)
+        _answers(server)
+
+    yield settings.model_copy(update={"redis_url": type(settings.redis_url)(server.url)}), again
+    processes.stop(child[0])
+
+
+def _answers(server: servers.Server) -> None:
+    deadline = time.monotonic() + 20
+    while not server.answers():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def test_redis_is_killed_and_comes_back_with_its_data_and_then_without(
+    own_redis, tmp_path: Path, film: Path, ffmpeg_tools: FfmpegTools
+):
+    settings, again = own_redis
+    async with workshop(settings, tmp_path, film, ffmpeg_tools) as shop:
+        number = await shop.take_in()
+        worker = shop.start_worker()
+        encoder = await worker.halt("chunk:0001")
+        await asyncio.to_thread(again, empty=False)
+        assert encoder.is_running()  # its lease is what it was
+        encoder.resume()
+        encoder = await worker.halt("chunk:0002")
+        done = shop.published(number)
+        assert len(done) == 3
+        await asyncio.to_thread(again, empty=True)
+        await shop.check(number)
+        assert done.items() <= shop.published(number).items()
+        assert "chunk:0001" not in await shop.tasks(number)  # the new job had no need of it
+        assert not encoder.is_running()
+        assert worker.process.poll() is None
+
+
+async def test_the_database_is_restarted_in_the_middle(
+    tmp_path: Path, settings: Settings, film: Path, ffmpeg_tools: FfmpegTools
+):
+    home = tmp_path / "database-home"
+    home.mkdir()
+    server = servers.database(home)
+    with ExitStack() as stack:
+        child = processes.spawn(server.argv, server.log)
+        stack.callback(lambda: processes.stop(child))
+        _answers(server)
+        settings = settings.model_copy(update={"mongodb_uri": type(settings.mongodb_uri)(server.url)})
+        async with workshop(settings, tmp_path, film, ffmpeg_tools) as shop:
+            number = await shop.take_in()
+            worker = shop.start_worker()
+            encoder = await worker.halt("chunk:0001")
+            child.kill()
+            child.wait()
+            encoder.resume()
+            await asyncio.sleep(1)
+            child = processes.spawn(server.argv, server.log)
+            await asyncio.to_thread(_answers, server)
+            await shop.check(number)
+            assert worker.process.poll() is None
+            tasks = await shop.tasks(number)
+            assert {task["attempts"] for name, task in tasks.items() if name.startswith("chunk")} == {1}
+
+
+@pytest.mark.parametrize("reserve", [0, 4])
+async def test_a_full_disk_is_shown_and_waited_for(
+    tmp_path: Path, settings: Settings, film: Path, ffmpeg_tools: FfmpegTools, reserve: int
+):
+    """Without a reserve ffmpeg itself runs into the end of the disk; with one, the worker stops before that."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(small_disk(tmp_path / "disk", 32))
+        except OSError as error:
+            pytest.skip(f"no volume can be mounted here: {error}")
+        settings = settings.model_copy(update={"media_root": disk, "min_free_gib": reserve / 1024})
+        async with workshop(settings, tmp_path, film, ffmpeg_tools) as shop:
+            number = await shop.take_in()
+            ballast = disk / "ballast"
+            free = shutil.disk_usage(disk).free
+            ballast.write_bytes(b"\0" * (free - (3 if reserve else 1) * 1024**2))
+            worker = shop.start_worker()
+
+            async def waits() -> bool:
+                work = (await shop.services.engine.progress([number])).get(number)
+                return work is not None and work.waits_for == "free disk space"
+
+            await eventually(waits, shop.said)
+            assert (await shop.video(number)).status == "processing"
+            if reserve:
+                assert psutil.disk_usage(str(disk)).free > 0
+            ballast.unlink()
+            await shop.check(number)
+            assert all(task["attempts"] == 1 for task in (await shop.tasks(number)).values())
+            assert worker.process.poll() is None
+            worker.end()
