@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pymongo
 import pytest
 import redis
+from pymongo.database import Database
 
 from tests.tools import FfmpegTools
 from videoflix.embedded import binaries, processes, servers
@@ -44,7 +46,7 @@ def redis_url(redis_server_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real database server; every test takes a database name of its own."""
+    """A real database server."""
     if given := os.environ.get("MONGODB_URI"):
         yield given
         return
@@ -55,23 +57,37 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
+@pytest.fixture(scope="session")
+def database(mongodb_uri: str) -> Iterator[Database[dict[str, Any]]]:
+    """One for all tests: making its indexes anew for each would take longer than most of them."""
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
+        name = f"test_{secrets.token_hex(6)}"
+        yield client[name]
+        client.drop_database(name)
+
+
 @pytest.fixture
-def settings(tmp_path: Path, mongodb_uri: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(
+    tmp_path: Path,
+    mongodb_uri: str,
+    redis_url: str,
+    database: Database[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Settings]:
     """Settings of a site of its own: an empty database, an empty Redis, empty folders, no file `.env`."""
     monkeypatch.chdir(tmp_path)
-    name = f"test_{secrets.token_hex(6)}"
     yield load_settings(
         secret_key="for tests only, and long enough for it",
         mongodb_uri=mongodb_uri,
-        mongodb_db=name,
+        mongodb_db=database.name,
         redis_url=redis_url,
         data_dir=tmp_path / "var",
         media_root=tmp_path / "media",
         mail_dir=tmp_path / "mail",
         min_free_gib=0,
     )
-    with pymongo.MongoClient(mongodb_uri) as client:
-        client.drop_database(name)
+    for collection in database.list_collection_names():
+        database[collection].delete_many({})
 
 
 @pytest.fixture
