@@ -26,9 +26,12 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests; every page has a profile of its own."""
+    """One browser for all tests of this package; every page has a profile of its own.
+
+    Not for the session: while playwright runs, no other event loop can.
+    """
     program = required("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
@@ -38,7 +41,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A page without cookies; what it says on its console fails the test when it is an error."""
+    """A page without cookies."""
     context = chromium.new_context()
     page = context.new_page()
     yield page
