@@ -11,20 +11,27 @@ import pymongo
 import pytest
 
 from tests.tools import FfmpegTools
+from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
 
-def run(settings: Settings, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+def start(settings: Settings, *arguments: str, **env: str) -> subprocess.Popen[str]:
     """`videoflix ARGUMENTS` with the servers of these settings."""
     given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "MEDIA_ROOT": str(settings.media_root)}
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "videoflix", *arguments],
         env={**os.environ, **given, "MIN_FREE_GIB": "0", **env},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
+
+
+def run(settings: Settings, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    with start(settings, *arguments, **env) as process:
+        out, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -86,6 +93,24 @@ def test_a_film_is_taken_in_and_its_job_is_listed(
     assert "“A walk” is video 1." in done.stdout
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == film.read_bytes()
     assert "queued" in run(settings, "jobs").stdout
+
+
+def test_a_database_that_goes_away_meanwhile_is_one_sentence(
+    settings: Settings, tmp_path: Path, ffmpeg_tools: FfmpegTools
+) -> None:
+    film = tmp_path / "film.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=1"]
+    subprocess.run([ffmpeg_tools.ffmpeg, "-loglevel", "error", *source, str(film)], check=True)
+    (tmp_path / "own").mkdir()
+    with processes.running(servers.database(tmp_path / "own")) as server:
+        uri = f"{server.url}&serverSelectionTimeoutMS=500"
+        importing = start(settings, "import", str(film), "--wait", MONGODB_URI=uri)
+        while "is video 1" not in (line := importing.stdout.readline() if importing.stdout else ""):
+            assert line, "it ended too soon"
+    _, said = importing.communicate(timeout=60)
+    assert (importing.returncode, said) == (
+        1, "videoflix: The database or Redis stopped answering. What was done so far is kept.\n"
+    )  # fmt: skip
 
 
 def test_an_unreachable_database_is_one_sentence_that_names_the_variable(settings: Settings) -> None:

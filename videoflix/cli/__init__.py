@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
+from pymongo.errors import PyMongoError
+from redis.exceptions import RedisError
 
 from videoflix.cli import films, people, serving, up
 from videoflix.errors import CommandError, FieldErrors, ServiceError
+
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="Videoflix: a self-hosted video streaming backend.",
@@ -33,5 +38,8 @@ def main() -> None:
         sys.exit("videoflix: " + " ".join(f"{name}: {' '.join(said)}" for name, said in error.fields.items()))
     except ServiceError as error:
         sys.exit(f"videoflix: {error}")
+    except (PyMongoError, RedisError) as error:
+        _log.debug("lost a server: %s", error)
+        sys.exit("videoflix: The database or Redis stopped answering. What was done so far is kept.")
     except KeyboardInterrupt:
         sys.exit(130)
