@@ -30,6 +30,7 @@ from videoflix.errors import (
     NotFound,
     PayloadTooLarge,
     ServiceError,
+    Unavailable,
 )
 from videoflix.models import Client, Identity
 from videoflix.services import Services
@@ -39,6 +40,7 @@ _log = logging.getLogger(__name__)
 Body = TypeVar("Body", bound=BaseModel)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_SOON = 5  # seconds until a server that went away may be back
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CORS_HEADERS = (
     "accept, authorization, content-type, range, user-agent, x-csrftoken, x-requested-with, "
@@ -104,6 +106,8 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error becomes a JSON object here, and nowhere else."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if isinstance(error, self.services.outages):
+            error = Unavailable("The service is not available at the moment.", _SOON)
         if isinstance(error, ServiceError):
             self.set_status(error.status)
             for name, value in error.headers.items():
@@ -116,7 +120,9 @@ class BaseHandler(RequestHandler):
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """What a client caused is in the access log; what is our fault is logged with its trace."""
-        if not isinstance(error, ServiceError | HTTPError):
+        if isinstance(error, self.services.outages):
+            _log.warning("server away request_id=%s error=%s", self.request_id, type(error).__name__)
+        elif not isinstance(error, ServiceError | HTTPError):
             _log.error("unhandled request_id=%s path=%s", self.request_id, loggable(self.request.path), exc_info=error)
 
 
@@ -172,7 +178,10 @@ class ApiHandler(BaseHandler):
             return
         accounts, settings = self.services.accounts, self.services.settings
         if accounts.wants_renewal(self.get_cookie(cookies.ACCESS)):
-            self._fresh_access = await accounts.renew(refresh_token, self.client)
+            try:
+                self._fresh_access = await accounts.renew(refresh_token, self.client)
+            except self.services.outages:
+                _log.warning("access token not renewed request_id=%s", self.request_id)  # the one there is may do
         if self._fresh_access:
             cookies.give_access(self, settings, self._fresh_access)
         if not self.get_cookie(cookies.CSRF):

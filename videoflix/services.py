@@ -37,4 +37,5 @@ class Services:
     engine: Engine
     media: Media
     uploads: Uploads
+    outages: tuple[type[Exception], ...]  # what drivers raise while their server is away
     checks: Mapping[str, Callable[[], Awaitable[object]]]  # name of a server -> raises when it does not answer

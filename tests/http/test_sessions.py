@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 import pymongo
+import pymongo.errors
 import pytest
 
 from tests.http.people import ADDRESS, PASSWORD, join
@@ -18,6 +19,8 @@ from tests.tools import Answer, Browser
 from videoflix.models import now
 from videoflix.services import Services
 from videoflix.settings import Settings
+from videoflix.stores.sessions import SessionStore
+from videoflix.stores.users import UserStore
 
 TOKENS = ("access_token", "refresh_token")
 
@@ -124,6 +127,48 @@ async def test_a_get_with_an_old_access_cookie_is_served_and_gets_a_fresh_one(
         assert [line.split("=")[0] for line in answer.headers.get_list("Set-Cookie")] == ["access_token"]
         again = await browser.get("/api/me/")
         assert (again.status, again.headers.get_list("Set-Cookie")) == (200, [])
+
+
+async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
+    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await join(browser, services)
+    questions = 0
+    ask = SessionStore.touch
+
+    async def counted(*given: Any) -> None:
+        nonlocal questions
+        questions += 1
+        await ask(*given)
+
+    monkeypatch.setattr(SessionStore, "touch", counted)
+    old = {"access_token": aged(browser, settings, 60), "refresh_token": browser.cookies["refresh_token"]}
+    for _ in range(5):
+        browser.cookies = dict(old)
+        assert (await browser.get("/api/me/")).status == 200
+        assert browser.cookies["access_token"] != old["access_token"]
+    assert questions == 1
+    await services.accounts.end_sessions(1)
+    browser.cookies = old
+    assert (await browser.get("/api/me/")).status == 401
+
+
+async def test_without_the_database_who_is_signed_in_stays_and_the_rest_is_503(
+    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stores raise at once what the driver raises after its five seconds."""
+    await join(browser, services)
+    browser.cookies["access_token"] = aged(browser, settings, 60)
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise pymongo.errors.ServerSelectionTimeoutError("nobody answers at a secret address")
+
+    monkeypatch.setattr(SessionStore, "get", away)
+    monkeypatch.setattr(UserStore, "by_email", away)
+    assert (await browser.get("/api/me/")).status == 200
+    answer = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
+    assert (answer.status, answer.json) == (503, {"detail": "The service is not available at the moment."})
+    assert answer.headers["Retry-After"] == "5"
 
 
 async def test_nothing_else_is_renewed(browser: Browser, services: Services, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from videoflix.accounts.addresses import known_as
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.links import Links, Purpose
 from videoflix.accounts.passwords import Passwords, complaints
+from videoflix.accounts.renewals import Renewals
 from videoflix.accounts.revocations import Revocations
 from videoflix.accounts.sessions import Pass, Sessions
 from videoflix.accounts.tokens import Tokens
@@ -64,6 +65,7 @@ class Accounts:
         self._tokens = tokens
         self._revocations = revocations
         self._holdings = holdings
+        self._renewals = Renewals()
 
     # Who sends a request.
 
@@ -92,10 +94,15 @@ class Accounts:
 
     async def renew(self, refresh_token: str, client: Client) -> str | None:
         """Another access token for whoever holds this refresh token; None when it opens nothing."""
+        known = self._renewals.get(refresh_token)
+        if known and not self.wants_renewal(known):
+            return known
         try:
-            return await self._sessions.renew(refresh_token, client)
+            access_token = await self._sessions.renew(refresh_token, client)
         except TokenNotValid:
             return None
+        self._renewals.keep(refresh_token, access_token)
+        return access_token
 
     # In and out.
 

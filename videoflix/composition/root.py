@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, PyMongoError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcode.ledger import Ledger
 from videoflix.composition.accounts import open_accounts
@@ -91,6 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             engine=engine,
             media=Media(settings.media_root, films, engine),
             uploads=Uploads(settings),
+            outages=(ConnectionFailure, RedisConnectionError, RedisTimeoutError),
             checks={"database": lambda: clients.database.client.admin.command("ping"), "redis": clients.redis.ping},
         )
 

@@ -1,0 +1,31 @@
+"""Access tokens that were handed out on the way, kept for a moment.
+
+A page asks for many things at once, and some players never store a cookie: they send the old one with each segment.
+Neither costs the database more than one question in half a minute.
+"""
+
+from __future__ import annotations
+
+import time
+
+_KEPT = 30.0  # seconds: as long as a predecessor has its grace
+_MOST = 10_000
+
+
+class Renewals:
+    """Refresh token -> the access token that it was last given."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, float]] = {}
+
+    def get(self, refresh_token: str) -> str | None:
+        """None when there is none, or none of this moment."""
+        access_token, since = self._known.get(refresh_token, ("", float("-inf")))
+        return access_token if time.monotonic() - since < _KEPT else None
+
+    def keep(self, refresh_token: str, access_token: str) -> None:
+        """The oldest ones make room."""
+        self._known.pop(refresh_token, None)
+        self._known[refresh_token] = (access_token, time.monotonic())
+        if len(self._known) > _MOST:
+            del self._known[next(iter(self._known))]
