@@ -19,6 +19,7 @@ from videoflix.stores.ratings import RatingStore
 _log = logging.getLogger(__name__)
 
 MAX_AGE = 60.0  # seconds
+_SHARE = 0.02  # of the time is the most that counting may take, however much there is to count
 
 
 class Popularity:
@@ -49,6 +50,7 @@ class Popularity:
 
     async def _count(self) -> None:
         """Raises only before the first time."""
+        begun = time.monotonic()
         try:
             viewers, votes = await asyncio.gather(self._progress.viewers(), self._ratings.all_votes())
         except Exception:  # whatever the driver raises
@@ -60,4 +62,5 @@ class Popularity:
             for video_id, given in votes.items():
                 scores[video_id] += given.ups - given.downs
             self._scores = +scores
-        self._count_again_at = time.monotonic() + self._max_age
+        ended = time.monotonic()
+        self._count_again_at = ended + max(self._max_age, (ended - begun) / _SHARE)
