@@ -62,7 +62,7 @@ def _look_at(file: Path) -> None:
     if file.stat().st_size == 0:
         raise CommandError(f"The file {file} is empty.")
     try:
-        probe(file, Tools(*ffmpeg_tools()))
+        probe(file.resolve(), Tools(*ffmpeg_tools()))
     except MediaError as error:
         raise CommandError(f"{file}: {error.sentence}") from None
 
