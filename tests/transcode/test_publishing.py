@@ -33,11 +33,11 @@ GERMAN = "1\n00:00:03,000 --> 00:00:04,500\nHallo\n"
 
 @pytest.fixture(scope="module")
 def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three sound tracks, three subtitles, and a picture that is hard to encode for some seconds; 100 s late."""
+    """Three sound tracks, three subtitles, and a picture that is hard to encode for a moment; 100 s late."""
     folder = tmp_path_factory.mktemp("publishing")
     (folder / "en.srt").write_text(ENGLISH)
     (folder / "de.srt").write_text(GERMAN)
-    noise = "noise=alls=90:allf=t:enable='between(t,4,6)'"
+    noise = "noise=alls=90:allf=t:enable='between(t,4,4.5)'"
     words = ["-i", str(folder / "en.srt"), "-i", str(folder / "de.srt")]
     tags = {
         "a:0": ["language=ger"], "a:1": ["language=eng"], "a:2": ["language=ger", 'title=The "director"'],
