@@ -41,7 +41,6 @@ def give_csrf(handler: RequestHandler, settings: Settings) -> None:
 
 
 def _give(handler: RequestHandler, settings: Settings, name: str, value: str, seconds: float) -> None:
-    attributes = {"partitioned": True} if settings.cookie_partitioned else {}
     handler.set_cookie(
         name,
         value,
@@ -51,5 +50,6 @@ def _give(handler: RequestHandler, settings: Settings, name: str, value: str, se
         httponly=True,
         secure=settings.secure_cookies or settings.cookie_samesite == "None",  # browsers take None with Secure only
         samesite=settings.cookie_samesite,
-        **attributes,
     )
+    if settings.cookie_partitioned:  # Tornado's own arguments do not know it
+        handler._new_cookie[name]["partitioned"] = True

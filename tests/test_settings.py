@@ -55,6 +55,7 @@ def test_origins_are_written_with_blanks_or_commas() -> None:
         ("ACCESS_TOKEN_MINUTES", "-1"),
         ("FRONTEND_RESET_URL", "http://pages.example/"),
         ("EMAIL_PORT", "0"),
+        ("EMAIL_FROM", "Videoflix"),
         ("WORKER_SLOTS", "many"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -111,6 +113,14 @@ class Settings(BaseSettings):
     def _names_the_token(cls, value: str) -> str:
         if "{token}" not in value:
             raise ValueError("should contain {token}, and {uid} where the page wants it")
+        return value
+
+    @field_validator("email_from")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        _, address = parseaddr(value)
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or re.search(r"[\r\n]", value):
+            raise ValueError("should look like Videoflix <noreply@videoflix.example>")
         return value
 
     @field_validator("cors_origins")

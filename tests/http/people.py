@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import email
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+
+from handlers.routes import make_application
 from tests.tools import Answer, Browser
+from videoflix.composition.root import open_services
 from videoflix.services import Services
+from videoflix.settings import Settings
 
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 ADMIN = "admin@videoflix.example"
@@ -64,3 +72,16 @@ async def join(browser: Browser, services: Services, address: str = ADDRESS, pas
     await browser.log_in(address, password)
     assert isinstance(user_id, int)
     return user_id
+
+
+@asynccontextmanager
+async def site(settings: Settings, **more: object) -> AsyncIterator[tuple[Browser, Services]]:
+    """A site of these settings, and a client of it."""
+    async with open_services(settings.model_copy(update=more)) as services:
+        listener, port = bind_unused_port()
+        server = HTTPServer(make_application(services))
+        server.add_socket(listener)
+        with closing(Browser(port)) as browser:
+            yield browser, services
+        server.stop()
+        await server.close_all_connections()

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
-from handlers.routes import make_application
-from tests.http.people import ADDRESS, PASSWORD, join
+from tests.http.people import ADDRESS, PASSWORD, join, site
 from tests.tools import Answer, Browser
 from videoflix.accounts.throttle import network_of
-from videoflix.composition.root import open_services
 from videoflix.embedded import processes, servers
-from videoflix.services import Services
 from videoflix.settings import Settings
-
-
-@asynccontextmanager
-async def site(settings: Settings, **more: object) -> AsyncIterator[tuple[Browser, Services]]:
-    """A site of these settings, and a client of it."""
-    async with open_services(settings.model_copy(update=more)) as services:
-        listener, port = bind_unused_port()
-        server = HTTPServer(make_application(services))
-        server.add_socket(listener)
-        with closing(Browser(port)) as browser:
-            yield browser, services
-        server.stop()
-        await server.close_all_connections()
 
 
 async def attempt(browser: Browser, address: str = ADDRESS, **headers: str) -> Answer:

@@ -14,7 +14,7 @@ import pymongo
 import pymongo.errors
 import pytest
 
-from tests.http.people import ADDRESS, PASSWORD, join
+from tests.http.people import ADDRESS, PASSWORD, join, site
 from tests.tools import Answer, Browser
 from videoflix.models import now
 from videoflix.services import Services
@@ -240,3 +240,26 @@ async def test_whose_account_is_gone_or_disabled_is_signed_out(browser: Browser,
     await services.people.delete(0, 1)
     assert (await browser.get("/api/me/")).status == 401
     assert (await browser.post("/api/token/refresh/")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("given", "attributes"),
+    [
+        ({"public_url": "https://films.example"}, {"Secure", "SameSite=Lax"}),
+        ({"cookie_samesite": "None", "cookie_partitioned": True}, {"Secure", "SameSite=None", "Partitioned"}),
+        ({"cookie_samesite": "Strict", "cookie_domain": "films.example"}, {"SameSite=Strict", "Domain=films.example"}),
+    ],
+)
+async def test_cookies_have_the_attributes_that_are_set_also_when_they_go(
+    settings: Settings, given: dict[str, Any], attributes: set[str]
+) -> None:
+    async with site(settings, **given) as (browser, services):
+        await join(browser, services)
+        for answer, seconds in (
+            (await refresh(browser), ("1800", "604800")),
+            (await browser.post("/api/logout/"), "00"),
+        ):
+            lines = {line.partition("=")[0]: line for line in answer.headers.get_list("Set-Cookie")}
+            for name, life in zip(TOKENS, seconds, strict=True):
+                found = {part.strip() for part in lines[name].split(";")[1:]}
+                assert found == attributes | {"HttpOnly", "Path=/", f"Max-Age={life}"}

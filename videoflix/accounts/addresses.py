@@ -11,7 +11,7 @@ def checked_address(text: str) -> str:
     Raises ValueError with a sentence.
     """
     try:
-        found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False)
+        found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
         raise ValueError("Enter a valid email address.") from None
     return (found.ascii_email or found.normalized).lower()

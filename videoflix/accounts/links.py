@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from datetime import timedelta
 from enum import StrEnum
 
@@ -54,8 +54,3 @@ class Links:
 def encoded(user_id: int) -> str:
     """The `uid` of links: base64url, without padding, of the decimal id."""
     return urlsafe_b64encode(str(user_id).encode()).decode().rstrip("=")
-
-
-def decoded(uid: str) -> int:
-    """Raises ValueError."""
-    return int(urlsafe_b64decode(uid + "=" * (-len(uid) % 4)))

@@ -1,0 +1,48 @@
+"""Addresses have one spelling, and what looks like somebody else's is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from videoflix.accounts.addresses import checked_address, known_as
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (" Viewer@Example.ORG\n", "viewer@example.org"),
+        ("viewer+films@example.org", "viewer+films@example.org"),
+        ("viewer@b\u00fccher.example", "viewer@xn--bcher-kva.example"),
+        ("viewer@B\u00dcCHER.example", "viewer@xn--bcher-kva.example"),
+        ("viewer@ex\u0430mple.org", "viewer@xn--exmple-4nf.org"),  # a Cyrillic a: another domain, and it shows
+        ("viewer@\u212aelvin.example", "viewer@kelvin.example"),  # the Kelvin sign is a K
+    ],
+)
+def test_an_address_has_one_spelling(given: str, kept: str) -> None:
+    assert checked_address(given) == kept == known_as(given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "viewer",
+        "viewer@",
+        "@example.org",
+        "a@b@example.org",
+        "viewer@example",
+        "vi\u0435wer@example.org",  # a Cyrillic e
+        "\uff56iewer@example.org",  # a v of full width
+        "viewer\0@example.org",
+        "viewer@example.org\r\nBcc: other@example.org",
+        "viewer@example.org, other@example.org",
+        "Viewer <viewer@example.org>",
+        "viewer@[127.0.0.1]",
+        "v" * 65 + "@example.org",
+        "viewer@" + "e" * 250 + ".org",
+    ],
+)
+def test_what_is_no_address_is_refused_and_nobodys(given: str) -> None:
+    with pytest.raises(ValueError, match="Enter a valid email address"):
+        checked_address(given)
+    assert known_as(given) == ""
