@@ -1,0 +1,242 @@
+"""How long a viewer waits: python -m benchmarks.first_play FILE [--minutes 1 10 60] [--seeks 20]
+
+FILE is repeated (its streams are copied) to films of so many minutes. For each of them, on a running Videoflix:
+
+* from the last byte of the upload to the last byte of 480p segment 0, beside the bare ffmpeg command that makes this
+  one segment (measured before, on the idle machine; median of three). Until the film is playable the client asks again
+  every 20 ms.
+* random seeks at random renditions while the bulk work runs, each beside the bare command for the same segment on the
+  idle machine. Only segments that are not there yet are asked for.
+* when the reference's first 480p run would have ended (preset medium, CRF 23; measured on the first minute and
+  extrapolated), which is when a server without an interactive lane has its first playable rendition.
+* what processor time went into anything but ffmpeg, and the memory of the worker and its children.
+
+The seeks of one run are the same in the next one. All is wall clock of this machine: compare ratios, not seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.support import Up, up
+from transcode import description
+from transcode.plans.segment import SEGMENT, SegmentPlan
+from transcode.runner import ENVIRONMENT
+from transcode.timeline import Timeline
+from transcode.tools import Tools
+from videoflix.embedded.binaries import ffmpeg_tools
+
+TOOLS = Tools(*ffmpeg_tools())
+QUIET = (TOOLS.ffmpeg, "-nostdin", "-hide_banner", "-v", "error", "-y")
+LOOK_AGAIN = 0.02  # seconds
+
+
+@dataclass(frozen=True)
+class Wait:
+    """One segment: what a viewer waited, and what the bare command takes; in seconds."""
+
+    name: str
+    waited: float
+    bare: float
+
+    @property
+    def ratio(self) -> float:
+        """1 is as fast as ffmpeg alone."""
+        return self.waited / self.bare
+
+
+class Viewer:
+    """A client with a session and one connection."""
+
+    def __init__(self, site: Up) -> None:
+        self.cookie = site.log_in()
+        self._port = site.port
+        self._connection = HTTPConnection("127.0.0.1", site.port, timeout=60)
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body."""
+        self._connection.request("GET", path, headers={"Cookie": self.cookie})
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
+    def upload(self, film: Path) -> tuple[int, float]:
+        """The film's id, and when its last byte was sent."""
+        boundary, sent = uuid.uuid4().hex, 0.0
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n\r\n'.encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+
+        def body() -> Iterator[bytes]:
+            nonlocal sent
+            yield head
+            with film.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    yield piece
+            yield tail
+            sent = time.monotonic()
+
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=600)
+        connection.request(
+            "POST", "/api/admin/videos/", body(),
+            {
+                "Content-Type": f"multipart/form-data; boundary={boundary}", "Cookie": self.cookie,
+                "Content-Length": str(len(head) + film.stat().st_size + len(tail)),
+            },
+        )  # fmt: skip
+        answer = connection.getresponse()
+        shown = json.loads(answer.read())
+        connection.close()
+        assert answer.status == 201, shown
+        return int(shown["id"]), sent
+
+    def segment(self, film: int, rendition: str, number: int) -> None:
+        """Wait for it, however often it has to be asked for."""
+        path = f"/media/hls/{film}/{rendition}/{number:04d}.ts"
+        while self.get(path)[0] != 200:
+            time.sleep(LOOK_AGAIN)
+
+
+def film_of(source: Path, minutes: float, folder: Path) -> Path:
+    """The source again and again."""
+    place = folder / f"{minutes:g}-minutes.mp4"
+    loop = ["-stream_loop", "-1", "-i", str(source), "-t", str(minutes * 60), "-c", "copy"]
+    subprocess.run([*QUIET, *loop, "-movflags", "+faststart", str(place)], check=True)
+    return place
+
+
+def bare(timeline: Timeline, film: Path, rendition: str, number: int, times: int = 1) -> float:
+    """The ffmpeg command alone; the median of some runs."""
+    plan = SegmentPlan(timeline, number, rendition, film, None)
+    taken = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(times):
+            begin = time.monotonic()
+            subprocess.run(
+                [TOOLS.ffmpeg, *plan.argv()], cwd=folder, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+            )
+            taken.append(time.monotonic() - begin)
+            assert Path(folder, SEGMENT).stat().st_size
+    return statistics.median(taken)
+
+
+def reference_480p(film: Path, duration: float) -> float:
+    """Seconds of the reference's first run over the whole film, from its pace over the first minute."""
+    piece = min(60.0, duration)
+    begin = time.monotonic()
+    subprocess.run(
+        [
+            *QUIET, "-t", str(piece), "-i", str(film), "-vf", "scale=-2:480", "-c:v", "libx264", "-preset", "medium",
+            "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mpegts", "/dev/null",
+        ],
+        check=True,
+    )  # fmt: skip
+    return (time.monotonic() - begin) * duration / piece
+
+
+def first(viewer: Viewer, film: Path, expected: float) -> tuple[int, Wait]:
+    """Upload and play."""
+    number, sent = viewer.upload(film)
+    answered = time.monotonic()
+    viewer.segment(number, "480p", 0)
+    done = time.monotonic()
+    print(f"    of that, the answer to the upload (its bytes are on the disk then): {answered - sent:.2f} s")
+    return number, Wait("first play", done - sent, expected)
+
+
+def seeks(viewer: Viewer, film: int, folder: Path, wanted: Sequence[tuple[str, int, float]]) -> list[Wait]:
+    """One after another, while the bulk work runs; what is there by now is left out."""
+    waits = []
+    for rendition, number, expected in wanted:
+        if (folder / rendition / f"{number:04d}.ts").exists():
+            continue
+        begin = time.monotonic()
+        viewer.segment(film, rendition, number)
+        waits.append(Wait(f"{rendition} {number}", time.monotonic() - begin, expected))
+    return waits
+
+
+def p95(values: Sequence[float]) -> float:
+    """The smallest value that 95 % do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-95 * len(ordered) // 100) - 1)]
+
+
+def worker_of(site: Up) -> list[psutil.Process]:
+    """The worker, and the children of its pool."""
+    worker = site.child("worker")
+    return [worker, *(child for child in worker.children() if "spawn_main" in " ".join(child.cmdline()))]
+
+
+def memory(site: Up) -> str:
+    """Resident, of which pages of libraries are shared."""
+    worker, *children = (process.memory_full_info() for process in worker_of(site))
+    largest = max(children, key=lambda info: info.uss)
+    return (
+        f"worker {worker.rss / 2**20:.0f} MB, its largest child {largest.rss / 2**20:.0f} MB "
+        f"(their own pages: {worker.uss / 2**20:.0f} and {largest.uss / 2**20:.0f} MB)"
+    )
+
+
+def overhead(site: Up) -> float:
+    """Share of the processor time of worker, children and ffmpeg that is not ffmpeg's."""
+    worker, *children = (process.cpu_times() for process in worker_of(site))
+    own = worker.user + worker.system + sum(child.user + child.system for child in children)
+    encoders = sum(child.children_user + child.children_system for child in children)
+    return own / (own + encoders)
+
+
+def run(source: Path, minutes: float, count: int, to_the_end: bool) -> None:
+    """One film on a site of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        film = film_of(source, minutes, folder)
+        timeline = description.timeline(description.describe(film, TOOLS))
+        dice = random.Random(7)
+        picks = [(dice.choice(timeline.rendition_names), dice.randrange(1, timeline.segments)) for _ in range(count)]
+        print(f"{minutes:g} minutes, {film.stat().st_size / 2**20:.0f} MB")
+        start = bare(timeline, film, "480p", 0, times=3)
+        wanted = [(name, number, bare(timeline, film, name, number)) for name, number in picks]
+        print(f"    reference's first 480p rendition: after {reference_480p(film, timeline.duration):.0f} s")
+        (folder / "site").mkdir()
+        with up(folder / "site", "--no-demo") as site:
+            site.banner()
+            viewer = Viewer(site)
+            number, wait = first(viewer, film, start)
+            print(f"    first play {wait.waited:.2f} s, bare {wait.bare:.2f} s: ratio {wait.ratio:.2f} (at most 2.0)")
+            waits = seeks(viewer, number, site.folder / "media" / "hls" / str(number), wanted)
+            if waits:
+                ratios = [one.ratio for one in waits]
+                worst = max(waits, key=lambda one: one.ratio)
+                print(
+                    f"    {len(waits)} seeks: median {statistics.median(ratios):.2f}, "
+                    f"p95 {p95(ratios):.2f} (at most 4.0), worst {worst.ratio:.2f} at {worst.name} ({worst.waited:.2f} s beside {worst.bare:.2f} s)"
+                )
+            if to_the_end:
+                while site.get(f"/api/admin/videos/{number}/", viewer.cookie)["status"] == "processing":
+                    time.sleep(0.2)
+                print(f"    processor time that is not ffmpeg's: {100 * overhead(site):.1f} % (at most 5)")
+            print(f"    memory: {memory(site)}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("film", type=Path)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[1, 10, 60])
+    parser.add_argument("--seeks", type=int, default=20)
+    parser.add_argument("--to-the-end", action="store_true", help="wait until the film is ready, for the overhead")
+    given = parser.parse_args()
+    print(f"load of the last minute: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
+    for length in given.minutes:
+        run(given.film.resolve(), length, given.seeks, given.to_the_end)
