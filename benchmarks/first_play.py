@@ -194,7 +194,7 @@ def overhead(site: Up) -> float:
     worker, *children = (process.cpu_times() for process in worker_of(site))
     own = worker.user + worker.system + sum(child.user + child.system for child in children)
     encoders = sum(child.children_user + child.children_system for child in children)
-    return own / (own + encoders)
+    return float(own / (own + encoders))
 
 
 def run(source: Path, minutes: float, count: int, to_the_end: bool) -> None:
@@ -219,10 +219,9 @@ def run(source: Path, minutes: float, count: int, to_the_end: bool) -> None:
             if waits:
                 ratios = [one.ratio for one in waits]
                 worst = max(waits, key=lambda one: one.ratio)
-                print(
-                    f"    {len(waits)} seeks: median {statistics.median(ratios):.2f}, "
-                    f"p95 {p95(ratios):.2f} (at most 4.0), worst {worst.ratio:.2f} at {worst.name} ({worst.waited:.2f} s beside {worst.bare:.2f} s)"
-                )
+                median, slow = statistics.median(ratios), p95(ratios)
+                print(f"    {len(waits)} seeks: median {median:.2f}, p95 {slow:.2f} (at most 4.0)")
+                print(f"    worst {worst.ratio:.2f}: {worst.name}, {worst.waited:.2f} s beside {worst.bare:.2f} s")
             if to_the_end:
                 while site.get(f"/api/admin/videos/{number}/", viewer.cookie)["status"] == "processing":
                     time.sleep(0.2)

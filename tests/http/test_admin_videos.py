@@ -9,10 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.tools import Answer, Browser
+from transcode.ledger import Ledger
 from videoflix.services import Services
 from videoflix.settings import Settings
+from videoflix.stores.videos import VideoStore
 
 BOUNDARY = "----film"
 
@@ -214,3 +217,37 @@ async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
     assert b" 413 " in await reader.readline()
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_cancelled_film_can_be_tried_again_and_a_film_in_work_or_ready_cannot(
+    admin: Browser, videos: VideoStore
+) -> None:
+    await upload(admin, form(b"film", title="t"))
+    answer = await admin.post("/api/admin/videos/1/cancel/")
+    assert (answer.status, answer.json["status"], answer.json["error"]) == (200, "failed", "The work was cancelled.")
+    assert [job["state"] for job in (await admin.get("/api/admin/jobs/")).json["jobs"]] == ["cancelled"]
+    assert (await admin.post("/api/admin/videos/1/cancel/")).status == 409
+    answer = await admin.post("/api/admin/videos/1/retry")
+    assert (answer.status, answer.json["status"], answer.json["error"]) == (200, "processing", None)
+    assert [job["state"] for job in (await admin.get("/api/admin/jobs/")).json["jobs"]] == ["queued"]
+    answer = await admin.post("/api/admin/videos/1/retry/")
+    assert (answer.status, answer.json) == (409, {"detail": "Only a video that failed can be tried again."})
+    for call in ("cancel", "retry"):
+        assert (await admin.post(f"/api/admin/videos/2/{call}/")).status == 404
+    await videos.set_ready(1)
+    for call in ("cancel", "retry"):
+        assert (await admin.post(f"/api/admin/videos/1/{call}/")).status == 409
+    assert (await admin.get("/api/admin/videos/1/")).json["progress"] == 100
+
+
+async def test_a_film_that_waits_for_room_says_so(admin: Browser, settings: Settings) -> None:
+    await upload(admin, form(b"film", title="t"))
+    async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
+        await Ledger(redis).hold("free disk space")
+        shown = (await admin.get("/api/admin/videos/1/")).json
+        assert (shown["status"], shown["waits_for"]) == ("processing", "free disk space")
+
+
+@pytest.mark.parametrize("call", ["cancel", "retry"])
+async def test_only_admins_cancel_and_retry(browser: Browser, call: str) -> None:
+    assert (await browser.post(f"/api/admin/videos/1/{call}/")).status == 401

@@ -1,0 +1,179 @@
+"""Waiting for segments: what web processes use of the engine, here with workers played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.transcode.obey import Orders, film_of
+from tests.transcode.support import QUICK, MemoryBook, at_work, ended, open_ledger, until
+from transcode import layout, schedule
+from transcode.engine import Busy, Engine, SegmentFailed
+from transcode.ledger import Lane, Lease, Ledger
+
+
+@asynccontextmanager
+async def engine_on(ledger: Ledger, root: Path, **options: int) -> AsyncIterator[Engine]:
+    engine = Engine(ledger, root, **options)
+    layout.rendition_dir(root, 1, "480p").mkdir(parents=True, exist_ok=True)
+    try:
+        yield engine
+    finally:
+        await engine.close()
+
+
+redis_of = Redis.from_url
+
+
+def ask(engine: Engine, number: int = 3) -> asyncio.Task[None]:
+    return asyncio.create_task(engine.want_segment(1, "480p", number))
+
+
+async def taken(ledger: Ledger) -> Lease:
+    """The next segment that somebody waits for, as a worker gets it."""
+    found: list[Lease] = []
+
+    async def is_there() -> bool:
+        lease = await ledger.claim([Lane.SEGMENT], "worker")
+        found.extend([lease] if isinstance(lease, Lease) else [])
+        return bool(found)
+
+    await until(is_there)
+    return found[0]
+
+
+async def publish(ledger: Ledger, root: Path, lease: Lease) -> None:
+    layout.segment_path(root, 1, lease.rendition, lease.index).touch()
+    await ledger.settle(lease, {})
+
+
+async def test_a_segment_that_is_there_needs_no_ledger(redis_url, io_loop, tmp_path):
+    async with Redis.from_url("redis://127.0.0.1:1/0") as nowhere, engine_on(Ledger(nowhere), tmp_path) as engine:
+        layout.segment_path(tmp_path, 1, "480p", 3).touch()
+        await engine.want_segment(1, "480p", 3)
+
+
+async def test_many_viewers_in_many_processes_cause_one_encode(redis_url, io_loop, tmp_path):
+    async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
+        waiting = [ask(engine) for engine in (one, two) for _ in range(10)]
+        lease = await taken(ledger)
+        await asyncio.sleep(2 * ledger.times.look)  # those who look again ask for nothing more
+        assert not isinstance(await ledger.claim([Lane.SEGMENT], "worker"), Lease)
+        await publish(ledger, tmp_path, lease)
+        await asyncio.gather(*waiting)
+
+
+async def test_the_last_viewer_that_gives_up_cancels_the_encode(redis_url, io_loop, tmp_path):
+    async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
+        waiting = [ask(one), ask(one), ask(two)]
+        lease = await taken(ledger)
+        for request in waiting[:2]:
+            request.cancel()
+        await asyncio.sleep(ledger.times.look)
+        assert await ledger.renew(lease, 0.5) == "running"
+        waiting[2].cancel()
+
+        async def is_cancelled() -> bool:
+            return await ledger.renew(lease, 0.5) == "cancelled"
+
+        await until(is_cancelled)
+
+
+async def test_a_viewer_that_comes_back_at_once_is_served(redis_url, io_loop, tmp_path):
+    async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as engine:
+        for _ in range(5):
+            hasty = ask(engine)
+            await asyncio.sleep(0.01)
+            hasty.cancel()
+            waiting = ask(engine)
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            lease = await taken(ledger)
+            assert await ledger.renew(lease, 0.1) == "running"
+            waiting.cancel()
+            await asyncio.gather(hasty, waiting, return_exceptions=True)
+
+            async def is_cancelled(lease: Lease = lease) -> bool:
+                return await ledger.renew(lease, 0.1) == "cancelled"
+
+            await until(is_cancelled)
+            await ledger.release(lease)
+
+
+async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_to_come_back(
+    redis_url, io_loop, tmp_path
+):
+    times = replace(QUICK, wait_segment=0.5)
+    async with open_ledger(redis_url, times) as ledger, engine_on(ledger, tmp_path, max_waiters=2) as engine:
+        waiting = [ask(engine, 1), ask(engine, 2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy) as refused:
+            await engine.want_segment(1, "480p", 3)
+        assert refused.value.retry_after == 2
+        for request in waiting:
+            with pytest.raises(Busy) as late:
+                await request
+            assert late.value.retry_after == 5
+        with pytest.raises(Busy):  # the places are free again: this one waits
+            await asyncio.wait_for(engine.want_segment(1, "480p", 3), 3)
+
+
+async def test_a_segment_that_cannot_be_made_is_told_at_once_and_not_tried_again_for_a_while(
+    redis_url, io_loop, tmp_path
+):
+    async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as engine:
+        waiting = ask(engine)
+        await ledger.fail(await taken(ledger), "It is damaged.", hopeless=True)
+        with pytest.raises(SegmentFailed, match=r"It is damaged\."):
+            await waiting
+        with pytest.raises(SegmentFailed):
+            await engine.want_segment(1, "480p", 3)
+        await asyncio.sleep(ledger.times.dead_segment)
+        again = ask(engine)
+        await publish(ledger, tmp_path, await taken(ledger))
+        await again
+
+
+async def test_a_lost_message_and_an_emptied_redis_cost_a_moment(redis_url, io_loop, tmp_path):
+    async with (
+        open_ledger(redis_url) as ledger,
+        engine_on(ledger, tmp_path) as engine,
+        Redis.from_url(redis_url) as redis,
+    ):
+        waiting = [ask(engine, 1), ask(engine, 2)]
+        assert {(await taken(ledger)).index, (await taken(ledger)).index} == {1, 2}
+        layout.segment_path(tmp_path, 1, "480p", 1).touch()  # nobody says so
+        await waiting[0]
+        await redis.flushdb()
+        lease = await taken(ledger)  # asked for again
+        assert lease.index == 2
+        await publish(ledger, tmp_path, lease)
+        await waiting[1]
+
+
+async def test_a_film_that_is_ready_and_lost_a_segment_gets_it_again(redis_url, io_loop, tmp_path):
+    Orders(tmp_path)
+    book = MemoryBook()
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path), engine_on(ledger, tmp_path) as engine:
+        book.add(1, film_of(8))
+        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ended(ledger, 1)
+        file = layout.segment_path(tmp_path, 1, "480p", 1)
+        file.unlink()
+        await engine.want_segment(1, "480p", 1)
+        assert file.exists()
+        assert book.status[1] == "ready"
+
+
+async def test_a_start_and_a_cancel_that_redis_does_not_hear_are_no_errors(redis_url, io_loop, tmp_path):
+    async with Redis.from_url("redis://127.0.0.1:1/0") as nowhere, engine_on(Ledger(nowhere), tmp_path) as engine:
+        await engine.start(1)
+        await engine.cancel(1)
+        await engine.delete(1, "videos/1.mp4")
+        assert not layout.film_dir(tmp_path, 1).exists()

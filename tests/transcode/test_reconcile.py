@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from tests.transcode.obey import film_of
+from tests.transcode.support import MemoryBook, open_ledger
+from transcode import schedule
+from transcode.ledger import Lane, Lease, State
+from transcode.reconcile import Reconciler
+
+
+async def test_every_unfinished_film_has_a_job_and_no_other_film_has(redis_url, io_loop):
+    book = MemoryBook()
+    async with open_ledger(redis_url) as ledger:
+        for film in (1, 2, 3, 4):
+            book.add(film, film_of(8))
+        await ledger.start(2, [schedule.probe()], schedule.finish())
+        await ledger.start(3, [schedule.probe()], schedule.finish())
+        await ledger.start(4, [schedule.probe()], schedule.finish())
+        await ledger.start(5, [schedule.probe()], schedule.finish())  # deleted while Redis was away
+        await book.failed(3, "The work was cancelled.")
+        await book.finished(4, {})  # told before its job was settled, as ever
+        for _ in range(2):
+            await Reconciler(ledger, book).once()
+            assert await ledger.states([1, 2, 3, 4, 5]) == {
+                1: State.QUEUED,
+                2: State.QUEUED,
+                3: State.CANCELLED,
+                4: State.QUEUED,
+                5: State.CANCELLED,
+            }
+        job = await ledger.job(1)
+        assert job is not None
+        assert [task.id for task in job.tasks] == ["probe"]
+
+
+async def test_the_catalogue_is_told_why_a_job_is_dead(redis_url, io_loop):
+    book = MemoryBook()
+    async with open_ledger(redis_url) as ledger:
+        book.add(1)
+        await ledger.start(1, [schedule.probe()], schedule.finish())
+        lease = await ledger.claim([Lane.OPENING], "w")
+        assert isinstance(lease, Lease)
+        await ledger.fail(lease, "This file is empty.", hopeless=True)
+        await Reconciler(ledger, book).once()
+        assert book.status[1] == "failed: This file is empty."
+        await Reconciler(ledger, book).once()
+        assert (await ledger.states([1]))[1] is State.DEAD
