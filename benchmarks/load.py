@@ -17,7 +17,7 @@ _HEAD = 64 * 1024
 def requests_per_second(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> float:
     """What wrk counts; raises when an answer was no success, for that would be a fast nothing."""
     given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", *given, url]
+    argv = ["wrk", "--timeout", "20s", "-t1", f"-c{connections}", f"-d{seconds:g}s", *given, url]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or (errors := re.search(r"Socket errors:.*(connect|timeout) [1-9]", said)):
         raise RuntimeError(f"{url}: {said}")

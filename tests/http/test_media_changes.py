@@ -94,6 +94,23 @@ async def test_requests_that_come_together_ask_the_database_once(clock: Clock) -
     assert catalogue.asked == 1
 
 
+async def test_who_comes_at_the_moment_when_a_film_is_loaded_gets_it(clock: Clock) -> None:
+    """Whoever asks between the end of the loading and what asyncio calls after it."""
+    catalogue = Catalogue()
+    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    for _ in range(6):
+        catalogue.gate.clear()
+        films._entries.clear()
+        first = asyncio.ensure_future(films.get(1))
+        await asyncio.sleep(0)
+        catalogue.gate.set()
+        for _ in range(6):
+            assert (await asyncio.ensure_future(films.get(1))).id == 1
+            films._entries.clear()
+            await asyncio.sleep(0)
+        await first
+
+
 async def test_without_messages_a_deleted_film_dies_within_seconds(clock: Clock) -> None:
     catalogue = Catalogue()
     films = Films(catalogue, clock)  # type: ignore[arg-type]

@@ -57,8 +57,8 @@ class Films:
         self._videos = videos
         self._clock = clock
         self._entries: dict[int, _Entry] = {}
-        self._loading: dict[int, asyncio.Task[Film | None]] = {}
-        self._tasks: set[asyncio.Task[Film | None]] = set()
+        self._loading: dict[int, asyncio.Task[_Entry]] = {}
+        self._tasks: set[asyncio.Task[_Entry]] = set()
 
     def at_hand(self, video_id: int) -> Film | None:
         """A playable film that is known; None when `get` has to be asked. Never waits."""
@@ -97,41 +97,50 @@ class Films:
 
     async def _loaded(self, video_id: int) -> _Entry:
         try:
-            await asyncio.shield(self._load(video_id))
+            return await asyncio.shield(self._load(video_id))
         except Exception:  # whatever the driver raises
-            if video_id not in self._entries:
+            known = self._entries.get(video_id)
+            if known is None:
                 raise
-        return self._entries[video_id]
+            return known
 
-    def _load(self, video_id: int) -> asyncio.Task[Film | None]:
+    def _load(self, video_id: int) -> asyncio.Task[_Entry]:
         task = self._loading.get(video_id)
         if task is None:
             task = self._loading[video_id] = asyncio.ensure_future(self._read(video_id))
             self._tasks.add(task)
-            task.add_done_callback(lambda done: self._keep(video_id, done))
+            task.add_done_callback(self._over)
         return task
 
-    async def _read(self, video_id: int) -> Film | None:
+    async def _read(self, video_id: int) -> _Entry:
+        task = asyncio.current_task()
         try:
-            return _film(await self._videos.get(video_id))
+            film: Film | None = _film(await self._videos.get(video_id))
         except NotFound:
-            return None
-
-    def _keep(self, video_id: int, task: asyncio.Task[Film | None]) -> None:
-        self._tasks.discard(task)
-        is_latest = self._loading.get(video_id) is task
-        if is_latest:
-            del self._loading[video_id]
-        if task.cancelled():
-            return
-        if error := task.exception():
+            film = None
+        except Exception as error:  # whatever the driver raises
             _log.warning("film not loaded film=%d error=%s", video_id, error)
             self._keep_alive(video_id)
-        elif is_latest or video_id not in self._entries:
-            self._entries.pop(video_id, None)
-            self._entries[video_id] = _Entry(task.result(), self._clock())
-            if len(self._entries) > _MOST:
-                del self._entries[next(iter(self._entries))]
+            raise
+        finally:
+            is_latest = self._loading.get(video_id) is task
+            if is_latest:
+                del self._loading[video_id]
+        entry = _Entry(film, self._clock())
+        if is_latest or video_id not in self._entries:
+            self._keep(video_id, entry)
+        return entry
+
+    def _over(self, task: asyncio.Task[_Entry]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # logged already; perhaps nobody waited for it
+
+    def _keep(self, video_id: int, entry: _Entry) -> None:
+        self._entries.pop(video_id, None)
+        self._entries[video_id] = entry
+        if len(self._entries) > _MOST:
+            del self._entries[next(iter(self._entries))]
 
     def _keep_alive(self, video_id: int) -> None:
         """The database did not answer: try again with the next request, and serve what is known until then."""
