@@ -163,6 +163,10 @@ class ApiHandler(BaseHandler):
         """Where this request comes from."""
         return Client(self.request.remote_ip or "", self.request.headers.get("User-Agent", ""))
 
+    def public_url(self) -> str:
+        """The setting, else the host that the client spoke to."""
+        return self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
+
     async def count(self, call: Call, account: str = "") -> None:
         """Count an attempt. Raises Throttled when it is one too many."""
         await self.services.throttle.count(call, self.client.address, known_as(account) or account)

@@ -15,11 +15,10 @@ class PlaybackHandler(ApiHandler):
         """Good for this film alone, for some hours, and until this session ends."""
         film = await self.services.media.playable(int(video_id))
         token, expires = self.services.admission.playback_token(self.identity, film.id)
-        url = self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
         self.set_header("Cache-Control", "no-store")
         self.answer(
             {
-                "master_url": f"{url}/media/hls/{film.id}/master.m3u8?token={token}",
+                "master_url": f"{self.public_url()}/media/hls/{film.id}/master.m3u8?token={token}",
                 "token": token,
                 "expires_at": isoformat(datetime.fromtimestamp(expires, UTC)),
             }

@@ -21,10 +21,6 @@ class VideosHandler(ApiHandler):
 
     _etag: str | None = None
 
-    def public_url(self) -> str:
-        """The setting, else the host that the client spoke to."""
-        return self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
-
     async def answer_with(self, video_ids: Sequence[int]) -> None:
         """Those of the videos that are playable, as a bare array."""
         await self.answer_rows((await self.services.listing.shelf()).rows(video_ids))

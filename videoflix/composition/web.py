@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024  # bytes that are read of an upload at once
 _BACKLOG = 1024  # connections that wait to be accepted
-# Bytes that a connection's socket takes; the kernel doubles it. Measured with 32 clients on loopback: from half of it to
-# twice as much, segments of 1 MB go equally fast, and those of 4 MB go fastest here, while they stay in the cache.
+# Bytes that the socket of a connection takes; the kernel doubles it. Measured with 32 clients: from half to twice
+# of it, segments of 1 MB go equally fast, and those of 4 MB go fastest here, while they stay in the cache.
 _SEND_BUFFER = 256 * 1024
 _LAST_ANSWERS = 5.0  # seconds that open requests have when the process stops
 
