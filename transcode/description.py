@@ -20,6 +20,8 @@ from transcode.tools import Tools
 # Containers that ffmpeg can only seek in by guessing.
 _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
 _TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
+# Sound that ffmpeg knows and cannot decode.
+_UNHEARD = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
 # Sound that goes on for longer than this behind the picture makes the film longer.
@@ -74,8 +76,8 @@ class Source:
         return max(found, key=lambda stream: (_is_default(stream), -stream["index"]))
 
     def sounds(self) -> list[Mapping[str, Any]]:
-        """Audio streams, the default one first."""
-        found = [stream for stream in self.streams if stream.get("codec_type") == "audio" and stream.get("channels")]
+        """Audio streams that can be decoded, the default one first."""
+        found = [stream for stream in self.streams if stream.get("codec_type") == "audio" and _is_heard(stream)]
         return sorted(found, key=lambda stream: (not _is_default(stream), stream["index"]))
 
     def texts(self) -> list[Mapping[str, Any]]:
@@ -202,6 +204,10 @@ def _number(value: Any) -> float:
 
 def _is_cover(stream: Mapping[str, Any]) -> bool:
     return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+def _is_heard(stream: Mapping[str, Any]) -> bool:
+    return bool(stream.get("channels")) and stream.get("codec_name", "unknown") not in _UNHEARD
 
 
 def _is_default(stream: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from transcode.runner import GIB, Limits, Run
 
 _PATIENCE = 60.0  # seconds for one look
 _LIMITS = Limits(memory=4 * GIB, file_size=64 * 1024**2, cpu=60)
+
+_NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found")
 
 NO_FILM = "This file is not a film: it is damaged, or of a kind that is not supported."
 
@@ -47,6 +50,8 @@ def _reason(path: Path, words: str) -> str:
         return "This film is incomplete: its end is missing."
     if "not on whitelist" in words:
         return "This file is not a film, or of a kind that is not supported."
+    if _NO_DECODER.search(words):
+        return "The picture of this film is in a codec that is not supported."
     return NO_FILM
 
 

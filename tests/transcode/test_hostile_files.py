@@ -129,6 +129,18 @@ def test_data_that_turns_into_garbage_fails_with_its_place(
     assert not film.segments()[2].exists()
 
 
+def test_a_picture_that_cannot_be_decoded_is_refused(studio: Of, originals: Originals) -> None:
+    strange = originals.mkv.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/NEW")
+    assert refusal(studio(strange)) == "The picture of this film is in a codec that is not supported."
+
+
+def test_sound_that_cannot_be_decoded_is_left_out(studio: Of, originals: Originals) -> None:
+    film = studio(originals.mkv.read_bytes().replace(b"A_AAC", b"A_NEW"))
+    assert film.probe().audio == ()
+    film.do("chunk", 0)
+    assert film.segments()[0].exists()
+
+
 def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
     source = tmp_path / "small.mkv"
     sources.ffmpeg(tools, *sources.picture(seconds=0.2), "-c:v", "ffv1", str(source))

@@ -78,6 +78,32 @@ def test_the_playlist_tells_the_length_of_the_film(recipe: Recipe, film: Film) -
     assert (playlist.playlist_type, playlist.is_endlist, playlist.is_independent_segments) == ("vod", True, True)
 
 
+@of_every_kind
+def test_every_playlist_lists_only_what_is_there(recipe: Recipe, film: Film) -> None:
+    folder = film.studio.folder
+    playlists = {path.relative_to(folder).as_posix(): m3u8.load(str(path)) for path in folder.rglob("*.m3u8")}
+    assert set(playlists) == {"master.m3u8", "480p/index.m3u8", "480p/iframes.m3u8"}
+    master, listed, frames = playlists["master.m3u8"], playlists["480p/index.m3u8"], playlists["480p/iframes.m3u8"]
+    assert [segment.uri for segment in listed.segments] == [file.name for file in film.studio.segments()]
+    assert [frame.uri for frame in frames.segments] == [segment.uri for segment in listed.segments]
+    assert {path.name for path in (folder / "480p").glob("*.ts")} == {segment.uri for segment in listed.segments}
+    info = master.playlists[0].stream_info
+    assert (info.resolution, info.frame_rate) == (recipe.size, pytest.approx(float(recipe.rate), abs=0.001))
+    assert ("mp4a" in info.codecs) == bool(recipe.beeps)
+    rates = [
+        file.stat().st_size * 8 / segment.duration
+        for file, segment in zip(film.studio.segments(), listed.segments, strict=True)
+    ]
+    assert info.average_bandwidth <= info.bandwidth <= max(rates) + 1
+    assert [one.uri for one in master.iframe_playlists] == ["480p/iframes.m3u8"]
+
+
+@pytest.mark.parametrize("name", ["interlaced", "ts_mpeg2"])
+def test_interlaced_films_are_deinterlaced(workshop: Workshop, name: str) -> None:
+    recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+    assert workshop.begin(recipe).result(timeout=120).studio.timeline.video.interlaced
+
+
 @pytest.mark.parametrize("name", ["odd", "dvd", "avi_mpeg4", "mono_44100", "sound_late", "sound_short", "sound_first"])
 def test_the_first_viewer_gets_the_same_film_before_any_other_work_is_done(
     workshop: Workshop, tmp_path: Path, name: str
