@@ -3,7 +3,7 @@
 Players fetch little else, all day long, so these requests do not pass through a Tornado application: the work of one
 is a few look-ups in memory and a call of sendfile. The lane answers nothing but 200, 206 and 304. Whatever is out of
 the ordinary - no token or a bad one, a cookie that wants renewing, a film that is not known yet, a segment that has to
-be waited for, a range beyond the end - it leaves to `MediaHandler`, which answers everything, these requests included.
+be waited for or read from a disk, a range beyond the end - it leaves to `MediaHandler`, which answers everything, these requests included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tornado.iostream import IOStream
 from handlers.access_log import write_line
 from handlers.common import common_headers, new_request_id
 from handlers.media.answer import Reply, answer, body_of, http_date
-from handlers.media.transfer import Transfers, can_carry
+from handlers.media.transfer import Transfers, can_carry, is_in_memory
 from handlers.origin import client_address
 from videoflix.errors import RangeNotSatisfiable, TokenNotValid
 from videoflix.media.files import OpenFile
@@ -73,6 +73,9 @@ class MediaLane:
         try:
             reply = answer(start_line.method, headers, asset, self._proxy)
         except RangeNotSatisfiable:
+            asset.close()
+            return None
+        if not _can_be_sent_now(asset, reply):
             asset.close()
             return None
         return _Errand(self, connection, start_line.method, path, headers, asset, reply)
@@ -196,6 +199,11 @@ class _Errand(HTTPMessageDelegate):
         method, path = self._line
         seconds = time.perf_counter() - self._started
         write_line(method, path, self._reply.status, seconds, self._client, self._request_id)
+
+
+def _can_be_sent_now(asset: Asset, reply: Reply) -> bool:
+    content, end = asset.content, reply.start + reply.length
+    return not isinstance(content, OpenFile) or not reply.length or is_in_memory(content.descriptor, reply.start, end)
 
 
 def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:

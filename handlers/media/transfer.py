@@ -25,6 +25,21 @@ def can_carry(stream: IOStream) -> bool:
     return sys.platform == "linux" and not isinstance(stream, SSLIOStream) and not stream.writing()
 
 
+def is_in_memory(file: int, start: int, end: int) -> bool:
+    """Whether both ends of [start, end) are in the page cache: sendfile waits for a disk, and with it the whole process.
+
+    True where that cannot be asked.
+    """
+    try:
+        for place in (start, end - 1):
+            os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that does not know the question
+        return True
+    return True
+
+
 class Transfers:
     """All that are under way in this process."""
 

@@ -172,3 +172,16 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
 
     monkeypatch.setattr(revocations, "_ended", ended)
     refused(await admin.get(SEGMENT), NOT_VALID)
+
+
+async def test_a_player_keeps_its_page_signed_in(way: str, admin: Browser, shelf: Shelf, settings: Settings) -> None:
+    """A film is longer than an access token lives, and players never react to a 401."""
+    await shelf.put()
+    assert "Set-Cookie" not in (await admin.get(SEGMENT)).headers
+    old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
+    for expires in (60, -1):  # past half of its life; over
+        admin.cookies["access_token"] = forged(settings, **{**old, "exp": int(time.time()) + expires})
+        answer = await admin.get(SEGMENT)
+        assert answer.status == 200
+        renewed = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
+        assert renewed["exp"] > time.time() + settings.access_token_minutes * 60 - 30

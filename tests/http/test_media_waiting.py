@@ -13,7 +13,7 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from handlers.media import transfer
+from handlers.media import handler, lane, transfer
 from tests.http.films import SEGMENT, Shelf
 from tests.tools import Browser
 from transcode.ledger import Ledger
@@ -227,3 +227,29 @@ async def test_requests_that_come_in_one_packet_are_answered_in_order(
         body = await reader.readexactly(size)
         assert body == content if length else body.startswith(b"#EXTM3U")
     writer.close()
+
+
+async def test_a_segment_that_has_to_come_from_a_disk_does_not_stop_the_others(
+    admin: Browser, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read on a thread, by the handler; the next one who asks gets it from memory."""
+    content = await big(shelf, admin)
+    file = os.open(shelf.root / "hls" / "1" / "480p" / "0000.ts", os.O_RDONLY)
+    os.fsync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    if transfer.is_in_memory(file, 0, BIG):
+        pytest.skip("this file system keeps everything in memory")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
+    assert transfer.is_in_memory(file, 0, BIG)
+    os.close(file)
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
+
+
+async def test_the_lane_leaves_what_is_on_a_disk_to_the_handler(
+    admin: Browser, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await big(shelf, admin)
+    monkeypatch.setattr(lane, "is_in_memory", lambda *_: False)
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).status == 405
