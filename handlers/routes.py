@@ -24,6 +24,7 @@ from handlers.entrance import Entrance
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
 from handlers.media.lane import MediaLane
+from handlers.page.handler import PageHandler
 from handlers.playback import PlaybackHandler
 from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
 from handlers.viewing import ContinueHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
@@ -34,6 +35,9 @@ _FILE = r"(?P<path>[^/]+(?:/[^/]+)?)(?P<slash>/?)"
 _UID, _TOKEN = r"(?P<uid>[^/]{1,64})", r"(?P<token>[^/]{1,512})"
 
 ROUTES = (
+    (r"/", PageHandler),
+    (r"/page\.css", PageHandler),
+    (r"/page\.js", PageHandler),
     (r"/healthz/?", AliveHandler),
     (r"/readyz/?", ReadyHandler),
     (r"/api/register/?", RegisterHandler),

@@ -56,7 +56,7 @@ class Up:
         """Wait for the banner; its lines by their first word."""
         until(lambda: "Stop " in self.text or self.process.poll() is not None, 60)
         assert "Videoflix is running" in self.text, self.text
-        pairs = re.findall(r"│\s+(API|Health|Sign in|Password|Data)\s+(.+?)\s*│", self.text)
+        pairs = re.findall(r"│\s+(Watch|API|Health|Sign in|Password|Data)\s+(.+?)\s*│", self.text)
         return dict(pairs)
 
     def stop(self, number: int = signal.SIGTERM) -> float:

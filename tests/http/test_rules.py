@@ -11,6 +11,7 @@ import pytest
 
 from handlers.base import ApiHandler
 from handlers.body_limit import MOST
+from handlers.page.handler import PageHandler
 from handlers.routes import ROUTES
 from tests.http.people import ADDRESS, PASSWORD, join
 from tests.tools import Answer, Browser
@@ -36,6 +37,11 @@ def is_json(answer: Answer) -> bool:
     return isinstance(answer.json, dict | list) and answer.headers["Content-Type"].startswith("application/json")
 
 
+def is_page(answer: Answer, handler: type) -> bool:
+    """The one endpoint that is no part of the API."""
+    return handler is PageHandler and answer.status == 200
+
+
 async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(browser: Browser) -> None:
     for path, pattern, handler in EXAMPLES:
         for spelling in (path, f"{path}/") if path.startswith("/api/") else (path,):
@@ -45,7 +51,7 @@ async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(b
                 assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN, (verb, spelling)
                 assert answer.headers["Access-Control-Allow-Credentials"] == "true"
                 assert "Origin" in answer.headers["Vary"]
-                assert is_json(answer), (verb, spelling)
+                assert is_page(answer, handler) or is_json(answer), (verb, spelling)
                 if verb not in handler.methods():
                     assert answer.status == 405, (verb, spelling)
                     assert answer.json == {"detail": f'Method "{verb}" not allowed.'}
@@ -89,6 +95,9 @@ def test_exactly_these_handlers_are_public() -> None:
     """A new one that forgets to demand a sign-in is noticed here."""
     public = {path for path, _, handler in EXAMPLES if handler.public}
     assert public == {
+        "/",
+        "/page.css",
+        "/page.js",
         "/healthz",
         "/readyz",
         "/api/register",
@@ -107,7 +116,7 @@ def test_exactly_these_handlers_are_public() -> None:
 
 
 async def test_an_unknown_path_is_404_as_json(browser: Browser) -> None:
-    for path in ("/", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
+    for path in ("/page", "/page.html", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
         answer = await browser.get(path, Origin=ORIGIN)
         assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN

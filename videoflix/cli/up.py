@@ -114,6 +114,7 @@ class _Start:
     def _banner(self, sign_in: SignIn) -> None:
         url = self._settings.public_url or self._settings.local_url
         lines = [
+            f"Watch      {url}/",
             f"API        {url}/api/video/",
             f"Health     {url}/readyz",
             f"Sign in    {sign_in.email}",
