@@ -1,0 +1,48 @@
+"""Two web processes of one site: who signs out in one of them is shut out of the other."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
+from tests.http.people import ADDRESS, PASSWORD
+from tests.tools import Browser
+from videoflix.composition.root import open_services
+from videoflix.embedded import processes
+from videoflix.embedded.servers import Server, free_port
+from videoflix.settings import Settings
+
+
+@contextmanager
+def web(settings: Settings) -> Iterator[Browser]:
+    """A web process, and a client of it."""
+    port = free_port()
+    environment = {**settings.as_environment(), "PORT": str(port), "MONGODB_DB": settings.mongodb_db}
+    given = (f"{name}={value}" for name, value in environment.items())
+    settings.data_dir.mkdir(exist_ok=True)
+    argv = ("/usr/bin/env", *given, sys.executable, "-m", "videoflix", "web")
+    server = Server("web process", argv, f"http://127.0.0.1:{port}", port, settings.data_dir / f"web-{port}.log")
+    with processes.running(server, 40), closing(Browser(port)) as browser:
+        yield browser
+
+
+async def test_a_sign_out_in_one_process_reaches_the_other_at_once(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+    taken = []
+    with ExitStack() as stack:
+        one, other = stack.enter_context(web(settings)), stack.enter_context(web(settings))
+        for _ in range(5):
+            await one.log_in(ADDRESS, PASSWORD)
+            other.cookies = {"access_token": one.cookies["access_token"]}
+            assert (await other.get("/api/me/")).status == 200
+            assert (await one.post("/api/logout/")).status == 200
+            begin = time.monotonic()
+            async with asyncio.timeout(5):  # less than the comparison with the database takes to come round
+                while (await other.get("/api/me/")).status != 401:
+                    pass
+            taken.append(time.monotonic() - begin)
+    assert min(taken) < 0.1  # of each, on a machine that does nothing else
