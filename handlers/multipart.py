@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from videoflix.errors import BadRequest, FieldErrors
 
 _LONGEST_FIELD = 64 * 1024  # bytes of all text fields together
+_SYNC = 64 * 1024**2  # bytes
 
 # The parser tells every state it goes through at DEBUG level.
 logging.getLogger("python_multipart.multipart").setLevel(logging.WARNING)
@@ -51,6 +53,7 @@ class MultipartForm:
         self.file_name = ""
         self.file_size: int | None = None
         self.is_complete = False
+        self._unsynced = 0
 
     @property
     def fields(self) -> dict[str, str]:
@@ -104,11 +107,21 @@ class MultipartForm:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._output is not None and self._sink is self._output:
             self._output.write(memoryview(data)[start:end])
+            self._sync_now_and_then(end - start)
             self.file_size = (self.file_size or 0) + end - start
         elif isinstance(self._sink, bytearray):
             if sum(map(len, self._texts.values())) + end - start > _LONGEST_FIELD:
                 raise BadRequest("The text fields of the form are too long.")
             self._sink += data[start:end]
+
+    def _sync_now_and_then(self, written: int) -> None:
+        """What is not on the disk yet when the last byte comes is what the first viewer waits for."""
+        assert self._output is not None
+        self._unsynced += written
+        if self._unsynced >= _SYNC:
+            self._output.flush()
+            os.fsync(self._output.fileno())
+            self._unsynced = 0
 
     def _end(self) -> None:
         self._sink = None

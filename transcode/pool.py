@@ -11,13 +11,9 @@ are reused for task after task, die with the worker, and leave signals of the te
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,15 +22,13 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from transcode.assignment import Assignment, Monitor
-from transcode.board import Board, Reading, Rows, SlotMonitor
+from transcode import child
+from transcode.assignment import Assignment
+from transcode.board import Board, Reading
+from transcode.child import Perform
 from transcode.errors import MediaError
 from transcode.times import DEFAULT
 from transcode.work import perform
-
-Perform = Callable[[Assignment, Monitor], dict[str, Any]]
-
-_PR_SET_PDEATHSIG = 1
 
 
 class Hands:
@@ -77,8 +71,8 @@ class Hands:
 
     def kill(self, slot: int) -> None:
         """Kill the child of a slot; its ffmpeg dies with it. Repeatable."""
-        if child := self._children[slot]:
-            child.kill()
+        if process := self._children[slot]:
+            process.kill()
 
     def read(self, slot: int) -> Reading:
         """How far the task of a slot is."""
@@ -95,10 +89,10 @@ class Hands:
 
     def _submit(self, slot: int, assignment: Assignment) -> Future[dict[str, Any]]:
         try:
-            return self._executor(slot).submit(_do, assignment)
+            return self._executor(slot).submit(child.do, assignment)
         except BrokenProcessPool:  # the child was killed while it had nothing to do
             self._replace(slot)
-            return self._executor(slot).submit(_do, assignment)
+            return self._executor(slot).submit(child.do, assignment)
 
     def _executor(self, slot: int) -> ProcessPoolExecutor:
         executor = self._executors[slot]
@@ -108,12 +102,12 @@ class Hands:
             executor = self._executors[slot] = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=get_context("spawn"),
-                initializer=_enter,
+                initializer=child.enter,
                 initargs=(self._board.rows, slot, os.getpid(), self._perform, self._patience),
             )
             others = set(active_children())
             with _no_main():
-                executor.submit(_nothing)  # the first call spawns the child
+                executor.submit(child.nothing)  # the first call spawns the child
             self._children[slot] = next(iter(set(active_children()) - others), None)
         return executor
 
@@ -134,43 +128,3 @@ def _no_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-# In a child ---------------------------------------------------------------------------------------------------
-
-_monitor: SlotMonitor
-_perform: Perform
-
-
-def _enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float) -> None:
-    """First thing in a child; that `perform` arrives means that its modules are imported."""
-    global _monitor, _perform
-    _die_with(parent)
-    # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    _monitor, _perform = SlotMonitor(rows[slot], patience), perform
-
-
-def _die_with(parent: int) -> None:
-    """Be killed by the kernel when the worker ends, however it ends (Linux; elsewhere the pipe's end does it)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the line above
-            os._exit(1)
-
-
-def _nothing() -> None:
-    """A task that spawns a child and asks nothing of it."""
-
-
-def _do(assignment: Assignment) -> dict[str, Any]:
-    """Run one task; what it raises can cross back whatever went wrong."""
-    tempfile.tempdir = str(assignment.scratch)  # swept with the attempt, also after a kill
-    try:
-        return _perform(assignment, _monitor)
-    except MediaError:
-        raise
-    except Exception:
-        raise MediaError("The worker stumbled over an error of its own.", last_words=traceback.format_exc()) from None

@@ -18,8 +18,9 @@ from typing import TypeVar
 
 from transcode.attempt import Attempt, Bench, persist
 from transcode.book import FilmBook
+from transcode.child import Perform
 from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
-from transcode.pool import Hands, Perform
+from transcode.pool import Hands
 from transcode.reconcile import Reconciler
 from transcode.room import Room
 from transcode.sweep import Sweeper

@@ -1,0 +1,56 @@
+"""What a process of the pool does: it enters once, then does task after task. It imports little, to be there soon."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from transcode.assignment import Assignment, Monitor
+from transcode.board import Rows, SlotMonitor
+from transcode.errors import MediaError
+
+Perform = Callable[[Assignment, Monitor], dict[str, Any]]
+
+_PR_SET_PDEATHSIG = 1
+
+_monitor: SlotMonitor
+_perform: Perform
+
+
+def enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float) -> None:
+    """First thing in a child; that `perform` arrives means that its modules are imported."""
+    global _monitor, _perform
+    _die_with(parent)
+    # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    _monitor, _perform = SlotMonitor(rows[slot], patience), perform
+
+
+def _die_with(parent: int) -> None:
+    """Be killed by the kernel when the worker ends, however it ends (Linux; elsewhere the pipe's end does it)."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before the line above
+            os._exit(1)
+
+
+def nothing() -> None:
+    """A task that spawns a child and asks nothing of it."""
+
+
+def do(assignment: Assignment) -> dict[str, Any]:
+    """Run one task; what it raises can cross back whatever went wrong."""
+    tempfile.tempdir = str(assignment.scratch)  # swept with the attempt, also after a kill
+    try:
+        return _perform(assignment, _monitor)
+    except MediaError:
+        raise
+    except Exception:
+        raise MediaError("The worker stumbled over an error of its own.", last_words=traceback.format_exc()) from None
