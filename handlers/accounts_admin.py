@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from handlers.base import ApiHandler
-from handlers.bodies import Rights
-from videoflix.errors import FieldErrors
+from handlers.bodies import Rights, UsersQuery
 from videoflix.mail.outbox import OwedMail
 from videoflix.models import User, isoformat
-
-_PAGE, _LARGEST_PAGE = 100, 1000
 
 
 class UsersHandler(ApiHandler):
@@ -18,15 +15,9 @@ class UsersHandler(ApiHandler):
 
     async def get(self) -> None:
         """A page of users, oldest first, and how many there are in all."""
-        limit, offset = self._number("limit", _PAGE, _LARGEST_PAGE), self._number("offset", 0, 10**9)
-        users, count = await self.services.people.page(self.get_argument("search", ""), offset, limit)
+        query = self.query_as(UsersQuery)
+        users, count = await self.services.people.page(query.search, query.offset, query.limit)
         self.answer({"count": count, "users": [administered(user) for user in users]})
-
-    def _number(self, name: str, default: int, most: int) -> int:
-        text = self.get_argument(name, str(default))
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise FieldErrors({name: ["A valid integer is required."]})
-        return min(int(text), most)
 
 
 class UserHandler(ApiHandler):

@@ -98,6 +98,14 @@ class OwnPassword(BaseModel):
     password: Filled
 
 
+class UsersQuery(BaseModel):
+    """GET /api/admin/users/: a part of an address, and which page."""
+
+    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=10**9)
+
+
 class Rights(BaseModel):
     """PATCH /api/admin/users/<id>/; what is absent stays as it is."""
 

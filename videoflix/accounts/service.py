@@ -130,9 +130,10 @@ class Accounts:
 
     async def log_in(self, email: str, password: str, client: Client = _NOWHERE) -> SignedIn:
         """Raises BadRequest, with the same words and after the same time whatever was wrong."""
-        user = await self._matching(email, password)
+        known = await self._known(email)
+        user = await self._opened(known, password)
         if user is None:
-            log(Event.LOGIN_FAIL, client=client.address)
+            log(Event.LOGIN_FAIL, user=known.id if known else None, client=client.address)
             raise BadRequest(_REFUSED)
         try:
             tokens = await self._sessions.open(user, client)
@@ -143,7 +144,7 @@ class Accounts:
 
     async def opens(self, email: str, password: str) -> bool:
         """Whether one could sign in like this."""
-        return await self._matching(email, password) is not None
+        return await self._opened(await self._known(email), password) is not None
 
     async def refresh(self, refresh_token: str, client: Client) -> Pass:
         """The next tokens of a session. Raises TokenNotValid."""
@@ -157,11 +158,14 @@ class Accounts:
         """End its session, at once and everywhere; nothing to end is well."""
         await self._sessions.close(refresh_token, client)
 
-    async def _matching(self, email: str, password: str) -> User | None:
+    async def _known(self, email: str) -> User | None:
         try:
-            user: User | None = await self._users.by_email(known_as(email))
+            return await self._users.by_email(known_as(email))
         except NotFound:
-            user = None
+            return None
+
+    async def _opened(self, user: User | None, password: str) -> User | None:
+        """The user, if this password opens the account; None takes the same time."""
         matches = await self._passwords.verify(user.password_hash if user else None, password)
         if user is None or not matches or not user.may_sign_in:
             return None
