@@ -181,11 +181,14 @@ class ApiHandler(BaseHandler):
         if self.request.method not in _SAFE or self._bearer() is not None or not refresh_token:
             return
         accounts, settings = self.services.accounts, self.services.settings
-        if accounts.wants_renewal(self.get_cookie(cookies.ACCESS)):
+        access_token = self.get_cookie(cookies.ACCESS)
+        if accounts.wants_renewal(access_token):
             try:
                 self._fresh_access = await accounts.renew(refresh_token, self.client)
             except self.services.outages:
-                _log.warning("access token not renewed request_id=%s", self.request_id)  # the one there is may do
+                if not accounts.admits(access_token):
+                    raise
+                _log.warning("access token not renewed request_id=%s", self.request_id)  # the old one will do
         if self._fresh_access:
             cookies.give_access(self, settings, self._fresh_access)
         if not self.get_cookie(cookies.CSRF):

@@ -166,6 +166,8 @@ async def test_without_the_database_who_is_signed_in_stays_and_the_rest_is_503(
     monkeypatch.setattr(SessionStore, "get", away)
     monkeypatch.setattr(UserStore, "by_email", away)
     assert (await browser.get("/api/me/")).status == 200
+    del browser.cookies["access_token"]
+    assert (await browser.get("/api/me/")).status == 503  # and not 401: nobody is signed out by an outage
     answer = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
     assert (answer.status, answer.json) == (503, {"detail": "The service is not available at the moment."})
     assert answer.headers["Retry-After"] == "5"

@@ -85,6 +85,13 @@ class Accounts:
         """Await this before `identify`: usually at once, else when every session that has ended is known."""
         await self._revocations.ensure_current()
 
+    def admits(self, access_token: str | None) -> bool:
+        """Whether it opens anything."""
+        try:
+            return bool(access_token and self.identify(access_token))
+        except TokenNotValid:
+            return False
+
     def wants_renewal(self, access_token: str | None) -> bool:
         """Whether it is missing, opens nothing, or is past half its life."""
         try:
