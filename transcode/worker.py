@@ -12,11 +12,12 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from transcode.attempt import Attempt, Bench, persist
+from transcode.attempt import Attempt, Bench, Left, persist
 from transcode.book import FilmBook
 from transcode.child import Perform
 from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
@@ -120,6 +121,10 @@ class Worker:
     # Slots --------------------------------------------------------------------------------------------------
 
     async def _serve(self, slot: Slot) -> None:
+        with suppress(Left):  # Redis is away, and the worker is to leave
+            await self._take_turns(slot)
+
+    async def _take_turns(self, slot: Slot) -> None:
         while not self._leaving.is_set():
             self._work[slot.number].clear()
             if not await self._has_room(slot):
@@ -194,7 +199,8 @@ class Worker:
                     log.warning("lease_expired job=%s task=%s state=%s", reaped.job, reaped.task, reaped.state)
                 await asyncio.sleep(times.reap)
             except LedgerUnavailable:
-                await self._patiently(self._ledger.ping)
+                with suppress(Left):
+                    await self._patiently(self._ledger.ping)
                 await asyncio.sleep(times.lease)
 
     async def _keep_order(self) -> None:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from tests.transcode.obey import Orders, film_of
 from tests.transcode.support import (
+    QUICK,
     MemoryBook,
     at_work,
     ended,
@@ -94,6 +95,14 @@ async def test_a_worker_that_leaves_gives_its_tasks_back_without_spending_an_att
         async with at_work(ledger, book, tmp_path):
             await ended(ledger, 1)
         assert orders.began("audio") == ["0"]  # what was finished is not done again
+
+
+async def test_a_worker_leaves_in_good_order_also_while_redis_is_away(redis_url, io_loop, tmp_path, book):
+    async with (
+        Redis.from_url("redis://127.0.0.1:1/0") as nowhere,
+        at_work(Ledger(nowhere, times=QUICK), book, tmp_path),
+    ):
+        await asyncio.sleep(0.3)  # all slots have asked in vain
 
 
 @pytest.mark.parametrize("kind", ["probe", "audio", "thumbnail", "chunk", "finish", "segment"])
