@@ -1,4 +1,4 @@
-"""Two web processes of one site: who signs out in one of them is shut out of the other."""
+"""Real web processes: who signs out in one of them is shut out of the other, and mails go out beside the requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
-from tests.http.people import ADDRESS, PASSWORD
+from tests.http.people import ADDRESS, PASSWORD, link, read, register
 from tests.tools import Browser
 from videoflix.composition.root import open_services
 from videoflix.embedded import processes
@@ -21,6 +21,7 @@ def web(settings: Settings) -> Iterator[Browser]:
     """A web process, and a client of it."""
     port = free_port()
     environment = {**settings.as_environment(), "PORT": str(port), "MONGODB_DB": settings.mongodb_db}
+    environment["MAIL_DIR"] = str(settings.mail_dir)
     given = (f"{name}={value}" for name, value in environment.items())
     settings.data_dir.mkdir(exist_ok=True)
     argv = ("/usr/bin/env", *given, sys.executable, "-m", "videoflix", "web")
@@ -46,3 +47,14 @@ async def test_a_sign_out_in_one_process_reaches_the_other_at_once(settings: Set
                     pass
             taken.append(time.monotonic() - begin)
     assert min(taken) < 0.1  # of each, on a machine that does nothing else
+
+
+async def test_a_web_process_sends_the_mails_that_its_visitors_are_owed(settings: Settings) -> None:
+    with web(settings) as browser:
+        await register(browser)
+        async with asyncio.timeout(20):
+            while not (files := list(settings.mail_dir.glob("*.eml"))):
+                await asyncio.sleep(0.02)
+        uid, token = link(read(files[0]))
+        assert (await browser.get(f"/api/activate/{uid}/{token}/")).status == 200
+        await browser.log_in(ADDRESS, PASSWORD)

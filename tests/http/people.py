@@ -28,13 +28,14 @@ async def mails(services: Services) -> list[EmailMessage]:
     while await services.mailer.deliver_one():
         pass
     files = sorted(services.settings.mail_dir.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
-    found = [_read(file) for file in files]
+    found = [read(file) for file in files]
     for file in files:
         file.unlink()
     return found
 
 
-def _read(file: Path) -> EmailMessage:
+def read(file: Path) -> EmailMessage:
+    """A mail of the folder."""
     with file.open("rb") as opened:
         message = email.message_from_binary_file(opened, policy=default)
     assert isinstance(message, EmailMessage)
