@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 
@@ -55,6 +56,18 @@ def of_frames(frames: int) -> Progress:
 def of_seconds(seconds: float) -> Progress:
     """Progress by time stamps written."""
     return lambda block: number(block, "out_time_us") / 1e6 / seconds
+
+
+def of_reading(seconds: float, monitor: Monitor) -> Progress:
+    """Like `of_seconds`, for tracks that may be empty for long: that ffmpeg reports at all is a sign of life."""
+    reports = itertools.count(1)
+    written = of_seconds(seconds)
+
+    def progress(block: Mapping[str, str]) -> float:
+        monitor.parts(next(reports))
+        return written(block)
+
+    return progress
 
 
 def of_bytes(size: int) -> Progress:

@@ -24,7 +24,7 @@ def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `tracks`, the numbers of those that hold any words."""
     timeline = assignment.known
     plan = SubtitlesPlan(timeline, working_source(assignment, monitor))
-    ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_seconds(timeline.duration))
+    ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_reading(timeline.duration, monitor))
     spoken = []
     for number in range(1, len(timeline.subtitles) + 1):
         text = (assignment.scratch / f"{number}.vtt").read_text(encoding="utf-8", errors="replace")

@@ -24,7 +24,7 @@ def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     for number in numbers:
         (assignment.scratch / layout.audio_track(number)).mkdir()
     plan = TracksPlan(timeline, working_source(assignment, monitor))
-    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_seconds(timeline.duration))
+    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_reading(timeline.duration, monitor))
     for number in numbers:
         _publish(assignment, layout.audio_track(number))
     publish_master(assignment)
