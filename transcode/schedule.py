@@ -14,7 +14,7 @@ from transcode.timeline import Timeline
 
 # Smaller goes first, within a lane and over all films. Chunks follow each other, so of two films the newer one's
 # beginning goes before the older one's end.
-_PROBE, _AUDIO, _FINISH, _THUMBNAIL, _SUBTITLES, _CHUNKS, _TRACKS = 10.0, 20.0, 22.0, 25.0, 29.0, 30.0, 40.0
+_PROBE, _AUDIO, _FINISH, _THUMBNAIL, _CHUNKS, _SUBTITLES, _TRACKS = 10.0, 20.0, 22.0, 25.0, 30.0, 35.0, 40.0
 
 # Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
 _AUDIO_SHARE = 1 / 50
@@ -45,12 +45,11 @@ def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
         return [probe()]
     timeline = Timeline.from_json(entry.timeline)
     waiting = _waiting(entry, timeline.grid)
-    tasks = [task for task in _beside(timeline) if task.kind not in entry.done_kinds]
+    tasks = _undone([_thumbnail()], entry)
     if not timeline.audio:
-        return tasks + _chunks(timeline.grid, waiting)
+        return tasks + _undone(_beside(timeline), entry) + _chunks(timeline.grid, waiting)
     sounding = [index for index in waiting if layout.audio_path(root, entry.film, index).exists()]
-    if len(sounding) < len(waiting):
-        tasks.append(_audio(timeline))
+    tasks += [_audio(timeline)] if len(sounding) < len(waiting) else _undone(_beside(timeline), entry)
     return tasks + _chunks(timeline.grid, sounding)
 
 
@@ -72,8 +71,8 @@ def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:
     if kind == "probe":
         return opening(entry, root)
     if kind == "audio" and entry.timeline is not None:
-        grid = Timeline.from_json(entry.timeline).grid
-        return _chunks(grid, _waiting(entry, grid))
+        timeline = Timeline.from_json(entry.timeline)
+        return _undone(_beside(timeline), entry) + _chunks(timeline.grid, _waiting(entry, timeline.grid))
     return []
 
 
@@ -90,7 +89,7 @@ def weights(entry: FilmEntry) -> tuple[float, float]:
     if entry.timeline is None:
         return 0.0, 0.0
     timeline = Timeline.from_json(entry.timeline)
-    once = [*_beside(timeline), *([_audio(timeline)] if timeline.audio else [])]
+    once = [_thumbnail(), *_beside(timeline), *([_audio(timeline)] if timeline.audio else [])]
     chunks = _chunks(timeline.grid, range(timeline.grid.chunks))
     done = [task for task in once if task.kind in entry.done_kinds]
     done += [task for task in chunks if task.index in entry.chunks_done]
@@ -130,9 +129,16 @@ def _audio(timeline: Timeline) -> NewTask:
     return NewTask("audio", "audio", priority=_AUDIO, lane=Lane.SOUND, weight=timeline.duration * _AUDIO_SHARE)
 
 
+def _thumbnail() -> NewTask:
+    return NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)
+
+
 def _beside(timeline: Timeline) -> list[NewTask]:
-    """What a film has once, and is published without when it cannot be made."""
-    found = [NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)]
+    """What a film has beside its renditions, and is published without when it cannot be made.
+
+    It reads the whole source, so it comes after the sound: before, it would take the hands that the first chunks need.
+    """
+    found = []
     if timeline.subtitles:
         weight = timeline.duration * _SUBTITLES_SHARE
         found.append(NewTask("subtitles", "subtitles", priority=_SUBTITLES, weight=weight, optional=True))
@@ -140,3 +146,7 @@ def _beside(timeline: Timeline) -> list[NewTask]:
         weight = timeline.duration * _AUDIO_SHARE * (len(timeline.audio) - 1)
         found.append(NewTask("tracks", "tracks", priority=_TRACKS, weight=weight, optional=True))
     return found
+
+
+def _undone(tasks: list[NewTask], entry: FilmEntry) -> list[NewTask]:
+    return [task for task in tasks if task.kind not in entry.done_kinds]

@@ -49,15 +49,23 @@ def test_a_silent_film_waits_for_nothing(tmp_path: Path) -> None:
     assert ids(schedule.after("probe", entry(tracks=0), tmp_path)) == ["thumbnail", *chunks]
 
 
-def test_other_tracks_and_subtitles_are_tasks_that_the_film_can_do_without(tmp_path: Path) -> None:
-    tasks = {task.id: task for task in schedule.opening(entry(tracks=3, texts=2), tmp_path)}
-    assert list(tasks) == ["thumbnail", "subtitles", "tracks", "audio"]
-    beside = [tasks[name] for name in ("thumbnail", "subtitles", "tracks")]
-    assert all(task.optional and task.lane is Lane.BULK for task in beside)
-    assert not tasks["audio"].optional
+def test_other_tracks_and_subtitles_wait_for_the_sound_and_the_film_can_do_without_them(tmp_path: Path) -> None:
+    known = entry(tracks=3, texts=2)
+    assert ids(schedule.opening(known, tmp_path)) == ["thumbnail", "audio"]
+    subtitles, tracks, *chunks = schedule.after("audio", known, tmp_path)
+    assert (subtitles.id, tracks.id, len(chunks)) == ("subtitles", "tracks", 4)
+    assert all(task.optional and task.lane is Lane.BULK for task in (subtitles, tracks))
     # The picture's beginning goes before them.
-    first = schedule.released(entry(), 1)[0]
-    assert tasks["audio"].priority < first.priority < tasks["tracks"].priority
+    assert chunks[0].priority < subtitles.priority < tracks.priority
+
+
+def test_subtitles_of_a_silent_film_wait_for_nothing(tmp_path: Path) -> None:
+    assert ids(schedule.opening(entry(tracks=0, texts=1), tmp_path))[:3] == ["thumbnail", "subtitles", "chunk:0000"]
+
+
+def test_what_is_still_to_be_done_beside_the_chunks_is_done_after_a_restart(tmp_path: Path) -> None:
+    known = entry(tracks=2, texts=1, chunks=range(4), kinds={"thumbnail", "audio", "subtitles"})
+    assert ids(schedule.opening(known, tmp_path)) == ["tracks"]
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
