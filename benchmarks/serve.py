@@ -121,7 +121,7 @@ def encoding(site: Site, folder: Path) -> None:
                 asyncio.run(latencies(site.url + path, site.headers, 200, 0.01)).p95,
                 asyncio.run(latencies(site.nginx + path, {}, 200, 0.01)).p95,
             )
-            for _ in range(3)
+            for _ in range(ROUNDS)
         ]
     ours, theirs = (statistics.median(each) for each in zip(*rounds, strict=True))
     told("p95 of 1 MB while encoding, of idle", ours / idle.p95, "at most 5", _ms(idle.p95, ours))
