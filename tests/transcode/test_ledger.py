@@ -79,11 +79,13 @@ async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url, i
 
 async def test_a_raised_task_goes_before_all_others_even_when_it_is_enqueued_later(redis_url, io_loop):
     async with open_ledger(redis_url) as ledger:
-        job, _ = await ledger.start(1, [chunk(0), chunk(1), chunk(2)], FINISH)
+        await ledger.start(1, [chunk(0), chunk(1), chunk(2)], FINISH)
         assert await ledger.raise_priority(1, "chunk-1")
         assert await ledger.raise_priority(1, "chunk-9")
-        assert await ledger.enqueue(job, [chunk(8), chunk(9)]) == 2
-        assert [(await take(ledger)).task for _ in range(5)] == ["chunk-9", "chunk-1", "chunk-0", "chunk-2", "chunk-8"]
+        first = await take(ledger)
+        assert first.task == "chunk-1"
+        await ledger.settle(first, {}, [chunk(8), chunk(9)])
+        assert [(await take(ledger)).task for _ in range(4)] == ["chunk-9", "chunk-0", "chunk-2", "chunk-8"]
         assert not await ledger.raise_priority(1, "chunk-1")
 
 

@@ -59,10 +59,6 @@ class Ledger:
         job, new = await self._run("start", film=str(film), tasks=rows, last=last.as_json(), total=total, base=base)
         return job, bool(new)
 
-    async def enqueue(self, job: str, tasks: Sequence[NewTask]) -> int:
-        """Add tasks to a live job; those that exist are left alone. Returns how many are new."""
-        return int(await self._run("enqueue", job=job, tasks=[task.as_json() for task in tasks]))
-
     async def cancel(self, film: int) -> int:
         """Cancel a film's job and interactive segments. Returns how many workers have not let go yet."""
         return int(await self._run("cancel", film=str(film), keep_ms=self._ms(self._times.dead_segment)))

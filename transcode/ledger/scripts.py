@@ -33,7 +33,7 @@ from importlib import resources
 from transcode.ledger.states import MOVES
 
 NAMES = (
-    "start", "enqueue", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "raise",
+    "start", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "raise",
     "forget", "want", "unwant", "held", "show", "progress",
 )  # fmt: skip
 
