@@ -27,8 +27,9 @@ class Times:
 
     # ffmpeg reports progress twice a second; a slow source on a loaded machine may pause, but not this long.
     stall: float = 120.0
-    # A viewer waits for an interactive segment; two attempts fit into that.
-    stall_segment: float = 8.0
+    # A viewer waits for an interactive segment: not long for one that hangs, yet the frames between the last key
+    # frame of a large picture and the wanted one take their time, and ffmpeg counts none of them.
+    stall_segment: float = 16.0
     # An opening task of a source of many hours reads the whole file once.
     wall_clock: float = 6 * 3600.0
     # From the stop flag to the kill of the pool child: ffmpeg ends within a second when it is asked to.
