@@ -161,7 +161,7 @@ RECIPES = (
     _turned(270, (36, 64)),
     Recipe("odd", "mkv", [*picture(size="65x37"), *beeps(), "-c:v", "ffv1", "-c:a", "flac"]),
     Recipe("anamorphic", "mp4", [*picture(size="48x36", filters="setsar=4/3"), *beeps(), *H264, *AAC]),
-    Recipe("interlaced", "mkv", [*picture(filters="setfield=tff"), *beeps(), *H264, "-x264-params", "tff=1", *AAC]),
+    Recipe("interlaced", "mkv", [*picture(filters="setfield=tff"), *beeps(), *H264, *INTERLACED, *AAC]),
     Recipe("h264_444", "mkv", [*FILM, *H264, "-pix_fmt", "yuv444p", *AAC]),
     # Rates.
     *(_rate(rate) for rate in ("24000/1001", "30000/1001", "50", "60")),
