@@ -1,11 +1,11 @@
-"""`videoflix worker` with shorter leases and pauses: what takes a quarter of a minute in earnest takes two seconds."""
+"""`videoflix worker` with shorter leases and pauses."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
 
-from tests.transcode.support import QUICK
+from tests.transcode.quick import QUICK
 from videoflix import logs
 from videoflix.composition.worker import work
 from videoflix.settings import load_settings

@@ -122,8 +122,6 @@ async def test_a_film_that_is_deleted_in_the_middle_leaves_nothing(shop: Worksho
     if stands_still:
         worker.freeze()
     await shop.services.catalogue.delete(film)
-    if not stands_still:
-        assert worker.encoders() == []  # the call waits for that, though not for long
     worker.thaw()
 
     async def is_gone() -> bool:
@@ -160,8 +158,11 @@ async def test_a_cancel_stops_the_work_and_a_retry_goes_on_from_there(shop: Work
     worker = shop.start_worker()
     await worker.halt("chunk:0001")
     await shop.services.catalogue.cancel(film)
-    assert worker.encoders() == []  # the call waits for that, though not for long
-    await eventually(lambda: shop.is_idle(film), shop.said)
+
+    async def is_still() -> bool:
+        return worker.encoders() == [] and await shop.is_idle(film)
+
+    await eventually(is_still, shop.said, 10)
     done = shop.published(film)
     assert done
     await shop.services.catalogue.retry(film)

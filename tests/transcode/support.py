@@ -14,18 +14,13 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.obey import obey
+from tests.transcode.quick import QUICK
 from transcode.book import FilmEntry
 from transcode.ledger import JobView, Ledger, State
 from transcode.timeline import Timeline
 from transcode.times import Times
 from transcode.tools import Tools
 from transcode.worker import Worker
-
-QUICK = Times(
-    lease=2.0, heartbeat=0.2, reap=0.3, poll=1.0, reconcile=0.5, backoff=0.05, backoff_max=0.2, stall=3.0,
-    stall_segment=1.0, room=0.2, away_first=0.05, away_most=0.3, wait_segment=5.0, interest=3.0, look=0.3,
-    dead_segment=1.0, cancel_patience=1.0,
-)  # fmt: skip
 
 NO_TOOLS = Tools("/nonexistent", "/nonexistent")
 

@@ -12,7 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.obey import Orders, film_of
-from tests.transcode.support import QUICK, MemoryBook, at_work, ended, open_ledger, until
+from tests.transcode.quick import QUICK
+from tests.transcode.support import MemoryBook, at_work, ended, open_ledger, until
 from transcode import layout, schedule
 from transcode.engine import Busy, Engine, SegmentFailed
 from transcode.ledger import Lane, Lease, Ledger

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from tests.transcode.support import QUICK, open_ledger
+from tests.transcode.quick import QUICK
+from tests.transcode.support import open_ledger
 from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.transcode.obey import film_of
-from tests.transcode.support import QUICK, MemoryBook, open_ledger
+from tests.transcode.quick import QUICK
+from tests.transcode.support import MemoryBook, open_ledger
 from transcode import layout, schedule
 from transcode.ledger import Lane, Lease
 from transcode.sweep import Sweeper

@@ -8,8 +8,8 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.obey import Orders, film_of
+from tests.transcode.quick import QUICK
 from tests.transcode.support import (
-    QUICK,
     MemoryBook,
     at_work,
     ended,
