@@ -82,12 +82,16 @@ def test_what_is_no_film_is_refused_with_one_sentence_and_nothing_stays(
     assert run(settings, "jobs").stdout.strip() == "There are no jobs."
 
 
-def test_a_film_is_taken_in_and_its_job_is_listed(
-    settings: Settings, tmp_path: Path, ffmpeg_tools: FfmpegTools
-) -> None:
-    film = tmp_path / "A_walk.mp4"
-    source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=1"]
-    subprocess.run([ffmpeg_tools.ffmpeg, "-loglevel", "error", *source, str(film)], check=True)
+@pytest.fixture
+def film(tmp_path: Path, ffmpeg_tools: FfmpegTools) -> Path:
+    """One second of a test picture."""
+    made = tmp_path / "A_walk.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=1"]
+    subprocess.run([ffmpeg_tools.ffmpeg, "-loglevel", "error", *source, str(made)], check=True)
+    return made
+
+
+def test_a_film_is_taken_in_and_its_job_is_listed(settings: Settings, film: Path) -> None:
     done = run(settings, "import", film.name)  # a path as people type it
     assert done.returncode == 0, done.stderr
     assert "“A walk” is video 1." in done.stdout
@@ -95,12 +99,7 @@ def test_a_film_is_taken_in_and_its_job_is_listed(
     assert "queued" in run(settings, "jobs").stdout
 
 
-def test_a_database_that_goes_away_meanwhile_is_one_sentence(
-    settings: Settings, tmp_path: Path, ffmpeg_tools: FfmpegTools
-) -> None:
-    film = tmp_path / "film.mp4"
-    source = ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=1"]
-    subprocess.run([ffmpeg_tools.ffmpeg, "-loglevel", "error", *source, str(film)], check=True)
+def test_a_database_that_goes_away_meanwhile_is_one_sentence(settings: Settings, tmp_path: Path, film: Path) -> None:
     (tmp_path / "own").mkdir()
     with processes.running(servers.database(tmp_path / "own")) as server:
         uri = f"{server.url}&serverSelectionTimeoutMS=500"
