@@ -21,6 +21,11 @@ class Quality(Enum):
 
 
 _PRESET = "veryfast"
+
+# Of a decoder in front of an input, of an encoder in front of an output. Bulk work runs one chunk per core: nobody
+# waits for another thread's frames.
+ONE_THREAD = ("-threads:v", "1")
+
 _ORDER = "b-pyramid=normal"
 
 # Measured, see the table in benchmarks/transcode.py: adaptive quantisation at its full strength costs more bytes than
@@ -33,8 +38,9 @@ _INTERACTIVE_CRF = 23.0
 def options(rendition: Rendition, grid: Grid, quality: Quality) -> list[str]:
     """For one output; pure."""
     bulk, gop = quality is Quality.BULK, str(grid.gop)
+    crf = _BULK_CRF[rendition.name] if bulk else _INTERACTIVE_CRF
     return [
-        "-c:v", "libx264", "-preset", _PRESET, "-crf", str(_BULK_CRF[rendition.name] if bulk else _INTERACTIVE_CRF),
+        "-c:v", "libx264", *(ONE_THREAD if bulk else ()), "-preset", _PRESET, "-crf", str(crf),
         "-maxrate", str(rendition.cap), "-bufsize", str(2 * rendition.cap),
         "-profile:v", "high", "-level:v", rendition.level, "-pix_fmt", "yuv420p",
         # Fixed lengths, not -force_key_frames with n_forced: with kept time stamps that forces every frame.

@@ -161,8 +161,8 @@ class Settings(BaseSettings):
 
     @property
     def slots(self) -> int:
-        """How many bulk tasks run at once; by default one for each two cores, since ffmpeg itself uses threads."""
-        return self.worker_slots or max(1, (os.cpu_count() or 1) // 2)
+        """How many bulk tasks run at once; by default one for each core, since each of them uses one thread."""
+        return self.worker_slots or os.cpu_count() or 1
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -43,7 +43,8 @@ class ChunkPlan:
             *picture.sizes(timeline, timeline.renditions),
         ]
         return [
-            *QUIET, *PROGRESS, "-copyts", *guarded(self.source, "-an", "-sn", "-dn", *picture.seek(timeline, start)),
+            *QUIET, *PROGRESS, "-copyts",
+            *guarded(self.source, "-an", "-sn", "-dn", *x264.ONE_THREAD, *picture.seek(timeline, start)),
             *(muxing.finished_sound(self.sound) if self.sound else []),
             "-filter_complex", ";".join(chains),
             *(option for rendition in timeline.renditions for option in self._output(rendition)),

@@ -22,7 +22,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on (HOST, defa
 Port = Annotated[int | None, typer.Option(help="Port to listen on (PORT, default 8000).")]
 Processes = Annotated[int | None, typer.Option(help="Web processes on the same port (WEB_PROCESSES, default 1).")]
 Sockets = Annotated[str | None, typer.Option(hidden=True)]  # descriptors that a parent of several processes hands down
-Slots = Annotated[int | None, typer.Option(help="Bulk tasks at once (WORKER_SLOTS, default half the cores).")]
+Slots = Annotated[int | None, typer.Option(help="Bulk tasks at once (WORKER_SLOTS, default one for each core).")]
 
 
 def web(
