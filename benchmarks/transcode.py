@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -136,7 +137,9 @@ def vmaf(playlist: Path, film: Path, every: int) -> float:
         f"[made][film]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
     )
     argv = [FFMPEG, "-nostdin", "-v", "info", "-i", str(playlist), "-i", str(film), "-lavfi", graph, "-f", "null", "-"]
-    said = subprocess.run(argv, check=True, capture_output=True, text=True).stderr
+    # Without modules for character sets, or a static ffmpeg crashes on a transport stream (see transcode/runner.py).
+    environment = {**os.environ, "GCONV_PATH": "/nonexistent"}
+    said = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stderr
     found = re.search(r"VMAF score: ([\d.]+)", said)
     assert found, said
     return float(found[1])
