@@ -161,7 +161,7 @@ class Settings(BaseSettings):
 
     @property
     def slots(self) -> int:
-        """How many bulk tasks run at once; by default one for each core, since each of them uses one thread."""
+        """How many bulk tasks run at once; by default one for each core; each of them uses two threads."""
         return self.worker_slots or os.cpu_count() or 1
 
 

@@ -44,7 +44,7 @@ class ChunkPlan:
         ]
         return [
             *QUIET, *PROGRESS, "-copyts",
-            *guarded(self.source, "-an", "-sn", "-dn", *x264.ONE_THREAD, *picture.seek(timeline, start)),
+            *guarded(self.source, "-an", "-sn", "-dn", *x264.THREADS, *picture.seek(timeline, start)),
             *(muxing.finished_sound(self.sound) if self.sound else []),
             "-filter_complex", ";".join(chains),
             *(option for rendition in timeline.renditions for option in self._output(rendition)),
