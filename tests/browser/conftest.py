@@ -53,7 +53,7 @@ class _Quiet(SimpleHTTPRequestHandler):
         """A page that is served is no news."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other_origin(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[str]:
     """Pages of another origin on the same host, with hls.js from the npm registry at `/hls.min.js`."""
     folder = tmp_path_factory.mktemp("pages")
@@ -80,7 +80,7 @@ def _hls_js(config: pytest.Config) -> bytes:
     return kept.read_bytes()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str) -> Iterator[Up]:
     """Running, with the demo film in work, open to the pages of the other origin."""
     with pytest.MonkeyPatch.context() as patch:
