@@ -30,7 +30,10 @@ of pictures of 4 s without scene cuts, as we need them, cost 1 % by themselves.
     veryfast trellis=1:aq-strength=0.7:rc-lookahead=20   0.93  0.92    2.2
     veryfast trellis=1:aq-strength=0.7:qcomp=0.7         0.95  0.94    2.3
     veryfast aq-strength=0.7                             0.98  0.96    2.5
-    veryfast trellis=1:aq-mode=2:aq-strength=0.8         0.91  0.90    2.5   <- taken
+    veryfast trellis=1:aq-mode=2:aq-strength=0.8         0.91  0.90    2.5
+    the same with qcomp=0.55                             0.89  0.88    2.3
+    the same with deblock=-1,-1                          0.90  0.88    2.6
+    veryfast trellis=1:aq-mode=2:aq-strength=0.6         0.87  0.86    2.4   <- taken, with deblock=-1,-1
 
 Scaling, VMAF before anything is encoded (480p, 720p): bicubic 95.2, 98.7; lanczos 96.6, 98.9; lanczos in a chain 96.8,
 98.9; area 89.7. Two bulk runs at once on two cores, seconds per 12 s of film: one run with all threads 13.0, two with

@@ -30,8 +30,8 @@ _ORDER = "b-pyramid=normal"
 
 # Measured, see the table in benchmarks/transcode.py: adaptive quantisation at its full strength costs more bytes than
 # it is worth, trellis quantisation pays for itself, and slower presets gain less than their time.
-_BULK = f"{_ORDER}:trellis=1:aq-mode=2:aq-strength=0.8"
-_BULK_CRF = {"480p": 21.7, "720p": 21.5, "1080p": 21.9}
+_BULK = f"{_ORDER}:trellis=1:aq-mode=2:aq-strength=0.6:deblock=-1,-1"
+_BULK_CRF = {"480p": 22.2, "720p": 21.8, "1080p": 22.0}
 _INTERACTIVE_CRF = 23.0
 
 
