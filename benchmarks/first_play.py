@@ -17,20 +17,19 @@ The seeks of one run are the same in the next one. All is wall clock of this mac
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import statistics
 import subprocess
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
 
+from benchmarks.uploading import upload
 from tests.acceptance.support import Up, up
 from transcode import description
 from transcode.plans.segment import SEGMENT, SegmentPlan
@@ -74,32 +73,7 @@ class Viewer:
 
     def upload(self, film: Path) -> tuple[int, float]:
         """The film's id, and when its last byte was sent."""
-        boundary, sent = uuid.uuid4().hex, 0.0
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n\r\n'.encode()
-        tail = f"\r\n--{boundary}--\r\n".encode()
-
-        def body() -> Iterator[bytes]:
-            nonlocal sent
-            yield head
-            with film.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    yield piece
-            yield tail
-            sent = time.monotonic()
-
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=600)
-        connection.request(
-            "POST", "/api/admin/videos/", body(),
-            {
-                "Content-Type": f"multipart/form-data; boundary={boundary}", "Cookie": self.cookie,
-                "Content-Length": str(len(head) + film.stat().st_size + len(tail)),
-            },
-        )  # fmt: skip
-        answer = connection.getresponse()
-        shown = json.loads(answer.read())
-        connection.close()
-        assert answer.status == 201, shown
-        return int(shown["id"]), sent
+        return upload(self._port, film, self.cookie)
 
     def segment(self, film: int, rendition: str, number: int) -> None:
         """Wait for it, however often it has to be asked for."""

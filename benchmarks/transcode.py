@@ -43,19 +43,16 @@ two threads each 12.4, two with one thread each 11.7 (but then the last chunk ru
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import subprocess
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 
+from benchmarks.uploading import upload
 from tests.acceptance.support import Up, up
+from transcode.runner import ENVIRONMENT
 from videoflix.embedded.binaries import ffmpeg_tools
 
 HEIGHTS = {"480p": 480, "720p": 720, "1080p": 1080}
@@ -97,7 +94,7 @@ def reference(film: Path, folder: Path) -> Made:
 def ours(site: Up, film: Path) -> Made:
     """From the end of the upload until everything is ready."""
     cookie = site.log_in()
-    number = upload(site, film, cookie)
+    number, _ = upload(site.port, film, cookie)
     begin = time.monotonic()
     while (state := site.get(f"/api/admin/videos/{number}/", cookie))["status"] == "processing":
         time.sleep(0.1)
@@ -105,32 +102,6 @@ def ours(site: Up, film: Path) -> Made:
     assert state["status"] == "ready", state
     folder = site.folder / "media" / "hls" / str(number)
     return Made(seconds, {name: folder / name / "index.m3u8" for name in HEIGHTS})
-
-
-def upload(site: Up, film: Path, cookie: str) -> int:
-    """Put a film in over HTTP; its id."""
-    boundary = uuid.uuid4().hex
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n\r\n'.encode()
-    tail = f"\r\n--{boundary}--\r\n".encode()
-
-    def body() -> Iterator[bytes]:
-        yield head
-        with film.open("rb") as file:
-            while piece := file.read(1 << 20):
-                yield piece
-        yield tail
-
-    connection = HTTPConnection("127.0.0.1", site.port, timeout=600)
-    size = len(head) + film.stat().st_size + len(tail)
-    headers = {
-        "Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(size), "Cookie": cookie,
-    }  # fmt: skip
-    connection.request("POST", "/api/admin/videos/", body(), headers)
-    answer = connection.getresponse()
-    shown = json.loads(answer.read())
-    connection.close()
-    assert answer.status == 201, shown
-    return int(shown["id"])
 
 
 def vmaf(playlist: Path, film: Path, every: int) -> float:
@@ -141,9 +112,7 @@ def vmaf(playlist: Path, film: Path, every: int) -> float:
         f"[made][film]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
     )
     argv = [FFMPEG, "-nostdin", "-v", "info", "-i", str(playlist), "-i", str(film), "-lavfi", graph, "-f", "null", "-"]
-    # Without modules for character sets, or a static ffmpeg crashes on a transport stream (see transcode/runner.py).
-    environment = {**os.environ, "GCONV_PATH": "/nonexistent"}
-    said = subprocess.run(argv, check=True, capture_output=True, text=True, env=environment).stderr
+    said = subprocess.run(argv, check=True, capture_output=True, text=True, env=ENVIRONMENT).stderr
     found = re.search(r"VMAF score: ([\d.]+)", said)
     assert found, said
     return float(found[1])
