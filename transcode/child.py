@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import tempfile
 import traceback
@@ -13,10 +11,9 @@ from typing import Any
 from transcode.assignment import Assignment, Monitor
 from transcode.board import Rows, SlotMonitor
 from transcode.errors import MediaError
+from transcode.lifeline import die_with
 
 Perform = Callable[[Assignment, Monitor], dict[str, Any]]
-
-_PR_SET_PDEATHSIG = 1
 
 _monitor: SlotMonitor
 _perform: Perform
@@ -25,20 +22,11 @@ _perform: Perform
 def enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float) -> None:
     """First thing in a child; that `perform` arrives means that its modules are imported."""
     global _monitor, _perform
-    _die_with(parent)
+    die_with(parent)  # elsewhere than on Linux the end of the pipe does it
     # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     _monitor, _perform = SlotMonitor(rows[slot], patience), perform
-
-
-def _die_with(parent: int) -> None:
-    """Be killed by the kernel when the worker ends, however it ends (Linux; elsewhere the pipe's end does it)."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the line above
-            os._exit(1)
 
 
 def nothing() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from transcode.grid import Grid, frame_rate
 from transcode.ladder import ladder
-from transcode.looking import NO_FILM, look, refused
+from transcode.looking import NO_FILM, NO_PICTURE, STILL, look, refused
 from transcode.plans.source import GUARDS
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
 from transcode.tools import Tools
@@ -71,8 +71,8 @@ class Source:
         """The video stream; a cover image is none. Raises MediaError."""
         found = [stream for stream in self.streams if stream.get("codec_type") == "video" and not _is_cover(stream)]
         if not found:
-            sound = any(stream.get("codec_type") == "audio" for stream in self.streams)
-            raise refused("This file has sound but no picture." if sound else NO_FILM)
+            kinds = {stream.get("codec_type") for stream in self.streams}
+            raise refused(NO_PICTURE if "audio" in kinds else STILL if "video" in kinds else NO_FILM)
         return max(found, key=lambda stream: (_is_default(stream), -stream["index"]))
 
     def sounds(self) -> list[Mapping[str, Any]]:

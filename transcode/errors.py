@@ -38,6 +38,22 @@ class Killed(MediaError):
         super().__init__(sentence, hopeless=hopeless, last_words=last_words)
 
 
+class Failed(MediaError):
+    """A program ended itself: what it was given is not as it should be, or the program is not."""
+
+    def __init__(self, sentence: str = "The encoder failed.", *, hopeless: bool = False, last_words: str = "") -> None:
+        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+
+
+class TookTooLong(MediaError):
+    """A program did not end in time: the film is strange, or the machine is very busy."""
+
+    def __init__(
+        self, sentence: str = "Reading the film took too long.", *, hopeless: bool = False, last_words: str = ""
+    ) -> None:
+        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+
+
 class NoRoom(MediaError):
     """The disk is full: no fault of the film, and over when there is room again."""
 

@@ -7,32 +7,30 @@ without anything of ours, and dies with its parent.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import resource
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transcode.errors import Killed, MediaError, NoRoom, Stopped
+from transcode.errors import Failed, Killed, MediaError, NoRoom, Stopped, TookTooLong
+from transcode.lifeline import die_with
 
 GIB = 1024**3
 _LOOK = 0.1  # seconds between looks at the stop flag
 _KEEP = 16 * 1024  # bytes of stderr
-_PR_SET_PDEATHSIG = 1
 _DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
 # service name, and crashes when that is another version; with no modules to find it asks in vain. Plain "C"
 # besides: numbers and messages are parsed.
 ENVIRONMENT = {"LC_ALL": "C", "GCONV_PATH": "/nonexistent", "PATH": "/usr/bin:/bin"}
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ class Run:
         if self.stopped():
             raise Stopped
         if time.monotonic() > until:
-            raise MediaError("Reading the film took too long.", last_words=self.last_words)
+            raise TookTooLong(last_words=self.last_words)
 
     def _take_errors(self, data: bytes) -> None:
         self._errors += data
@@ -142,25 +140,28 @@ class Run:
         if code == -signal.SIGKILL:
             raise Killed(last_words=words)
         if code < 0:
-            raise MediaError(f"The encoder was ended by signal {-code}.", last_words=words)
-        raise MediaError("The encoder failed.", last_words=words)
+            raise Failed(f"The encoder was ended by signal {-code}.", last_words=words)
+        raise Failed(last_words=words)
 
 
 def _enter(limits: Limits, parent: int) -> None:
     """In the child, before the program: limits, priority, and death with the parent."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    for kind, most in (
-        (resource.RLIMIT_AS, limits.memory),
-        (resource.RLIMIT_FSIZE, limits.file_size),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(kind, (most, most))
+    die_with(parent)
+    if sys.platform == "linux":  # macOS counts libraries that all processes share, and refuses
+        _limit(resource.RLIMIT_AS, limits.memory)
+    _limit(resource.RLIMIT_FSIZE, limits.file_size)
+    _limit(resource.RLIMIT_CORE, 0)
     # The soft limit sends SIGXCPU, the hard one SIGKILL, which would look like a kill from outside.
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu, limits.cpu + 10))
+    _limit(resource.RLIMIT_CPU, limits.cpu, grace=10)
     if limits.nice:
         os.nice(limits.nice)
+
+
+def _limit(kind: int, most: int, grace: int = 0) -> None:
+    """At most so much; less when this process is itself allowed less."""
+    hard = resource.getrlimit(kind)[1]
+    allowed = most + grace if hard == resource.RLIM_INFINITY else min(hard, most + grace)
+    resource.setrlimit(kind, (min(most, allowed), allowed))
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.transcode import sources
 from tests.transcode.studio import Studio
+from transcode import looking
 from transcode.errors import MediaError
 from transcode.plans.source import GUARDS
 from transcode.tools import Tools
@@ -91,14 +92,24 @@ def test_an_empty_file_is_refused(studio: Of) -> None:
     assert refusal(studio(b"")) == "This file is empty."
 
 
-def test_pictures_and_sounds_are_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
-    image, music, silent_film = tmp_path / "image.png", tmp_path / "music.mp3", tmp_path / "sound.m4a"
-    sources.ffmpeg(tools, *sources.picture(seconds=0.04), "-frames:v", "1", str(image))
-    sources.ffmpeg(tools, *sources.beeps(1), str(music))
-    sources.ffmpeg(tools, *sources.beeps(1), str(silent_film))
-    assert refusal(studio(image)).startswith(NO_FILM)
-    assert refusal(studio(music)).startswith(NO_FILM)
-    assert refusal(studio(silent_film)) == "This file has sound but no picture."
+@pytest.mark.parametrize("name", ["x.mp3", "x.m4a", "x.flac", "x.oga", "x.wav", "cover.m4a"])
+def test_what_has_no_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
+    made, cover = tmp_path / name, tmp_path / "cover.jpg"
+    sources.ffmpeg(tools, *sources.beeps(1), *(["-c:a", "libvorbis"] if name == "x.oga" else []), str(made))
+    if made.stem == "cover":
+        sources.ffmpeg(tools, *sources.picture(seconds=0.04), "-frames:v", "1", str(cover))
+        alone = tmp_path / "x.m4a"
+        made.rename(alone)
+        inputs = ["-i", str(alone), "-i", str(cover), "-map", "0", "-map", "1", "-c", "copy"]
+        sources.ffmpeg(tools, *inputs, "-disposition:v", "attached_pic", str(made))
+    assert refusal(studio(made)) == "This file has sound but no picture."
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "cover.mp4"])
+def test_a_still_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
+    only_cover = ["-c:v", "mjpeg", "-disposition:v", "attached_pic"] if name == "cover.mp4" else []
+    sources.ffmpeg(tools, *sources.picture(seconds=0.04), "-frames:v", "1", *only_cover, str(tmp_path / name))
+    assert refusal(studio(tmp_path / name)) == "This file is a picture and not a film."
 
 
 @pytest.mark.parametrize("kind", ["mp4", "late_index", "mkv", "avi"])
@@ -194,6 +205,19 @@ def test_a_file_that_is_gone_is_looked_for_again(studio: Of, originals: Original
     film = studio(originals.mp4)
     film.source.unlink()
     with pytest.raises(MediaError) as caught:
+        film.probe()
+    assert not caught.value.hopeless
+
+
+def test_a_file_that_is_read_too_slowly_is_looked_at_again(
+    studio: Of, originals: Originals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "_PATIENCE", 0.2)
+    film, busy = studio(originals.mp4), tmp_path / "busy"
+    busy.write_text("#!/bin/sh\nexec sleep 60\n")
+    busy.chmod(0o755)
+    film.tools = Tools(str(busy), str(busy))
+    with pytest.raises(MediaError, match="Reading the film took too long") as caught:
         film.probe()
     assert not caught.value.hopeless
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.transcode.support import NO_TOOLS, until
+from transcode import lifeline
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError, Stopped
 from transcode.pool import Hands
@@ -179,3 +180,23 @@ def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path
         process.kill()
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
+
+
+def test_where_the_kernel_cannot_do_it_a_process_does_without(monkeypatch):
+    monkeypatch.setattr(lifeline, "_prctl", None)
+    lifeline.die_with(parent=0)  # which is nobody's parent
+
+
+_MODEST = """
+import resource
+from pathlib import Path
+from transcode.runner import Run
+for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CPU):
+    resource.setrlimit(kind, (2**31, 2**31))
+print(Run(["/bin/echo", "hello"], Path("/"))())
+"""
+
+
+def test_a_program_starts_also_where_less_is_allowed_than_its_limits():
+    done = subprocess.run([sys.executable, "-c", _MODEST], capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.split() == ["hello"]
