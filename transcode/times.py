@@ -12,6 +12,8 @@ class Times:
     # A lease outlives a few missed heartbeats (a paused machine, a Redis that restarts), yet a dead worker's
     # tasks are handed out again within a quarter of a minute.
     lease: float = 15.0
+    # A Redis that hangs counts as away long before the lease is over, in which time the work would be given up.
+    answer: float = 5.0
     # A cancel reaches ffmpeg within two seconds even when its wake-up message is lost.
     heartbeat: float = 1.0
     reap: float = 1.0

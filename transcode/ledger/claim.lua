@@ -27,7 +27,10 @@ end
 
 for _, member in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
   local job, id, token = split(member)
-  if token == A.token then return describe(job, id, token) end
+  if token == A.token then
+    if standing({job = job, task = id, token = token}) == 'running' then return describe(job, id, token) end
+    redis.call('ZREM', P .. 'leases', member) -- cancelled or forgotten before the answer came through
+  end
 end
 
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', int(NOW), 'LIMIT', 0, 100)) do

@@ -5,13 +5,22 @@ Any method raises `LedgerUnavailable` while Redis cannot be reached or cannot wr
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from transcode.ledger import scripts
 from transcode.ledger.notices import Notices
@@ -19,8 +28,10 @@ from transcode.ledger.records import JobView, Lane, Lease, LeaseState, NewTask, 
 from transcode.ledger.states import LIVE, State
 from transcode.times import DEFAULT, Times
 
-# Answers of a Redis that is there but cannot serve for the moment.
-_PASSING = ("MISCONF", "OOM ", "LOADING", "READONLY", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
+# Answers of a Redis that is there but cannot serve for the moment. The driver has classes for some, and takes their
+# names out of the text; before Redis 7, what a script met is told in a text of its own.
+_PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
+_PASSING_WORDS = ("MISCONF", "OOM ", "LOADING", "READONLY", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
 
 
 class LedgerUnavailable(Exception):
@@ -250,16 +261,19 @@ class Ledger:
             self._scripts[name](keys=[self._prefix], args=[json.dumps(arguments)]),
         )
 
-    @staticmethod
-    async def _guard(call: Any) -> Any:
+    async def _guard(self, call: Any) -> Any:
+        """However often the driver tries again, heartbeats need an answer of some kind in time."""
         try:
-            return _text(await call)
+            async with asyncio.timeout(self._times.answer):
+                return _text(await call)
         except NoScriptError as error:  # Redis restarted between the load and the call
             raise LedgerUnavailable(str(error)) from error
         except ResponseError as error:
-            if any(word in str(error) for word in _PASSING):
+            if isinstance(error, _PASSING) or any(word in str(error) for word in _PASSING_WORDS):
                 raise LedgerUnavailable(str(error)) from error
             raise
+        except TimeoutError as error:
+            raise LedgerUnavailable("Redis does not answer.") from error
         except (RedisError, OSError) as error:
             raise LedgerUnavailable(str(error)) from error
 
