@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -191,17 +192,21 @@ class Worker:
             attempt.nudge()
 
     async def _reap(self) -> None:
-        """While Redis was away nobody could renew, so after that leases get their time once more."""
-        times = self._ledger.times
+        """Where nobody could renew, leases get their time once more: Redis was away, or the machine slept."""
+        times, awake = self._ledger.times, time.time()
         while True:
             try:
+                if time.time() - awake > times.lease:
+                    log.warning("stood_still seconds=%.0f", time.time() - awake)
+                    await asyncio.sleep(times.lease)
                 for reaped in await self._ledger.reap():
                     log.warning("lease_expired job=%s task=%s state=%s", reaped.job, reaped.task, reaped.state)
-                await asyncio.sleep(times.reap)
             except LedgerUnavailable:
                 with suppress(Left):
                     await self._patiently(self._ledger.ping)
                 await asyncio.sleep(times.lease)
+            awake = time.time()
+            await asyncio.sleep(times.reap)
 
     async def _keep_order(self) -> None:
         """Reconcile and sweep, from time to time and whenever something is not as it was."""

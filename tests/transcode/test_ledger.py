@@ -8,8 +8,9 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.transcode.quick import QUICK
-from tests.transcode.support import open_ledger
+from tests.transcode.support import open_ledger, until
 from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
+from transcode.waiting import end
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
 FINISH = NewTask("finish", "finish", priority=90)
@@ -104,6 +105,18 @@ async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url, io_loop):
         first = await ledger.claim(ALL, "w", "same")
         assert await ledger.claim(ALL, "w", "same") == first
         assert await state_of(ledger, 1, "chunk-1") is State.QUEUED
+
+
+@pytest.mark.parametrize("end", ["cancel", "forget"])
+async def test_a_claim_that_is_sent_twice_gets_another_task_when_the_first_is_void_by_then(redis_url, io_loop, end):
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [chunk(0)], FINISH)
+        await ledger.start(2, [chunk(0)], FINISH)
+        assert (await ledger.claim(ALL, "w", "same")).film == 1
+        await getattr(ledger, end)(1)
+        assert (await ledger.claim(ALL, "w", "same")).film == 2
+        assert await ledger.claim(ALL, "w") is None
+        assert await ledger.held(1) == 0
 
 
 async def test_concurrent_claimers_never_get_the_same_task(redis_url, io_loop):
@@ -382,6 +395,27 @@ async def test_an_unreachable_redis_is_one_kind_of_error(io_loop):
             await ledger.start(1, [PROBE], FINISH)
 
 
+async def test_a_redis_that_does_not_answer_counts_as_away(http_port, io_loop):
+    async with open_ledger(f"redis://127.0.0.1:{http_port}", replace(QUICK, answer=0.1)) as ledger:
+        with pytest.raises(LedgerUnavailable, match="does not answer"):
+            await ledger.ping()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "end"),
+    [("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"), ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")],
+)
+async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url, io_loop, trouble, end):
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
+        await redis.execute_command(*trouble.split())
+        try:
+            for write in (ledger.start(1, [PROBE], FINISH), ledger.hold("free disk space")):  # a script; a command
+                with pytest.raises(LedgerUnavailable):
+                    await write
+        finally:
+            await redis.execute_command(*end.split())
+
+
 async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
     async with open_ledger(redis_url) as ledger:
         notices, heard = ledger.notices(), []
@@ -399,6 +433,34 @@ async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
         assert heard[:2] == [5, "segment"]
         assert (heard[2].film, heard[2].rendition, heard[2].number, heard[2].ok) == (1, "480p", 3, True)
         listening.cancel()
+
+
+async def test_notices_outlive_what_nobody_understands(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
+        notices, heard = ledger.notices(), []
+        notices.on_film.append(heard.append)
+        listening = asyncio.create_task(notices.run())
+        for channel in ("film", "segment"):
+            await notices.connected.wait()
+            await redis.publish(f"videoflix:{channel}", "of a later version")
+            await until(lambda: not notices.connected.is_set())
+        await notices.connected.wait()
+        await ledger.film_changed(5)
+        await until(lambda: heard == [5])
+        await end([listening])
+
+
+async def test_notices_leave_a_connection_that_leads_nowhere(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, poll=0.05)) as ledger, Redis.from_url(redis_url) as redis:
+        notices, gaps = ledger.notices(), []
+        notices.on_gap.append(lambda: gaps.append(1))
+        listening = asyncio.create_task(notices.run())
+        await notices.connected.wait()
+        await asyncio.sleep(6 * ledger.times.poll)  # silence that is none
+        assert len(gaps) == 1
+        await redis.client_pause(400)
+        await until(lambda: len(gaps) == 2)
+        await end([listening])
 
 
 async def test_random_moves_keep_the_ledger_in_step_with_a_simple_model(redis_url, io_loop):

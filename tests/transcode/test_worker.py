@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.transcode.support import (
 )
 from transcode import layout, schedule
 from transcode.engine import Engine
-from transcode.ledger import LeaseState, Ledger, State
+from transcode.ledger import Lane, Lease, LeaseState, Ledger, State
 from transcode.room import Room
 
 CHUNKS = {"0", "1", "2"}  # of twenty seconds
@@ -288,6 +289,19 @@ async def test_a_worker_whose_lease_was_given_away_stops_and_changes_nothing(
         assert book.told.count("chunk:0") == 1
         chunk = await task_of(ledger, 1, "chunk:0000")
         assert (chunk.state, chunk.attempts) == (State.SUCCEEDED, 2)
+
+
+async def test_after_a_standstill_leases_get_their_time_once_more(redis_url, io_loop, tmp_path, book):
+    async with open_ledger(redis_url, replace(QUICK, lease=0.5, reap=0.05)) as ledger:
+        book.add(1)
+        await ledger.start(1, [schedule.probe()], schedule.finish())
+        lease = await ledger.claim([Lane.OPENING], "another worker on this machine")
+        assert isinstance(lease, Lease)
+        async with at_work(ledger, book, tmp_path):
+            await asyncio.sleep(0.2)
+            time.sleep(0.7)  # as when the lid of a laptop is closed
+            await asyncio.sleep(0.2)
+            assert await ledger.renew(lease, 0.5) is LeaseState.RUNNING
 
 
 async def test_an_emptied_redis_costs_the_work_in_flight_and_no_more(redis_url, io_loop, tmp_path, book, orders):

@@ -21,6 +21,7 @@ from transcode.times import Times
 log = logging.getLogger(__name__)
 
 CHANNELS = ("wake", "segment", "film")
+_SILENT = 3  # times that nothing came, no answer either: then the connection leads nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +59,27 @@ class Notices:
                     await self._listen(subscription)
             except (RedisError, OSError) as error:
                 log.warning("notices_away: %s", error)
+            except Exception:  # without it nobody would hear anything for the rest of this process's life
+                log.exception("notices_stumble")
             self.connected.clear()
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._times.away_most)
 
     async def _listen(self, subscription: PubSub) -> None:
-        while True:
+        """Raises TimeoutError when the other side is gone without a word, as after a power cut."""
+        silent = 0
+        while silent < _SILENT:
             message = await subscription.get_message(timeout=self._times.poll)
             if message is None:
+                silent += 1
+                await subscription.ping()
                 continue
+            silent = 0
             if message["type"] == "message":
                 self._deliver(_text(message["channel"]).removeprefix(self._prefix), _text(message["data"]))
             elif message["type"] == "subscribe" and message["data"] == len(CHANNELS):
                 self._confirmed()
+        raise TimeoutError("no answer")
 
     def _confirmed(self) -> None:
         self.connected.set()
