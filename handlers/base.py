@@ -60,9 +60,13 @@ class BaseHandler(RequestHandler):
         super().__init__(application, request, **handed)
 
     def set_default_headers(self) -> None:
-        """Run before anything else, again for every error: CORS and safety headers are on each answer."""
+        """Run before anything else, again for every error: CORS and safety headers are on each answer.
+
+        What is said to one person is no other's to see: a cache in between keeps nothing, a browser asks each time.
+        """
         self.request_id = getattr(self, "request_id", None) or new_request_id()
         self.set_header("X-Request-Id", self.request_id)
+        self.set_header("Cache-Control", "private, no-cache")
         for name, value in common_headers(self.request.headers.get("Origin"), self.services.settings.cors_origins):
             self.set_header(name, value)
 
@@ -108,6 +112,8 @@ class BaseHandler(RequestHandler):
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         if isinstance(error, self.services.outages):
             error = Unavailable("The service is not available at the moment.", _SOON)
+        if isinstance(error, HTTPError) and status_code == 405:  # a verb that Tornado does not know: PROPFIND, TRACE
+            error = self._not_allowed()
         if isinstance(error, ServiceError):
             self.set_status(error.status)
             for name, value in error.headers.items():

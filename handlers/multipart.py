@@ -13,7 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from videoflix.errors import BadRequest, FieldErrors
 
-_LONGEST_FIELD = 64 * 1024  # bytes of all text fields together
+_LONGEST_TEXTS = 64 * 1024  # bytes of all text fields together, with their names
 _SYNC = 64 * 1024**2  # bytes
 
 # The parser tells every state it goes through at DEBUG level.
@@ -25,26 +25,12 @@ class MultipartForm:
 
     def __init__(self, content_type: str, file_field: str, place: Path) -> None:
         """Raises BadRequest when the body is no multipart form."""
-        kind, options = parse_options_header(content_type)
-        if kind != b"multipart/form-data" or not options.get(b"boundary"):
-            raise BadRequest("Send the film as multipart/form-data.")
-        self._parser = MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._header_name,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers_end,
-                "on_part_data": self._data,
-                "on_part_end": self._end,
-                "on_end": self._complete,
-            },
-        )
+        self._parser = self._parser_of(content_type)
         self._file_field = file_field
         self._place = place
         self._output: BinaryIO | None = None
         self._texts: dict[str, bytearray] = {}
+        self._size_of_texts = 0
         self._sink: bytearray | BinaryIO | None = None
         self._headers: dict[bytes, bytes] = {}
         self._lock = threading.Lock()  # a client may hang up while a thread writes
@@ -59,6 +45,28 @@ class MultipartForm:
     def fields(self) -> dict[str, str]:
         """The text fields that came."""
         return {name: bytes(value).decode(errors="replace") for name, value in self._texts.items()}
+
+    def _parser_of(self, content_type: str) -> MultipartParser:
+        kind, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary", b"")
+        try:
+            if kind != b"multipart/form-data" or not boundary:
+                raise FormParserError
+            return MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._header_name,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._header_end,
+                    "on_headers_finished": self._headers_end,
+                    "on_part_data": self._data,
+                    "on_part_end": self._end,
+                    "on_end": self._complete,
+                },
+            )
+        except FormParserError:
+            raise BadRequest("Send the film as multipart/form-data.") from None
 
     def feed(self, piece: bytes) -> None:
         """Write what this piece of the body holds. Raises BadRequest, FieldErrors, and OSError of a full disk."""
@@ -93,10 +101,13 @@ class MultipartForm:
     def _headers_end(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode(errors="replace")
-        if name == self._file_field and b"filename" in options:
+        if b"filename" not in options:
+            self._count(len(name))
+            self._sink = self._texts[name] = bytearray()  # of two the last one counts
+        elif name == self._file_field:
             self._begin_file(options[b"filename"].decode(errors="replace"))
-        else:
-            self._sink = self._texts.setdefault(name, bytearray())
+        else:  # what browsers send for a file field that was left empty; `_data` refuses one that was not
+            self._sink = None
 
     def _begin_file(self, file_name: str) -> None:
         if self._output is not None:
@@ -110,9 +121,15 @@ class MultipartForm:
             self._sync_now_and_then(end - start)
             self.file_size = (self.file_size or 0) + end - start
         elif isinstance(self._sink, bytearray):
-            if sum(map(len, self._texts.values())) + end - start > _LONGEST_FIELD:
-                raise BadRequest("The text fields of the form are too long.")
+            self._count(end - start)
             self._sink += data[start:end]
+        else:
+            raise FieldErrors({self._file_field: ["Send the film in this field, and no other file."]})
+
+    def _count(self, size: int) -> None:
+        self._size_of_texts += size
+        if self._size_of_texts > _LONGEST_TEXTS:
+            raise BadRequest("The text fields of the form are too long.")
 
     def _sync_now_and_then(self, written: int) -> None:
         """What is not on the disk yet when the last byte comes is what the first viewer waits for."""

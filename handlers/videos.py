@@ -30,10 +30,9 @@ class VideosHandler(ApiHandler):
         self.answer_ready(await ready_made(rows, self.public_url()))
 
     def answer_ready(self, ready: Ready) -> None:
-        """JSON that a browser may keep but must ask about each time."""
+        """JSON that was put together before, with its ETag."""
         self._etag = ready.etag
         self.set_header("Content-Type", "application/json")
-        self.set_header("Cache-Control", "private, no-cache")
         self.finish(ready.body)
 
     def compute_etag(self) -> str | None:

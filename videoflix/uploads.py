@@ -47,4 +47,4 @@ def suffix_of(file_name: str) -> str:
 def title_of(file_name: str) -> str:
     """`My film` of `C:\\films\\My_film.mp4`: the title when none was given."""
     stem = Path(file_name.replace("\\", "/")).stem
-    return re.sub(r"<(?=[A-Za-z/!?])", "", stem.replace("_", " ")).strip()[:255] or "Untitled"
+    return re.sub(r"<(?=[A-Za-z/!?])|[\x00-\x1f\x7f-\x9f]", "", stem.replace("_", " ")).strip()[:255] or "Untitled"

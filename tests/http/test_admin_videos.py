@@ -114,6 +114,16 @@ async def test_a_film_that_is_not_playable_is_not_in_the_catalogue(admin: Browse
                 "category": ["Ensure this field has no more than 100 characters."],
             },
         ),
+        (
+            form(b"x", title="t").replace(b'name="file"', b'name="video"'),
+            {"file": ["Send the film in this field, and no other file."]},
+        ),
+        (form(b"x", title="a\nb"), {"title": ["Control characters are not allowed."]}),
+        (form(b"x", title="x" * 70_000), {"detail": "The text fields of the form are too long."}),
+        (
+            form(b"x", **{"x" * 3_000 + str(n): "" for n in range(30)}),
+            {"detail": "The text fields of the form are too long."},
+        ),
         (form(b"x", title="t")[:-20], {"detail": "The form is not complete: its last boundary is missing."}),
         (b"no form at all", {"detail": "The form could not be read: it is not valid multipart/form-data."}),
     ],
@@ -127,9 +137,30 @@ async def test_a_bad_form_is_refused_and_nothing_stays(
     assert (await admin.get("/api/admin/videos/")).json == []
 
 
-async def test_a_body_that_is_no_form_is_refused(admin: Browser) -> None:
-    answer = await admin.post("/api/admin/videos/", {"title": "t"})
+@pytest.mark.parametrize(
+    "kind", ["application/json", "multipart/form-data", f"multipart/form-data; boundary={'x' * 300}", "a;b;;="]
+)
+async def test_a_body_that_is_no_form_is_refused(admin: Browser, kind: str) -> None:
+    answer = await admin.post("/api/admin/videos/", {"title": "t"}, Content_Type=kind)
     assert (answer.status, answer.json) == (400, {"detail": "Send the film as multipart/form-data."})
+
+
+async def test_of_two_titles_the_last_one_counts_and_a_file_field_that_was_left_empty_is_nothing(
+    admin: Browser,
+) -> None:
+    left_empty = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="picture"; filename=""\r\n\r\n\r\n'.encode()
+    twice = form(b"film", title="one")[: -len(f"--{BOUNDARY}--\r\n")] + left_empty + form(None, title="two")
+    answer = await upload(admin, twice)
+    assert (answer.status, answer.json.get("title")) == (201, "two")
+
+
+async def test_films_that_the_database_does_not_know_are_not_overwritten(admin: Browser, settings: Settings) -> None:
+    for place in ("videos/1.mp4", "hls/2/480p/0000.ts", "thumbnails/12.jpg", "videos/notes.txt"):
+        (settings.media_root / place).parent.mkdir(parents=True, exist_ok=True)
+        (settings.media_root / place).write_text("of another day")
+    answers = [await upload(admin, form(b"film", title="t")) for _ in range(2)]
+    assert [answer.json["id"] for answer in answers] == [13, 14]
+    assert (settings.media_root / "videos/1.mp4").read_text() == "of another day"
 
 
 async def test_less_than_sign_without_markup_is_plain_text(admin: Browser) -> None:

@@ -64,6 +64,20 @@ async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(b
                     assert answer.status in (200, 400, 404), (verb, spelling, answer.body)
 
 
+async def test_a_verb_that_nobody_knows_is_405_like_all_others(browser: Browser) -> None:
+    for verb in ("PROPFIND", "TRACE"):
+        answer = await browser.fetch(verb, "/api/login/", Origin=ORIGIN)
+        assert (answer.status, answer.json) == (405, {"detail": f'Method "{verb}" not allowed.'})
+        assert answer.headers["Allow"] == "POST, OPTIONS"
+        assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
+async def test_no_cache_keeps_what_is_said_to_one_person(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    for path in ("/api/me/", "/api/me/sessions/", "/api/video/", "/api/categories/", "/api/nothing/"):
+        assert (await browser.get(path)).headers["Cache-Control"] == "private, no-cache", path
+
+
 async def test_every_preflight_is_answered_without_a_sign_in(browser: Browser) -> None:
     for path in [*(path for path, _, _ in EXAMPLES), "/api/unknown/", "/"]:
         answer = await browser.fetch(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from videoflix.catalogue.listing import Listing
+from videoflix.catalogue.sources import ids_with_files, keep, source_of
 from videoflix.catalogue.texts import checked
 from videoflix.errors import Conflict, Unavailable
 from videoflix.models import NewVideo, Video, VideoStatus
@@ -77,9 +77,9 @@ class Catalogue:
         The file is in its place before the catalogue names it: a crash leaves a file too many, never a film too few.
         """
         new = self.check(new)
-        video_id = await self._counters.next("videos")
-        source = Path("videos", f"{video_id}{suffix}")
-        await asyncio.to_thread(_move, upload, self._root / source)
+        video_id = await self._fresh_id()
+        source = source_of(video_id, suffix)
+        await asyncio.to_thread(keep, upload, self._root / source)
         video = Video(
             id=video_id, title=new.title, description=new.description, category=new.category, source=str(source)
         )
@@ -120,6 +120,19 @@ class Catalogue:
         await self._engine.start(video_id)
         return await self._videos.get(video_id)
 
+    async def _fresh_id(self) -> int:
+        """One that no file carries.
+
+        When the database was restored from a backup, or lost, the media folder may hold films that its counter has
+        not come to: they must not be overwritten, nor be shown as parts of another film.
+        """
+        video_id = await self._counters.next("videos")
+        known = await asyncio.to_thread(ids_with_files, self._root)
+        if video_id in known:
+            await self._counters.pass_over("videos", max(known))
+            video_id = await self._counters.next("videos")
+        return video_id
+
     async def _tell(self, video_id: int) -> None:
         """Have every list right: here at once, elsewhere by message. A message that cannot be sent costs only time."""
         await self._listing.look_up({video_id})
@@ -127,13 +140,3 @@ class Catalogue:
             await self._engine.film_changed(video_id)
         except Unavailable:
             _log.warning("change_untold film=%d", video_id)
-
-
-def _move(upload: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    upload.rename(place)
-    descriptor = os.open(place.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,8 @@ from videoflix.errors import FieldErrors
 
 # Existing pages put these texts into innerHTML; this is where an HTML parser sees a tag begin (HTML, 13.2.5.6).
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LINES = re.compile(r"[\t\r\n]")  # a description may have several
 _LONGEST = {"title": 255, "description": 5000, "category": 100}
 
 
@@ -28,7 +30,7 @@ def _complaints(name: str, text: str) -> Iterable[str]:
         yield f"Ensure this field has no more than {_LONGEST[name]} characters."
     if _MARKUP.search(text):
         yield "Markup is not allowed: leave out the < before a letter, /, ! or ?."
-    if "\0" in text:
-        yield "Null characters are not allowed."
+    if _CONTROL.search(text if name != "description" else _LINES.sub("", text)):
+        yield "Control characters are not allowed."
     if any("\ud800" <= character <= "\udfff" for character in text):
         yield "Half of a surrogate pair is no character."

@@ -26,3 +26,7 @@ class CounterStore:
         """The number that was given last; 0 before the first."""
         document = await self._counters.find_one({"_id": name})
         return int(document["value"]) if document else 0
+
+    async def pass_over(self, name: str, number: int) -> None:
+        """Give none up to this number any more. Safe to repeat."""
+        await self._counters.update_one({"_id": name}, {"$max": {"value": number}}, upsert=True)
