@@ -18,7 +18,6 @@ from handlers.bodies import ApiBody
 from handlers.body_limit import is_too_large
 from handlers.common import common_headers, new_request_id
 from handlers.origin import believe_proxies
-from videoflix.accounts.addresses import known_as
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.throttle import Call
 from videoflix.errors import (
@@ -175,7 +174,7 @@ class ApiHandler(BaseHandler):
 
     async def count(self, call: Call, account: str = "") -> None:
         """Count an attempt. Raises Throttled when it is one too many."""
-        await self.services.throttle.count(call, self.client.address, known_as(account) or account)
+        await self.services.throttle.count(call, self.client.address, account)
 
     def _bearer(self) -> str | None:
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")

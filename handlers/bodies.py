@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field, FiniteFloat, StringConstraints
 
-from videoflix.accounts.addresses import checked_address
+from videoflix.accounts.addresses import checked_address, known_as
 from videoflix.accounts.passwords import complaints
 from videoflix.catalogue.shelf import ORDERINGS
 from videoflix.models import Rating
@@ -29,6 +29,11 @@ def _address(text: str) -> str:
     return checked_address(_speakable(text))
 
 
+def _typed(text: str) -> str:
+    """An address in its one spelling; whatever else somebody typed to sign in as it is."""
+    return known_as(text) or text
+
+
 def _new_password(text: str) -> str:
     if wrong := list(complaints(_speakable(text))):
         raise ValueError(" ".join(wrong))
@@ -37,6 +42,7 @@ def _new_password(text: str) -> str:
 
 Filled = Annotated[str, StringConstraints(min_length=1, strict=True)]
 Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
+Typed = Annotated[Stripped, AfterValidator(_typed)]
 Address = Annotated[Stripped, AfterValidator(_address)]
 NewPassword = Annotated[Filled, AfterValidator(_new_password)]
 
@@ -57,7 +63,7 @@ class ApiBody(BaseModel):
 class Credentials(BaseModel):
     """POST /api/login/."""
 
-    email: Stripped
+    email: Typed
     password: Filled
 
 

@@ -47,6 +47,7 @@ def test_origins_are_written_with_blanks_or_commas() -> None:
     ("variable", "value"),
     [
         ("PORT", "eighty"),
+        ("ADMIN_EMAIL", "admin"),
         ("PORT", "70000"),
         ("PUBLIC_URL", "videoflix.example"),
         ("CORS_ORIGINS", "https://a.example/page"),

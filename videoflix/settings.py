@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from videoflix.accounts.addresses import checked_address
 from videoflix.errors import CommandError
 
 _PAGES = "http://127.0.0.1:5500/pages/auth"
@@ -122,6 +123,14 @@ class Settings(BaseSettings):
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or re.search(r"[\r\n]", value):
             raise ValueError("should look like Videoflix <noreply@videoflix.example>")
         return value
+
+    @field_validator("admin_email")
+    @classmethod
+    def _in_one_spelling(cls, value: str) -> str:
+        try:
+            return checked_address(value) if value else ""
+        except ValueError:
+            raise ValueError("should be an email address") from None
 
     @field_validator("cors_origins")
     @classmethod

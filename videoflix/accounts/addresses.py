@@ -18,7 +18,7 @@ def checked_address(text: str) -> str:
 
 
 def known_as(text: str) -> str:
-    """The same spelling of whatever somebody typed to sign in; what is no address belongs to nobody."""
+    """The same spelling of whatever somebody typed to sign in; nothing for what is no address."""
     try:
         return checked_address(text)
     except ValueError:

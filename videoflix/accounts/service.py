@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from videoflix.accounts.addresses import known_as
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.links import Links, Purpose
 from videoflix.accounts.passwords import Passwords, complaints
@@ -111,7 +110,7 @@ class Accounts:
         self._renewals.keep(refresh_token, access_token)
         return access_token
 
-    # In and out.
+    # In and out. Addresses come in their one spelling, see `addresses`; what is no address belongs to nobody.
 
     async def register(self, email: str, password: str) -> User:
         """Make an inactive account and owe it a mail. Raises FieldErrors, and BadRequest for a known address."""
@@ -167,7 +166,7 @@ class Accounts:
 
     async def _known(self, email: str) -> User | None:
         try:
-            return await self._users.by_email(known_as(email))
+            return await self._users.by_email(email)
         except NotFound:
             return None
 

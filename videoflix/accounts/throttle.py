@@ -8,18 +8,19 @@ import ipaddress
 import logging
 import math
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from videoflix.accounts.events import Event, log
 from videoflix.errors import Throttled
+from videoflix.gathering import Gathering
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +61,7 @@ class Throttle:
     """
 
     def __init__(self, client: Redis, factor: float = 1.0) -> None:
-        storage = RedisStorage(
-            "redis://",
-            implementation="redispy",
-            key_prefix="videoflix:limits",
-            connection_pool=client.connection_pool,  # type: ignore[arg-type]  # documented, and typed too narrowly
-        )
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._limiter = SlidingWindowCounterRateLimiter(_Storage(client))
         self._factor = factor
         self._truce_until = 0.0
 
@@ -110,12 +105,47 @@ class Throttle:
             _drop(question)
             return otherwise
         try:
-            async with asyncio.timeout(_PATIENCE):
-                return await question
+            return await question
         except (RedisError, OSError, TimeoutError) as error:
             _log.warning("attempts not counted error=%s", error)
             self._truce_until = time.monotonic() + _TRUCE
             return otherwise
+
+
+class _Storage(RedisStorage):
+    """The library's own, over a client of ours."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = _Together(connection_pool=client.connection_pool)
+        super().__init__("redis://", implementation="redispy", key_prefix="videoflix:limits")
+
+    def configure_bridge(self) -> None:
+        """Called by the library; it registers its scripts after that."""
+        self.bridge.use_basic()
+        self.bridge.connection_getter = lambda _: self._client  # type: ignore[attr-defined]  # all but coredis' have it
+
+    async def clear_sliding_window(self, key: str, expiry: int) -> None:
+        """Both of its keys at once; the library's deletes one by one."""
+        names = self._previous_window_key(key), self._current_window_key(key)
+        await self._client.delete(*(self.bridge.prefixed_key(name) for name in names))
+
+
+class _Together(Redis):
+    """Commands of one moment travel in one pipeline."""
+
+    def __init__(self, connection_pool: ConnectionPool) -> None:
+        super().__init__(connection_pool=connection_pool)
+        self._gathered: Gathering[tuple[Any, ...], Any] = Gathering(self._send)
+
+    async def execute_command(self, *command: Any, **_: Any) -> Any:
+        """Raises what Redis answers, and TimeoutError when it does not."""
+        return await self._gathered(command)
+
+    async def _send(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        async with asyncio.timeout(_PATIENCE), self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
 
 
 def network_of(address: str) -> str:

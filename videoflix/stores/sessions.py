@@ -7,7 +7,6 @@ of it may live.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING
 
 from videoflix.errors import NotFound
+from videoflix.gathering import Gathering
 from videoflix.models import Session, now
 
 
@@ -23,6 +23,7 @@ class SessionStore:
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._sessions = database["sessions"]
+        self._add: Gathering[Session, None] = Gathering(self._add_all)
 
     async def create_indexes(self) -> None:
         """Safe to repeat."""
@@ -32,9 +33,11 @@ class SessionStore:
 
     async def add(self, session: Session) -> None:
         """Open a session."""
-        fields = asdict(session)
-        fields["_id"] = fields.pop("id")
-        await self._sessions.insert_one(fields)
+        await self._add(session)
+
+    async def _add_all(self, sessions: Sequence[Session]) -> Sequence[None]:
+        await self._sessions.insert_many([_document(session) for session in sessions])
+        return [None] * len(sessions)
 
     async def get(self, session_id: str) -> Session:
         """A session that lives. Raises NotFound."""
@@ -77,6 +80,10 @@ class SessionStore:
         """Every tombstone: session id -> Unix time until which it is kept."""
         found = self._sessions.find({"ended_at": {"$type": "date"}, "expires_at": {"$gt": now()}}, {"expires_at": 1})
         return {document["_id"]: document["expires_at"].timestamp() async for document in found}
+
+
+def _document(session: Session) -> dict[str, Any]:
+    return {"_id" if name == "id" else name: getattr(session, name) for name in Session.__slots__}
 
 
 def _session(document: dict[str, Any]) -> Session:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError
 
 from videoflix.errors import Conflict, NotFound
+from videoflix.gathering import Gathering
 from videoflix.models import User
 
 
@@ -18,6 +20,8 @@ class UserStore:
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._users = database["users"]
+        self._get: Gathering[int, User] = Gathering(partial(self._by, "_id"))
+        self._by_email: Gathering[str, User] = Gathering(partial(self._by, "email"))
 
     async def create_indexes(self) -> None:
         """Safe to repeat."""
@@ -32,11 +36,11 @@ class UserStore:
 
     async def get(self, user_id: int) -> User:
         """Raises NotFound."""
-        return _user(await self._users.find_one({"_id": user_id}))
+        return await self._get(user_id)
 
     async def by_email(self, email: str) -> User:
         """Raises NotFound."""
-        return _user(await self._users.find_one({"email": email}))
+        return await self._by_email(email)
 
     async def change(self, user_id: int, **fields: object) -> User:
         """Set these fields; the user as it is then. Raises NotFound."""
@@ -67,6 +71,11 @@ class UserStore:
         """Those of the ids that are still in use."""
         found = self._users.find({"_id": {"$in": list(user_ids)}}, {"_id": 1})
         return {document["_id"] async for document in found}
+
+    async def _by(self, field: str, values: Sequence[int | str]) -> Sequence[User | Exception]:
+        found = await self._users.find({field: {"$in": list(set(values))}}).to_list(None)
+        users = {document[field]: _user(document) for document in found}
+        return [users.get(value) or NotFound() for value in values]
 
     async def has_admin(self) -> bool:
         """Whether anyone can put films in."""
