@@ -11,7 +11,10 @@ import pymongo
 import pytest
 
 from tests.tools import FfmpegTools
+from videoflix import __version__
+from videoflix.cli.context import settings_here
 from videoflix.embedded import processes, servers
+from videoflix.embedded.home import Home, Running
 from videoflix.settings import Settings
 
 
@@ -64,10 +67,30 @@ def test_a_superuser_with_a_bad_address_or_password_is_refused(settings: Setting
     assert "too short" in refused(run(settings, "createsuperuser", "--email", "a@example.org", "--password", "short"))
 
 
+def test_commands_beside_a_running_up_use_its_servers_and_its_media_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "var")
+    home.prepare()
+    with home.locked():
+        home.announce(Running("mongodb://there", "redis://there", str(tmp_path / "films")))
+        found = settings_here(home.folder)
+        assert (found.mongodb_uri.get_secret_value(), found.media_root) == ("mongodb://there", tmp_path / "films")
+        monkeypatch.setenv("MEDIA_ROOT", "elsewhere")
+        assert settings_here(home.folder).media_root == Path("elsewhere")
+    monkeypatch.delenv("MEDIA_ROOT")
+    assert settings_here(home.folder).media_root == Path("media")
+
+
+def test_the_version_is_told(settings: Settings) -> None:
+    assert run(settings, "--version").stdout == f"videoflix {__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
         ("absent.mp4", None, "There is no file"),
+        (".", None, "is no file but a folder"),
         ("empty.mp4", b"", "is empty"),
         ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a film"),
     ],
@@ -119,12 +142,17 @@ def test_an_unreachable_database_is_one_sentence_that_names_the_variable(setting
 
 def test_an_unreachable_redis_is_one_sentence_that_names_the_variable(settings: Settings) -> None:
     done = run(settings, "jobs", REDIS_URL="redis://127.0.0.1:9/0")
-    assert refused(done) == "The Redis does not answer: is it running, and is REDIS_URL right?"
+    assert refused(done) == "Redis does not answer: is it running, and is REDIS_URL right?"
 
 
 def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:
-    assert refused(run(settings, "jobs", MONGODB_URI="http://x")).startswith("MONGODB_URI is not valid: ")
-    assert refused(run(settings, "jobs", REDIS_URL="http://x")).startswith("REDIS_URL is not valid: ")
+    for variable, value in (
+        ("MONGODB_URI", "mongodb://user:hidden@word@host"),
+        ("REDIS_URL", "redis://:hidden/word@host:1"),
+    ):
+        sentence = refused(run(settings, "jobs", **{variable: value}))
+        assert sentence.startswith(f"{variable} is not valid: it should look like ")
+        assert "hidden" not in sentence
 
 
 def test_without_servers_the_sentence_says_what_to_do(settings: Settings) -> None:

@@ -29,7 +29,8 @@ def test_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
         pytest.raises(redis.AuthenticationError),
     ):
         client.ping()
-    assert (tmp_path / "redis" / "redis.conf").stat().st_mode & 0o077 == 0
+    for private in (tmp_path / "redis", tmp_path / "redis" / "redis.conf"):
+        assert private.stat().st_mode & 0o077 == 0
 
 
 def test_the_database_finds_its_data_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from videoflix.cores import usable_cores
 from videoflix.errors import CommandError
 from videoflix.settings import Settings, load_settings
 
@@ -36,8 +37,37 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp
     assert (load_settings().port, load_settings().host) == (8002, "::1")
 
 
+def test_a_file_of_an_editor_that_marks_utf_8_is_read_whole_and_one_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b'\xef\xbb\xbfPORT=8001\r\nLOG_LEVEL="debug"\r\n')
+    assert (load_settings().port, load_settings().log_level) == (8001, "DEBUG")
+    (tmp_path / ".env").write_bytes(b"PORT=\xff")
+    with pytest.raises(CommandError, match="it is not in UTF-8"):
+        load_settings()
+
+
+def test_mails_lie_in_the_data_folder_unless_another_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", "elsewhere")
+    assert load_settings().mail_dir == Path("elsewhere/mail")
+    monkeypatch.setenv("MAIL_DIR", "letters")
+    assert load_settings().mail_dir == Path("letters")
+
+
+def test_words_are_taken_as_people_write_them() -> None:
+    settings = load_settings(cookie_samesite="none", admin_email=" Me@Example.ORG", public_url="https://a.example/")
+    assert (settings.cookie_samesite, settings.admin_email) == ("None", "me@example.org")
+    assert settings.public_url == "https://a.example"
+
+
+def test_a_container_has_as_many_cores_as_it_was_given(tmp_path: Path) -> None:
+    quota = tmp_path / "cpu.max"
+    unlimited = usable_cores(quota)
+    for text, cores in (("50000 100000", 1), ("max 100000", unlimited), ("9900000 100000", unlimited), ("", unlimited)):
+        quota.write_text(text)
+        assert usable_cores(quota) == cores
+
+
 def test_origins_are_written_with_blanks_or_commas() -> None:
-    assert load_settings(cors_origins="https://a.example, http://b.example:81").cors_origins == (
+    assert load_settings(cors_origins="https://A.example/, http://b.example:81").cors_origins == (
         "https://a.example",
         "http://b.example:81",
     )
@@ -50,6 +80,16 @@ def test_origins_are_written_with_blanks_or_commas() -> None:
         ("ADMIN_EMAIL", "admin"),
         ("PORT", "70000"),
         ("PUBLIC_URL", "videoflix.example"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://videoflix.example/films"),
+        ("MONGODB_DB", "a b"),
+        ("ACCEL_REDIRECT", "files"),
+        ("COOKIE_DOMAIN", "a; Secure"),
+        ("MAX_UPLOAD_GIB", "inf"),
+        ("REFRESH_TOKEN_DAYS", "1e12"),
+        ("RATE_LIMIT_FACTOR", "nan"),
+        ("FRONTEND_RESET_URL", "javascript:{token}"),
+        ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example/page"),
         ("SECRET_KEY", "short"),
         ("COOKIE_SAMESITE", "sometimes"),
@@ -67,7 +107,7 @@ def test_a_wrong_value_is_one_sentence_that_names_the_variable(
     with pytest.raises(CommandError) as raised:
         load_settings()
     sentence = str(raised.value)
-    assert sentence.startswith(f"{variable} is not valid: it ")
+    assert sentence.startswith(f"{variable} is not valid: it should ")
     assert sentence.count("\n") == 0
 
 

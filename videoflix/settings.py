@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from videoflix.accounts.addresses import checked_address
+from videoflix.cores import usable_cores
 from videoflix.errors import CommandError
 
 _PAGES = "http://127.0.0.1:5500/pages/auth"
@@ -23,14 +22,34 @@ def _words(value: object) -> object:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _like(pattern: str, sentence: str) -> AfterValidator:
+    """Empty, or of a form that the sentence names."""
+
+    def check(value: str) -> str:
+        if value and not re.fullmatch(pattern, value):
+            raise ValueError(sentence)
+        return value
+
+    return AfterValidator(check)
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Name = Annotated[str, _like(r"[A-Za-z0-9_-]{1,60}", "should be of letters, digits, - and _")]
+Location = Annotated[str, _like(r"/[A-Za-z0-9_-]+/", "should look like /_files/")]
+Domain = Annotated[str, _like(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "should be the name of a host")]
+Page = Annotated[
+    str,
+    _like(r"https?://[^\s/]+[^\s]*\{token\}[^\s]*", "should be a URL with {token}, and {uid} where the page wants it"),
+]
+SameSite = Annotated[Literal["Lax", "Strict", "None"], BeforeValidator(lambda text: str(text).capitalize())]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
 
 
 class Settings(BaseSettings):
     """One field for each environment variable, named like it in lower case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     # Where everything lies.
@@ -39,7 +58,7 @@ class Settings(BaseSettings):
 
     # Servers.
     mongodb_uri: SecretStr = SecretStr("")
-    mongodb_db: str = Field("videoflix", pattern=r"^[A-Za-z0-9_-]{1,60}$")
+    mongodb_db: Name = "videoflix"
     redis_url: SecretStr = SecretStr("")
 
     # Web.
@@ -54,28 +73,28 @@ class Settings(BaseSettings):
         "http://127.0.0.1:4200",
         "http://localhost:4200",
     )
-    accel_redirect: str = Field("", pattern=r"^(/[A-Za-z0-9_-]+/)?$")
+    accel_redirect: Location = ""
     trusted_proxies: int = Field(0, ge=0, le=10)
-    max_upload_gib: float = Field(50.0, gt=0)
+    max_upload_gib: float = Field(50.0, gt=0, le=1_000_000)
 
     # Cookies and tokens.
-    cookie_samesite: Literal["Lax", "Strict", "None"] = "Lax"
-    cookie_domain: str = ""
+    cookie_samesite: SameSite = "Lax"
+    cookie_domain: Domain = ""
     cookie_partitioned: bool = False
-    access_token_minutes: float = Field(30.0, gt=0)
-    refresh_token_days: float = Field(7.0, gt=0)
-    playback_token_hours: float = Field(12.0, gt=0)
+    access_token_minutes: float = Field(30.0, gt=0, le=24 * 60)
+    refresh_token_days: float = Field(7.0, gt=0, le=400)  # browsers keep no cookie for longer
+    playback_token_hours: float = Field(12.0, gt=0, le=30 * 24)
 
     # Passwords: what an argon2id hash costs, and how many are computed at once. And how often one may try.
     password_memory_mib: int = Field(19, ge=8, le=1024)
     password_iterations: int = Field(2, ge=1, le=20)
     password_lanes: int = Field(1, ge=1, le=8)
     password_threads: int = Field(0, ge=0, le=64)
-    rate_limit_factor: float = Field(1.0, ge=0)
+    rate_limit_factor: float = Field(1.0, ge=0, le=1_000_000)
 
     # Pages of the frontend that mails link to.
-    frontend_activation_url: str = _PAGES + "/activate.html?uid={uid}&token={token}"
-    frontend_reset_url: str = _PAGES + "/confirm_password.html?uid={uid}&token={token}"
+    frontend_activation_url: Page = _PAGES + "/activate.html?uid={uid}&token={token}"
+    frontend_reset_url: Page = _PAGES + "/confirm_password.html?uid={uid}&token={token}"
 
     # Mail.
     email_host: str = ""
@@ -84,7 +103,7 @@ class Settings(BaseSettings):
     email_host_password: SecretStr = SecretStr("")
     email_use_tls: bool = True
     email_from: str = "Videoflix <noreply@videoflix.example>"
-    mail_dir: Path = Path("var/mail")
+    mail_dir: Path = Field(default_factory=lambda given: given["data_dir"] / "mail")
 
     # The first admin, made by `up` and `createsuperuser`.
     admin_email: str = ""
@@ -92,14 +111,14 @@ class Settings(BaseSettings):
 
     # Work.
     worker_slots: int = Field(0, ge=0, le=64)
-    min_free_gib: float = Field(1.0, ge=0)
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    min_free_gib: float = Field(1.0, ge=0, le=1_000_000)
+    log_level: Level = "INFO"
 
     @field_validator("public_url")
     @classmethod
     def _an_absolute_url(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in ("http", "https"):
-            raise ValueError("should begin with http:// or https://")
+        if value and not _is_origin(value):
+            raise ValueError("should look like https://videoflix.example, without a path")
         return value.rstrip("/")
 
     @field_validator("secret_key")
@@ -107,13 +126,6 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < 32:
             raise ValueError("should have at least 32 characters")
-        return value
-
-    @field_validator("frontend_activation_url", "frontend_reset_url")
-    @classmethod
-    def _names_the_token(cls, value: str) -> str:
-        if "{token}" not in value:
-            raise ValueError("should contain {token}, and {uid} where the page wants it")
         return value
 
     @field_validator("email_from")
@@ -135,11 +147,10 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path:
-                raise ValueError(f"{origin} should look like https://app.example.org, without a path")
-        return value
+        """As browsers send them: in lower case and without a slash at the end."""
+        if not all(map(_is_origin, value)):
+            raise ValueError("should hold origins that look like https://app.example.org, without a path")
+        return tuple(origin.lower().rstrip("/") for origin in value)
 
     @property
     def secure_cookies(self) -> bool:
@@ -165,13 +176,13 @@ class Settings(BaseSettings):
 
     @property
     def hashing_threads(self) -> int:
-        """How many passwords are hashed at once; by default one for each core."""
-        return self.password_threads or os.cpu_count() or 1
+        """How many passwords are hashed at once; by default one for each core that this process may use."""
+        return self.password_threads or usable_cores()
 
     @property
     def slots(self) -> int:
         """How many bulk tasks run at once; by default one for each core; each of them uses two threads."""
-        return self.worker_slots or os.cpu_count() or 1
+        return self.worker_slots or usable_cores()
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -180,7 +191,16 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them, and says which one is wrong
     except ValidationError as error:
-        raise CommandError("\n".join(_sentence(item) for item in error.errors(include_input=False))) from None
+        wrong = [item for item in error.errors(include_input=False) if item["type"] != "default_factory_not_called"]
+        raise CommandError("\n".join(map(_sentence, wrong))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+        raise CommandError(f"The file .env cannot be read: {why}.") from None
+
+
+def _is_origin(text: str) -> bool:
+    """Scheme, host and port, and nothing else but a last slash."""
+    return re.fullmatch(r"https?://[^\s/?#@]+/?", text, re.IGNORECASE) is not None
 
 
 def _sentence(item: object) -> str:

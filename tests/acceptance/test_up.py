@@ -66,7 +66,10 @@ def test_two_copies_run_side_by_side_and_not_in_one_folder(tmp_path: Path) -> No
     with up(tmp_path, "--no-demo") as one, up(tmp_path / "other", "--no-demo") as other:
         one.banner()
         other.banner()
-        assert "already running" in refused(one.command("up", "--port", "0"))
+        assert "already running with the data folder" in refused(one.command("up", "--port", "0"))
+        another = one.command("up", "--port", "0", "--data-dir", str(tmp_path / "third"))
+        assert "already running with the media folder" in refused(another)
+        assert (tmp_path / "var").stat().st_mode & 0o077 == 0
         assert one.banner()["Password"] != other.banner()["Password"]
 
 
@@ -91,7 +94,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_the_admin_of_the_environment_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADMIN_EMAIL", "me@example.org")
+    monkeypatch.setenv("ADMIN_EMAIL", "Me@Example.org")
     monkeypatch.setenv("ADMIN_PASSWORD", "a password of my own")
     with up(tmp_path, "--no-demo") as running:
         assert running.banner()["Sign in"] == "me@example.org"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
+from typing import Annotated
 
 import typer
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 
+from videoflix import __version__
 from videoflix.cli import films, people, serving, up
 from videoflix.errors import CommandError, FieldErrors, ServiceError
 
@@ -28,8 +31,20 @@ app.command("import")(films.import_film)
 app.command("jobs")(films.jobs)
 
 
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show which version this is.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"videoflix {__version__}")
+        raise typer.Exit
+
+
 def main() -> None:
     """Run a command; what went wrong is a sentence on stderr and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except CommandError as error:

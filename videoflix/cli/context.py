@@ -15,10 +15,10 @@ DataDir = Annotated[Path | None, typer.Option(help="Where `up` keeps its data (D
 
 
 def settings_here(data_dir: Path | None = None, **given: object) -> Settings:
-    """Settings whose servers are, unless set, those of the `up` that runs with this data folder."""
+    """Settings whose servers and media folder are, unless set, those of the `up` that runs with this data folder."""
     settings = load_settings(data_dir=data_dir, **given)
     home = Home(settings.data_dir)
-    found: dict[str, SecretStr] = {}
+    found: dict[str, object] = {}
     if not settings.secret_key.get_secret_value():
         home.prepare()
         found["secret_key"] = SecretStr(home.secret("secret_key", 48))
@@ -26,4 +26,6 @@ def settings_here(data_dir: Path | None = None, **given: object) -> Settings:
         for variable in ("mongodb_uri", "redis_url"):
             if not getattr(settings, variable).get_secret_value():
                 found[variable] = SecretStr(getattr(running, variable))
+        if running.media_root and "media_root" not in settings.model_fields_set:
+            found["media_root"] = Path(running.media_root)
     return settings.model_copy(update=found)

@@ -57,8 +57,10 @@ def jobs(data_dir: DataDir = None) -> None:
 
 def _look_at(file: Path) -> None:
     """Refuse what is no film before anything is copied. Raises CommandError."""
-    if not file.is_file():
+    if not file.exists():
         raise CommandError(f"There is no file {file}.")
+    if not file.is_file():
+        raise CommandError(f"{file} is no file but a {'folder' if file.is_dir() else 'pipe or a device'}.")
     if file.stat().st_size == 0:
         raise CommandError(f"The file {file} is empty.")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from videoflix.cli.people import require_password
 from videoflix.composition.root import open_services
 from videoflix.embedded import binaries, demo
 from videoflix.embedded.home import Home
@@ -23,16 +24,20 @@ class SignIn:
 
 
 async def admin(settings: Settings, home: Home) -> SignIn:
-    """The admin that the settings name; else one that is made at the first start with a password that is kept."""
+    """The admin that the settings name; else one that is made at the first start with a password that is kept.
+
+    Raises CommandError for a password that is not taken.
+    """
     async with open_services(settings) as services:
-        email, password = settings.admin_email, settings.admin_password.get_secret_value()
-        if email and password:
+        email, password = settings.admin_email or _EMAIL, settings.admin_password.get_secret_value()
+        if password:
+            require_password(password, email, "ADMIN_PASSWORD")
             await services.accounts.make_admin(email, password)
             return SignIn(email, None)
-        if not await services.accounts.has_admin():
-            await services.accounts.make_admin(email or _EMAIL, home.secret(_PASSWORD, 12))
         password = home.secret(_PASSWORD, 12)
-        return SignIn(email or _EMAIL, password if await services.accounts.opens(email or _EMAIL, password) else None)
+        if not await services.accounts.has_admin():
+            await services.accounts.make_admin(email, password)
+        return SignIn(email, password if await services.accounts.opens(email, password) else None)
 
 
 async def film(settings: Settings) -> None:

@@ -30,10 +30,15 @@ def createsuperuser(email: Email = None, password: Password = None, data_dir: Da
 async def make_admin(settings: Settings, email: str, password: str) -> int:
     """The admin's id. Raises CommandError for what is no address or no password."""
     address = _checked(email)
-    if wrong := list(complaints(password, address)):
-        raise CommandError(" ".join(wrong))
+    require_password(password, address, "The password")
     async with open_services(settings) as services:
         return (await services.accounts.make_admin(address, password)).id
+
+
+def require_password(password: str, email: str, name: str) -> None:
+    """Raises CommandError for one that is not taken."""
+    if wrong := " ".join(complaints(password, email)):
+        raise CommandError(f"{name} is not taken: {wrong}")
 
 
 def _checked(email: str) -> str:

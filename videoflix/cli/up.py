@@ -24,7 +24,7 @@ from videoflix.cli.first_start import SignIn
 from videoflix.cli.serving import Host, Port
 from videoflix.composition.web import listen
 from videoflix.embedded import binaries, processes, servers
-from videoflix.embedded.home import Home, Running
+from videoflix.embedded.home import Home, Running, held, require_folder
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.errors import CommandError
 from videoflix.settings import Settings
@@ -38,11 +38,11 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Dem
     """Start everything: database, Redis, web server and worker."""
     settings = settings_here(data_dir, host=host, port=port)
     logs.configure("up", settings.log_level)
-    home = Home(settings.data_dir)
+    home, media = Home(settings.data_dir), settings.media_root
     home.prepare()
-    Home(settings.media_root).prepare()
+    require_folder(media)
     binaries.ffmpeg_tools()
-    with home.locked():
+    with home.locked(), held(media / ".lock", f"the media folder {media}", "MEDIA_ROOT"):
         _Start(settings, home).run(demo)
 
 
@@ -90,8 +90,8 @@ class _Start:
 
     def _start_processes(self) -> None:
         settings = self._settings
-        running = Running(settings.mongodb_uri.get_secret_value(), settings.redis_url.get_secret_value())
-        self._home.announce(running)
+        servers = settings.mongodb_uri.get_secret_value(), settings.redis_url.get_secret_value()
+        self._home.announce(Running(*servers, str(settings.media_root.resolve())))
         self._supervisor.next_group()
         for name in ("web", "worker"):
             self._supervisor.start(name, (sys.executable, "-m", "videoflix", name), settings.as_environment())

@@ -32,6 +32,8 @@ from videoflix.uploads import Uploads
 
 _log = logging.getLogger(__name__)
 
+# What the driver says is not told: it may hold a part of the password.
+_BAD_URL = "{} is not valid: it should look like {}; special characters of a password are written as %40 and so on."
 _FIND_SERVER_MS = 5000  # how long a call looks for a database that does not answer
 
 
@@ -51,7 +53,7 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     redis = _redis(settings, retries=3)
     channel = _redis(settings, retries=0)
     try:
-        await _require(mongo.admin.command("ping"), "database", "MONGODB_URI")
+        await _require(mongo.admin.command("ping"), "The database", "MONGODB_URI")
         await _require(redis.ping(), "Redis", "REDIS_URL")
         yield Clients(mongo[settings.mongodb_db], redis, channel)
     finally:
@@ -104,8 +106,8 @@ def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
         raise CommandError("MONGODB_URI is not set, and no `videoflix up` is running here.")
     try:
         return AsyncIOMotorClient(uri, serverSelectionTimeoutMS=_FIND_SERVER_MS, tz_aware=True)
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise CommandError(f"MONGODB_URI is not valid: {error}.") from None
+    except (InvalidURI, ConfigurationError, ValueError):
+        raise CommandError(_BAD_URL.format("MONGODB_URI", "mongodb://user:password@host:27017")) from None
 
 
 def _redis(settings: Settings, retries: int) -> Redis:
@@ -115,8 +117,8 @@ def _redis(settings: Settings, retries: int) -> Redis:
     try:
         retry = Retry(ExponentialWithJitterBackoff(cap=0.5), retries)
         return Redis.from_url(url, retry=retry, health_check_interval=15)
-    except ValueError as error:
-        raise CommandError(f"REDIS_URL is not valid: {error}.") from None
+    except ValueError:
+        raise CommandError(_BAD_URL.format("REDIS_URL", "redis://:password@host:6379/0")) from None
 
 
 async def _require(answer: Any, what: str, variable: str) -> None:
@@ -124,4 +126,4 @@ async def _require(answer: Any, what: str, variable: str) -> None:
         await answer
     except (PyMongoError, RedisError, OSError) as error:
         _log.debug("unreachable server=%s error=%s", what, error)
-        raise CommandError(f"The {what} does not answer: is it running, and is {variable} right?") from None
+        raise CommandError(f"{what} does not answer: is it running, and is {variable} right?") from None

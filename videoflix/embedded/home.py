@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -19,42 +20,27 @@ from videoflix.errors import CommandError
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The servers of a running `up`, for the commands beside it."""
+    """The servers and the media folder of a running `up`, for the commands beside it."""
 
     mongodb_uri: str
     redis_url: str
+    media_root: str = ""
 
 
 class Home:
-    """Everything that `up` keeps, below one folder; private files are readable by their owner alone."""
+    """Everything that `up` keeps, below one folder that its owner alone can read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def prepare(self) -> None:
         """Make the folder. Raises CommandError when it cannot be written."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".writable-{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise CommandError(
-                f"The folder {self.folder} cannot be written ({error.strerror}): "
-                "make it writable, or choose another one."
-            ) from None
+        require_folder(self.folder, mode=0o700)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One `up` at a time. Raises CommandError when another one holds this folder."""
-        with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CommandError(
-                    f"Videoflix is already running with the data folder {self.folder}: "
-                    "stop it first, or choose another folder with --data-dir."
-                ) from None
+        with held(self.folder / "lock", f"the data folder {self.folder}", "--data-dir"):
             yield
 
     def secret(self, name: str, size: int) -> str:
@@ -88,3 +74,27 @@ class Home:
         new.touch(mode=0o600)
         new.write_text(text + "\n")
         return new
+
+
+def require_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make it, unless it is there. Raises CommandError when it cannot be written."""
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CommandError(
+            f"The folder {folder} cannot be written ({error.strerror}): make it writable, or choose another one."
+        ) from None
+
+
+@contextmanager
+def held(lock: Path, what: str, option: str) -> Iterator[None]:
+    """Keep it from every other process. Raises CommandError when one has it."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"Videoflix is already running with {what}: stop it first, or choose another folder with {option}."
+            ) from None
+        yield

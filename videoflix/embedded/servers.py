@@ -38,7 +38,7 @@ def free_port() -> int:
 def database(home: Path) -> Server:
     """SecantusDB, its data in a folder of `home`. Raises CommandError when it is not installed."""
     program, folder = binaries.database_server(), home / "database"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     port = free_port()
     argv = (
         program,
@@ -52,7 +52,7 @@ def database(home: Path) -> Server:
 def redis(home: Path) -> Server:
     """redis-server with an append-only file in a folder of `home`, behind a password that only this user can read."""
     program, folder = binaries.redis_server(), home / "redis"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     port, password = free_port(), secrets.token_hex(24)
     config = folder / "redis.conf"
     config.touch(mode=0o600)

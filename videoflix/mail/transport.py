@@ -68,7 +68,7 @@ class Folder:
             raise NotDelivered(f"{self._folder} cannot be written: {error.strerror}.") from error
 
     def _write(self, message: EmailMessage) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9.@-]+", "-", f"{message['Subject']}-{message['Message-ID']}").strip("-")
         file = self._folder / f"{name}.eml"
         new = file.with_suffix(".new")
