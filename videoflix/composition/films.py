@@ -39,8 +39,13 @@ class CatalogueBook:
         return await self._videos.in_work()
 
     async def deleted(self) -> list[tuple[int, str]]:
-        """Films that were deleted not long ago, with their sources."""
-        return await self._deletions.all()
+        """Films that were deleted not long ago, with their sources.
+
+        A crash between the announcement and the deletion leaves a film, which nothing may be taken of.
+        """
+        announced = await self._deletions.all()
+        living = await self._videos.existing([film for film, _ in announced])
+        return [(film, source) for film, source in announced if film not in living]
 
     async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
         """The film can be played from here on."""
