@@ -14,6 +14,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from transcode.lifeline import die_with
 GIB = 1024**3
 _LOOK = 0.1  # seconds between looks at the stop flag
 _KEEP = 16 * 1024  # bytes of stderr
+_TRIAL = 4 * 1024**2  # bytes
 _DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
@@ -131,8 +133,10 @@ class Run:
 
     def _judge(self, code: int) -> None:
         words = self.last_words
-        if any(sign in words for sign in _DISK_FULL):  # which ffmpeg now and then calls a success
-            raise NoRoom(last_words=words)
+        if _tells_of_full_disk(words):  # which ffmpeg now and then calls a success
+            if _is_full(self.folder):
+                raise NoRoom(last_words=words)
+            raise MediaError("The disk was full for a moment.", last_words=words)
         if code == 0:
             return
         if code == -signal.SIGXCPU:
@@ -142,6 +146,25 @@ class Run:
         if code < 0:
             raise Failed(f"The encoder was ended by signal {-code}.", last_words=words)
         raise Failed(last_words=words)
+
+
+def _tells_of_full_disk(words: str) -> bool:
+    """As the reason at the end of a line; at the level of talk that shows them, titles of a source are no reasons."""
+    return any(line.endswith(_DISK_FULL) and "[info]" not in line for line in words.splitlines())
+
+
+def _is_full(folder: Path) -> bool:
+    """By trying it, for the words may be a source's own; what ffmpeg has written is still there. Only writing tells
+    of a quota.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_TRIAL))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def _enter(limits: Limits, parent: int) -> None:

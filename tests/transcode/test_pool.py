@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -200,3 +201,11 @@ print(Run(["/bin/echo", "hello"], Path("/"))())
 def test_a_program_starts_also_where_less_is_allowed_than_its_limits():
     done = subprocess.run([sys.executable, "-c", _MODEST], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout.split() == ["hello"]
+
+
+def test_a_source_that_speaks_of_a_full_disk_makes_none(tmp_path):
+    """Or its work would be given back and begun again for ever."""
+    full = os.strerror(errno.ENOSPC)
+    Run(["/bin/sh", "-c", f"echo '[info] title : {full}' >&2"], tmp_path)()
+    with pytest.raises(MediaError, match="for a moment"):  # which spends an attempt
+        Run(["/bin/sh", "-c", f"echo 'a second line of the title: {full}' >&2"], tmp_path)()

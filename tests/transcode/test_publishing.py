@@ -305,7 +305,7 @@ def test_loudness_is_measured_while_the_sound_is_encoded(
     level = f"{float(volume) * 10 ** (-3 / 20):.6f}*sin(2*PI*1000*t)"
     sources.ffmpeg(
         tools, *sources.picture(seconds=5), "-f", "lavfi", "-i", f"aevalsrc='{level}|{level}':d=5:s=48000",
-        *sources.H264, "-c:a", "aac", "-b:a", "192k", str(source),
+        *sources.H264, "-c:a", "aac", "-b:a", "192k", "-metadata", "title=No space left on device", str(source),
     )  # fmt: skip
     film = Studio(tmp_path / "media", source, tools)
     film.probe()
