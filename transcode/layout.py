@@ -18,6 +18,7 @@ scratch/uploads/                            uploads that are no films yet
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -27,6 +28,9 @@ MEDIA_PLAYLIST = "index.m3u8"
 IFRAME_PLAYLIST = "iframes.m3u8"
 STORYBOARD = "storyboard"
 STORYBOARD_INDEX = "index.vtt"
+
+# What file systems say that know no hard links: exFAT, some network shares.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 def film_dir(root: Path, film: int) -> Path:
@@ -136,9 +140,16 @@ def publish(made: Path, place: Path) -> None:
 def publish_new(made: Path, place: Path) -> None:
     """Like `publish`, but what is there already stays: it is at least as good."""
     to_disk(made)
-    with contextlib.suppress(FileExistsError):
+    try:
         place.hardlink_to(made)
-    made.unlink()
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not place.exists():  # what comes in at this very moment is replaced by the same pictures
+            made.rename(place)
+    made.unlink(missing_ok=True)
 
 
 def publish_text(scratch: Path, place: Path, text: str) -> None:
