@@ -198,7 +198,7 @@ class Attempt:
         reading = self._bench.hands.read(self._slot)
         follow_ups: list[NewTask] = []
         if self._at_work and self._entry and self.lease.kind == "audio" and reading.parts > self._released:
-            follow_ups = schedule.released(self._entry, reading.parts)
+            follow_ups = schedule.released(self._entry, self._released, reading.parts)
         progress = min(1.0, max(0.0, reading.progress)) if self._at_work else 0.0
         answer = await self._bench.ledger.renew(self.lease, progress, reading.parts, follow_ups)
         if answer is LeaseState.RUNNING:

@@ -12,9 +12,13 @@ from transcode.grid import Grid
 from transcode.ledger import Lane, NewTask
 from transcode.timeline import Timeline
 
-# Smaller goes first, within a lane and over all films. Chunks follow each other, so of two films the newer one's
-# beginning goes before the older one's end.
+# Smaller goes first, within a lane and over all films; of two equals the older one.
 _PROBE, _AUDIO, _FINISH, _THUMBNAIL, _CHUNKS, _SUBTITLES, _TRACKS = 10.0, 20.0, 22.0, 25.0, 30.0, 35.0, 40.0
+
+# So far films share the hands, chunk by chunk, so that a short film (some ten minutes) need not wait for the end of a
+# long one. Beyond it they are finished one after the other: of a hundred long ones some are ready soon, instead of all
+# at the very end, and what they need on the disk while they are in work is needed for few of them at a time.
+_SHARED_CHUNKS = 20
 
 # Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
 _AUDIO_SHARE = 1 / 50
@@ -76,12 +80,12 @@ def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:
     return []
 
 
-def released(entry: FilmEntry, parts: int) -> list[NewTask]:
-    """The chunks whose sound is there when the run of sound has finished this many files."""
+def released(entry: FilmEntry, before: int, parts: int) -> list[NewTask]:
+    """The chunks whose sound is there when the run of sound has finished this many files, `before` of them earlier."""
     if entry.timeline is None:
         return []
     grid = Timeline.from_json(entry.timeline).grid
-    return _chunks(grid, (index for index in _waiting(entry, grid) if index < parts))
+    return _chunks(grid, (index for index in _waiting(entry, grid) if before <= index < parts))
 
 
 def weights(entry: FilmEntry) -> tuple[float, float]:
@@ -111,9 +115,13 @@ def _waiting(entry: FilmEntry, grid: Grid) -> list[int]:
 
 def _chunks(grid: Grid, indexes: Iterable[int]) -> list[NewTask]:
     return [
-        NewTask(_chunk_id(index), "chunk", index, priority=_CHUNKS + index, weight=_seconds(grid, index))
+        NewTask(_chunk_id(index), "chunk", index, priority=_soon(index), weight=_seconds(grid, index))
         for index in indexes
     ]
+
+
+def _soon(chunk: int) -> float:
+    return _CHUNKS + min(chunk, _SHARED_CHUNKS)
 
 
 def _chunk_id(index: int) -> str:

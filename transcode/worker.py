@@ -51,8 +51,11 @@ class Slot:
 
 
 def slots_for(bulk: int) -> list[Slot]:
-    """No bulk slot takes the sound of a film: its chunks, which wait for that, would wait for the slot too."""
-    lanes = [(Lane.BULK,)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,), (Lane.OPENING, Lane.SOUND)]
+    """No bulk slot takes the sound of a film: its chunks, which wait for that, would wait for the slot too.
+
+    The slot for sound opens films only while there is none to make: however many come in, work on the others goes on.
+    """
+    lanes = [(Lane.BULK,)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,), (Lane.SOUND, Lane.OPENING)]
     return [Slot(number, own) for number, own in enumerate(lanes)]
 
 

@@ -21,7 +21,7 @@ from tests.transcode.support import (
 )
 from transcode import layout, schedule
 from transcode.engine import Engine
-from transcode.ledger import Lane, Lease, LeaseState, Ledger, State
+from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State
 from transcode.room import Room
 
 CHUNKS = {"0", "1", "2"}  # of twenty seconds
@@ -76,6 +76,18 @@ async def test_chunks_begin_while_the_sound_is_still_being_made(redis_url, io_lo
         orders.take_back("audio")
         await ended(ledger, 1)
         assert sorted(orders.began("chunk")) == sorted(CHUNKS)
+
+
+async def test_films_that_come_in_do_not_keep_the_work_on_others_waiting(redis_url, io_loop, tmp_path, book, orders):
+    orders.give("probe", "work")
+    async with open_ledger(redis_url) as ledger:
+        for film in (2, 3, 4):
+            book.add(film)
+            await ledger.start(film, [schedule.probe()], schedule.finish())
+        book.add(1, film_of(20, sound=True))
+        await ledger.start(1, [NewTask("audio", "audio", lane=Lane.SOUND)], schedule.finish())
+        async with at_work(ledger, book, tmp_path):
+            await until(lambda: "audio:0" in book.told)
 
 
 async def test_a_worker_that_leaves_gives_its_tasks_back_without_spending_an_attempt(
