@@ -100,8 +100,10 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop` is called. Redis and the database may come and go meanwhile."""
         self._room_folder()
+        await self._room.look()
         self._hands.warm()
-        keepers = [asyncio.create_task(keep) for keep in (self._listen(), self._reap(), self._keep_order())]
+        watching = self._room.watch(self._ledger.times.heartbeat)
+        keepers = [asyncio.create_task(keep) for keep in (self._listen(), self._reap(), self._keep_order(), watching)]
         serving = [asyncio.create_task(self._serve(slot)) for slot in self._slots]
         try:
             await self._watch_over(keepers, serving)
@@ -159,7 +161,7 @@ class Worker:
         The reserve is there for what viewers wait for, too: bulk work stops long before it.
         """
         if slot.urgent:
-            return self._room.to_go_on()
+            return self._room.to_serve()
         room = self._room.to_begin()
         if not room:
             await self._patiently(lambda: self._ledger.hold("free disk space"))

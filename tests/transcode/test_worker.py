@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -235,12 +236,24 @@ async def test_a_full_disk_spends_no_attempt_and_is_shown_until_there_is_room(
         assert (await task_of(ledger, 1, "chunk:0000")).attempts == 1
 
 
+async def test_a_disk_that_ran_full_gets_a_pause_also_from_what_viewers_wait_for(
+    redis_url, io_loop, tmp_path, book, orders
+):
+    orders.give("segment", "no room")
+    async with open_ledger(redis_url, replace(QUICK, room=60)) as ledger, at_work(ledger, book, tmp_path):
+        book.add(1, film_of(20))
+        await ledger.want(1, schedule.segment("480p", 4), "a web process")
+        await until(lambda: orders.began("segment"))
+        await asyncio.sleep(0.3)
+        assert orders.began("segment") == ["4"]
+
+
 async def test_work_pauses_below_the_reserve_and_goes_on_above_it(
     redis_url, io_loop, tmp_path, book, orders, monkeypatch
 ):
     """The volume itself fills up in tests/acceptance/test_faults.py; here the numbers are moved by hand."""
     free = [1000]
-    monkeypatch.setattr(Room, "_free", lambda self: free[0])
+    monkeypatch.setattr(Room, "_measured", lambda self: free[0])
     orders.give("chunk", "work")
     async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path, min_free=100):
         await begin(ledger, book)
@@ -304,16 +317,38 @@ async def test_a_worker_whose_lease_was_given_away_stops_and_changes_nothing(
 
 
 async def test_after_a_standstill_leases_get_their_time_once_more(redis_url, io_loop, tmp_path, book):
-    async with open_ledger(redis_url, replace(QUICK, lease=0.5, reap=0.05)) as ledger:
+    async with open_ledger(redis_url, replace(QUICK, lease=0.8, reap=0.05)) as ledger:
         book.add(1)
         await ledger.start(1, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "another worker on this machine")
+        async with open_ledger(redis_url, replace(QUICK, lease=60)) as other:
+            lease = await other.claim([Lane.OPENING], "another worker on this machine")
         assert isinstance(lease, Lease)
         async with at_work(ledger, book, tmp_path):
             await asyncio.sleep(0.2)
-            time.sleep(0.7)  # as when the lid of a laptop is closed
+            assert await ledger.renew(lease, 0.5) is LeaseState.RUNNING
+            time.sleep(1)  # as when the lid of a laptop is closed
             await asyncio.sleep(0.2)
             assert await ledger.renew(lease, 0.5) is LeaseState.RUNNING
+
+
+async def test_a_volume_that_is_slow_to_tell_its_room_holds_nothing_up(
+    redis_url, io_loop, tmp_path, book, orders, monkeypatch
+):
+    seconds, ask = [0.0], shutil.disk_usage
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: (time.sleep(seconds[0]), ask(path))[1])
+    orders.give("chunk", "work")
+    async with (
+        open_ledger(redis_url, replace(QUICK, lease=1.0, reap=0.05)) as ledger,
+        at_work(ledger, book, tmp_path),
+    ):
+        await begin(ledger, book)
+        await running(ledger, 1, "chunk")
+        seconds[0] = 1.3
+        await asyncio.sleep(1.6)
+        orders.take_back("chunk")
+        await ended(ledger, 1)
+        assert (await task_of(ledger, 1, "chunk:0000")).attempts == 1
+        seconds[0] = 0
 
 
 async def test_an_emptied_redis_costs_the_work_in_flight_and_no_more(redis_url, io_loop, tmp_path, book, orders):
