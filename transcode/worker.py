@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import socket
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -197,21 +196,11 @@ class Worker:
             attempt.nudge()
 
     async def _reap(self) -> None:
-        """Where nobody could renew, leases get their time once more: Redis was away, or the machine slept."""
-        times, awake = self._ledger.times, time.time()
         while True:
-            try:
-                if time.time() - awake > times.lease:
-                    log.warning("stood_still seconds=%.0f", time.time() - awake)
-                    await asyncio.sleep(times.lease)
+            with suppress(LedgerUnavailable):
                 for reaped in await self._ledger.reap():
                     log.warning("lease_expired job=%s task=%s state=%s", reaped.job, reaped.task, reaped.state)
-            except LedgerUnavailable:
-                with suppress(Left):
-                    await self._patiently(self._ledger.ping)
-                await asyncio.sleep(times.lease)
-            awake = time.time()
-            await asyncio.sleep(times.reap)
+            await asyncio.sleep(self._ledger.times.reap)
 
     async def _keep_order(self) -> None:
         """Reconcile and sweep, from time to time and whenever something is not as it was."""

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.transcode.quick import QUICK
 from tests.transcode.support import open_ledger, until
-from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
+from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, Reaped, State
 from transcode.waiting import end
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
@@ -29,6 +29,18 @@ async def take(ledger: Ledger, *lanes: Lane) -> Lease:
     lease = await ledger.claim(lanes or ALL, "w")
     assert isinstance(lease, Lease)
     return lease
+
+
+async def reaped_in_time(ledger: Ledger) -> list[Reaped]:
+    """What a reaper takes that looks often, as it should."""
+    reaped: list[Reaped] = []
+
+    async def look() -> bool:
+        reaped.extend(await ledger.reap())
+        return bool(reaped)
+
+    await until(look)
+    return reaped
 
 
 async def state_of(ledger: Ledger, film: int, task: str) -> State:
@@ -207,8 +219,8 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_
     async with open_ledger(redis_url, replace(QUICK, lease=0.1)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         late = await take(ledger)
-        await asyncio.sleep(0.15)
-        assert [(reaped.task, reaped.state) for reaped in await ledger.reap()] == [("chunk-0", State.RETRYING)]
+        reaped = await reaped_in_time(ledger)
+        assert [(one.task, one.state) for one in reaped] == [("chunk-0", State.RETRYING)]
         assert await ledger.renew(late, 1.0, 3, [chunk(5)]) is LeaseState.LOST
         assert await ledger.settle(late, {}, [chunk(6)]) is LeaseState.LOST
         assert await ledger.fail(late, "Late.", hopeless=True) is LeaseState.LOST
@@ -220,6 +232,31 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_
         job = await ledger.job(1)
         assert job is not None
         assert [task.id for task in job.tasks] == ["chunk-0"]
+
+
+async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url, io_loop):
+    """Redis was away, or the machine slept: seen by the reaper, which was not there either."""
+    async with open_ledger(redis_url, replace(QUICK, lease=0.2)) as ledger:
+        await ledger.start(1, [chunk(0)], FINISH)
+        lease = await take(ledger)
+        await ledger.reap()
+        await asyncio.sleep(0.3)
+        assert await ledger.reap() == []
+        assert await ledger.renew(lease, 0.5) is LeaseState.RUNNING
+        assert len(await reaped_in_time(ledger)) == 1
+
+
+async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url, io_loop):
+    async with open_ledger(redis_url, replace(QUICK, lease=0.1)) as ledger, Redis.from_url(redis_url) as redis:
+        await ledger.start(1, [chunk(0), chunk(1)], FINISH)
+        await ledger.fail(await take(ledger), "It broke.", delay=0.1)
+        await take(ledger)
+        for key in ("leases", "delayed"):  # as it is for Redis when its clock goes an hour back
+            ((member, score),) = await redis.zrange(f"videoflix:{key}", 0, -1, withscores=True)
+            await redis.zadd(f"videoflix:{key}", {member: score + 3_600_000})
+        assert [one.task for one in await reaped_in_time(ledger)] == ["chunk-1"]
+        await asyncio.sleep(2 * QUICK.backoff_max)
+        assert {(await take(ledger)).task for _ in range(2)} == {"chunk-0", "chunk-1"}
 
 
 async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url, io_loop):
@@ -325,7 +362,7 @@ async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url, io_loop):
         await asyncio.sleep(0.01)
         await ledger.reap()
         assert await ledger.jobs() == []
-        assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:serial"]
+        assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:reaper", "videoflix:serial"]
 
 
 async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_loop):

@@ -163,10 +163,15 @@ class Ledger:
         return LeaseState(await self._run("release", **lease.as_json()))
 
     async def reap(self) -> list[Reaped]:
-        """Take back the tasks of workers that stopped renewing; trim old jobs."""
+        """Take back the tasks of workers that stopped renewing, and trim old jobs: to be called often.
+
+        Where nobody called it for half a lease, all have as long once more.
+        """
         rows = await self._run(
             "reap",
             sentence="The worker stopped answering.",
+            lease_ms=self._ms(self._times.lease),
+            longest_ms=self._ms(2 * self._times.backoff_max),
             delay_ms=self._ms(self._times.segment_backoff),
             keep_ms=self._ms(self._times.dead_segment),
             keep_job_ms=self._ms(self._times.keep_job),

@@ -1,5 +1,25 @@
 -- Takes back the tasks of expired leases (that attempt is spent), and trims jobs that ended long ago.
--- A: sentence, delay_ms, keep_ms, keep_job_ms, keep_jobs. Returns a list of "<job>|<task>|<new state>".
+-- A: sentence, lease_ms, delay_ms, longest_ms (of a delay), keep_ms, keep_job_ms, keep_jobs.
+-- Returns a list of "<job>|<task>|<new state>".
+
+-- When nobody looked for long, perhaps nobody could renew: Redis was away, the machine slept, a clock was set.
+local grace = A.lease_ms / 2
+if redis.call('EXISTS', P .. 'reaper') == 0 then
+  for _, member in ipairs(redis.call('ZRANGE', P .. 'leases', 0, -1)) do
+    redis.call('ZADD', P .. 'leases', 'XX', 'GT', int(NOW + grace), member)
+  end
+end
+redis.call('SET', P .. 'reaper', '', 'PX', int(grace))
+
+-- A clock that was set back would keep what is dead and what failed for as long.
+local function no_later(key, latest)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. int(latest), '+inf')) do
+    redis.call('ZADD', key, 'XX', int(latest), member)
+  end
+end
+no_later(P .. 'leases', NOW + A.lease_ms)
+no_later(P .. 'delayed', NOW + A.longest_ms)
+
 local reaped = {}
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', int(NOW), 'LIMIT', 0, 50)) do
   redis.call('ZREM', P .. 'leases', member)

@@ -16,6 +16,7 @@ Keys, all under one prefix (`KEYS[1]`, by default "videoflix:"); one Redis node,
     delayed                   sorted set of "<job>|<task>" by the time from which it may be tried again
     leases                    sorted set of "<job>|<task>|<token>" by the end of the lease; one whose task was
                               cancelled stays until its worker has let go
+    reaper                    that somebody looked for expired leases a moment ago (expires)
     ended                     sorted set of jobs by their end, for trimming
     want:<film>:<rendition>:<n>  sorted set of web processes with waiting viewers, by the end of their interest
     hold                      why no work is claimed at the moment (expires)
