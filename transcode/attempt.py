@@ -17,7 +17,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from transcode import layout, schedule
+from transcode import layout, losses, schedule
 from transcode.assignment import Assignment
 from transcode.book import FilmBook, FilmEntry
 from transcode.errors import MediaError, NoRoom, Stopped, of_os_error
@@ -233,14 +233,16 @@ class Attempt:
     # The end ------------------------------------------------------------------------------------------------
 
     async def _succeeded(self, entry: FilmEntry, result: dict[str, Any]) -> None:
-        if self.lease.kind != "segment":  # which nobody is told of
-            if await self._ledger(lambda: self._bench.ledger.renew(self.lease, 1.0)) is not LeaseState.RUNNING:
-                await self._let_go()
-                return
+        if self.lease.kind == "segment":
+            await self._tell_if_lost(entry, result)
+        elif await self._ledger(lambda: self._bench.ledger.renew(self.lease, 1.0)) is not LeaseState.RUNNING:
+            await self._let_go()
+            return
+        else:
             await self._tell(result)
         if self.lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
             newer: FilmEntry | None = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
-            entry = await asyncio.to_thread(schedule.as_found, newer or entry, self._bench.root)
+            entry = await asyncio.to_thread(losses.as_found, newer or entry, self._bench.root)
         follow_ups = await asyncio.to_thread(schedule.after, self.lease.kind, entry, self._bench.root)
         weights = schedule.weights(entry) if self.lease.kind == "probe" else None
         answer = await self._ledger(lambda: self._bench.ledger.settle(self.lease, result, follow_ups, weights))
@@ -260,6 +262,17 @@ class Attempt:
             await self._patiently(lambda: book.finished(lease.film, result))
         else:
             await self._patiently(lambda: book.task_done(lease.film, lease.kind, lease.index, result))
+
+    async def _tell_if_lost(self, entry: FilmEntry, result: dict[str, Any]) -> None:
+        """Nobody is told of a segment, but one that was final and had to be made for a viewer was lost.
+
+        Its chunk makes it again as it was, and what is listed of its bytes is right again.
+        """
+        chunk = schedule.chunk_of(entry, self.lease.index)
+        if chunk in entry.chunks_done and result.get("is_new"):
+            log.warning("chunk_lost film=%s chunk=%s: it is made again", entry.film, chunk)
+            await self._patiently(lambda: self._bench.book.lost(entry.film, {chunk}, ()))
+            await self._ledger(lambda: self._bench.ledger.start(entry.film, [schedule.probe()], schedule.finish()))
 
     async def _failed(self, error: MediaError) -> None:
         if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):

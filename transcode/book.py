@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -15,8 +15,9 @@ class FilmEntry:
     source: str  # path of the source, absolute or below the media folder
     timeline: Mapping[str, Any] | None  # None until the source was probed
     chunks_done: frozenset[int]
-    done_kinds: frozenset[str]  # tasks that a film has once: "thumbnail", "storyboard", ...
+    done_kinds: frozenset[str]  # tasks that a film has once: "thumbnail", "audio", ...
     failed: bool = False  # or it was cancelled: nothing should be done for it
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the tasks that a film has once
 
 
 class FilmBook(Protocol):
@@ -31,6 +32,9 @@ class FilmBook(Protocol):
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
 
+    async def finished_after(self, film: int, limit: int) -> list[FilmEntry]:
+        """The next films that are ready, by their numbers."""
+
     async def deleted(self) -> list[tuple[int, str]]:
         """Films that were deleted not long ago, with their sources."""
 
@@ -39,6 +43,9 @@ class FilmBook(Protocol):
 
     async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
         """A chunk, or a task that a film has once, is final."""
+
+    async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+        """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
 
     async def finished(self, film: int, result: dict[str, Any]) -> None:
         """Everything is final."""

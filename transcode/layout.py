@@ -137,19 +137,22 @@ def publish(made: Path, place: Path) -> None:
     made.rename(place)
 
 
-def publish_new(made: Path, place: Path) -> None:
-    """Like `publish`, but what is there already stays: it is at least as good."""
+def publish_new(made: Path, place: Path) -> bool:
+    """Like `publish`, but what is there already stays: it is at least as good. Returns whether nothing was there."""
     to_disk(made)
     try:
         place.hardlink_to(made)
+        is_new = True
     except FileExistsError:
-        pass
+        is_new = False
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        if not place.exists():  # what comes in at this very moment is replaced by the same pictures
+        is_new = not place.exists()
+        if is_new:  # what comes in at this very moment is replaced by the same pictures
             made.rename(place)
     made.unlink(missing_ok=True)
+    return is_new
 
 
 def publish_text(scratch: Path, place: Path, text: str) -> None:

@@ -1,33 +1,45 @@
 """The catalogue says which films are unfinished, the ledger what is being done: here the two are compared.
 
 An emptied Redis, a start or a cancel that was never told to the ledger, a crash between two writes: all of them
-end here.
+end here. So do files of finished films that are not there any more.
 Every step is repeatable, and two workers may do it at once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from pathlib import Path
 
 from transcode import schedule
-from transcode.book import FilmBook
+from transcode.book import FilmBook, FilmEntry
 from transcode.ledger import LIVE, Ledger, State
+from transcode.losses import losses
 
 log = logging.getLogger(__name__)
+
+
+_AT_A_TIME = 10  # finished films whose files are looked for: of a thousand each is, once in an hour
 
 
 class Reconciler:
     """One round is one `once`. Raises what the ledger and the catalogue raise when they are away."""
 
-    def __init__(self, ledger: Ledger, book: FilmBook) -> None:
+    def __init__(self, ledger: Ledger, book: FilmBook, root: Path) -> None:
         self._ledger = ledger
         self._book = book
+        self._root = root
+        self._looked_at = 0  # the last finished film
 
     async def once(self) -> None:
-        """Open a job for every unfinished film that has none; tell the catalogue of jobs that are dead.
-
-        The ledger is asked first: a film is in the catalogue before its job is opened.
+        """Open a job for every unfinished film that has none, and for some finished ones that are not whole; tell
+        the catalogue of jobs that are dead.
         """
+        await self._unfinished()
+        await self._finished()
+
+    async def _unfinished(self) -> None:
+        """The ledger is asked first: a film is in the catalogue before its job is opened."""
         at_work = await self._ledger.at_work()
         films = await self._book.unfinished()
         for film in at_work.difference(films):
@@ -60,3 +72,25 @@ class Reconciler:
         job, new = await self._ledger.start(film, [schedule.probe()], schedule.finish())
         if new:
             log.info("job_opened film=%s job=%s", film, job)
+
+    async def _finished(self) -> None:
+        """Some more of them in every round."""
+        films = await self._book.finished_after(self._looked_at, _AT_A_TIME)
+        states = await self._ledger.states(entry.film for entry in films)
+        for entry in films:
+            state = states.get(entry.film)
+            if state not in LIVE and state is not State.DEAD:  # which was tried in vain
+                await self._mend(entry)
+        self._looked_at = films[-1].film if films else 0
+
+    async def _mend(self, entry: FilmEntry) -> None:
+        """A film that is ready stays it while what it lost is made again."""
+        lost = await asyncio.to_thread(losses, entry, self._root)
+        if not lost and "finish" in entry.done_kinds:
+            return
+        # Without the source nothing can be made, and perhaps it is the whole volume that is away.
+        if not await asyncio.to_thread((self._root / entry.source).exists):
+            return
+        log.warning("film_damaged film=%s chunks=%s kinds=%s", entry.film, sorted(lost.chunks), sorted(lost.kinds))
+        await self._book.lost(entry.film, lost.chunks, lost.kinds)
+        await self._open(entry.film)

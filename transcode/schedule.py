@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from transcode import layout
@@ -57,19 +56,6 @@ def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
     return tasks + _chunks(timeline.grid, sounding)
 
 
-def as_found(entry: FilmEntry, root: Path) -> FilmEntry:
-    """The same without the chunks whose files were lost: those are made again."""
-    if entry.timeline is None:
-        return entry
-    timeline = Timeline.from_json(entry.timeline)
-
-    def is_there(chunk: int) -> bool:
-        places = ((name, number) for name in timeline.rendition_names for number in timeline.grid.chunk(chunk))
-        return all(layout.segment_path(root, entry.film, name, number).exists() for name, number in places)
-
-    return replace(entry, chunks_done=frozenset(filter(is_there, entry.chunks_done)))
-
-
 def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:
     """What a finished task makes possible."""
     if kind == "probe":
@@ -98,6 +84,11 @@ def weights(entry: FilmEntry) -> tuple[float, float]:
     done = [task for task in once if task.kind in entry.done_kinds]
     done += [task for task in chunks if task.index in entry.chunks_done]
     return sum(task.weight for task in (*once, *chunks)), sum(task.weight for task in done)
+
+
+def chunk_of(entry: FilmEntry, number: int) -> int | None:
+    """The chunk that a segment is in."""
+    return Timeline.from_json(entry.timeline).grid.chunk_of(number) if entry.timeline is not None else None
 
 
 def chunks_around(entry: FilmEntry, number: int) -> list[str]:

@@ -49,7 +49,7 @@ class Sweeper:
         if not folders:
             return
         tokens = await self._ledger.leased_tokens()
-        unfinished = set(await self._book.unfinished())
+        unfinished = await self._ledger.at_work() | set(await self._book.unfinished())
         for film, attempts in folders.items():
             dead = [attempt for attempt in attempts if attempt.name not in tokens]
             await self._remove(dead)

@@ -86,7 +86,7 @@ class Worker:
         self._bench = Bench(
             ledger, book, self._hands, tools, media_root, self._room, self._leaving, upset=self._look.set
         )
-        self._reconciler = Reconciler(ledger, book)
+        self._reconciler = Reconciler(ledger, book, media_root)
         self._sweeper = Sweeper(ledger, book, media_root)
 
     def stop(self) -> None:

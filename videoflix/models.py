@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 
 def now() -> datetime:
@@ -98,7 +99,7 @@ class Video:
     duration: float = 0.0  # seconds
     chunks_done: frozenset[int] = frozenset()
     kinds_done: frozenset[str] = frozenset()
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what tasks found out, by their kinds
 
     @property
     def playable(self) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
+import subprocess
 import time
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 
+import m3u8
 import psutil
 import pytest
 
 from tests.acceptance.workshop import Workshop, eventually, make_film, small_disk, workshop
 from tests.tools import FfmpegTools
 from tests.transcode.support import scratch_of
+from transcode.transport import first_picture_size
 from videoflix.embedded import processes, servers
 from videoflix.errors import Conflict, NotFound
 from videoflix.settings import Settings
@@ -51,8 +55,8 @@ async def test_a_worker_that_is_killed_or_told_to_go_at_the_beginning_in_the_mid
     worker = shop.start_worker()
     await worker.halt("chunk:0001")
     worker.end(signal.SIGKILL)
-    finished = shop.published(film)
-    assert finished.keys() == {"480p/0000.ts"}
+    finished = await shop.finished(film)
+    assert "480p/0001.ts" not in finished
 
     worker = shop.start_worker()
     await worker.halt("chunk:0002")
@@ -62,7 +66,7 @@ async def test_a_worker_that_is_killed_or_told_to_go_at_the_beginning_in_the_mid
     assert time.monotonic() - begin < 10
     chunk = (await shop.tasks(film))["chunk:0002"]
     assert (chunk["state"], chunk["attempts"]) == ("queued", 0)  # given back, which costs no attempt
-    finished = shop.published(film)  # chunk 1 may still wait for its next attempt
+    finished = await shop.finished(film)  # chunk 1 may still wait for its next attempt
     assert "480p/0000.ts" in finished
 
     worker = shop.start_worker()
@@ -126,8 +130,8 @@ async def test_a_film_that_is_deleted_in_the_middle_leaves_nothing(shop: Worksho
 
     async def is_gone() -> bool:
         root = shop.settings.media_root
-        left = [path for path in root.rglob("*") if path.is_file()] + scratch_of(root)
-        return left == [] and worker.encoders() == [] and "task_let_go" in worker.text
+        left = [name for _, _, names in os.walk(root) for name in names]
+        return not left and scratch_of(root) == [] and worker.encoders() == [] and "task_let_go" in worker.text
 
     await eventually(is_gone, shop.said)
     with pytest.raises(NotFound):
@@ -156,18 +160,61 @@ async def test_a_cancel_that_races_the_end_leaves_a_film_that_is_ready_or_one_th
 async def test_a_cancel_stops_the_work_and_a_retry_goes_on_from_there(shop: Workshop):
     film = await shop.take_in()
     worker = shop.start_worker()
-    await worker.halt("chunk:0001")
+
+    async def has_begun() -> bool:
+        return bool((await shop.video(film)).chunks_done)
+
+    await eventually(has_begun, shop.said)
+    await worker.halt()
     await shop.services.catalogue.cancel(film)
 
     async def is_still() -> bool:
         return worker.encoders() == [] and await shop.is_idle(film)
 
-    await eventually(is_still, shop.said, 10)
-    done = shop.published(film)
+    await eventually(is_still, shop.said)
+    done = await shop.finished(film)
     assert done
     await shop.services.catalogue.retry(film)
     await shop.check(film)
     assert done.items() <= shop.published(film).items()
+
+
+async def test_what_a_finished_film_lost_comes_back_as_it_was(shop: Workshop, tmp_path: Path, film: Path):
+    words, source = tmp_path / "words.srt", tmp_path / "film.mkv"
+    words.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
+    maps = [option for stream in ("0:v", "0:a", "0:a", "1") for option in ("-map", stream)]
+    copy = ["-i", str(film), "-i", str(words), *maps, "-t", "10", "-c", "copy", "-c:s", "srt", str(source)]
+    subprocess.run([shop.tools.ffmpeg, "-v", "error", "-nostdin", *copy], check=True)
+    number = await shop.take_in(source)
+    worker = shop.start_worker()
+    await shop.check(number)
+    root, folder = shop.settings.media_root, shop.settings.media_root / "hls" / str(number)
+    whole = _names(folder)
+    (folder / "480p" / "0001.ts").unlink()
+    await shop.services.engine.want_segment(number, "480p", 1)
+
+    async def is_whole_again() -> bool:
+        assert (await shop.video(number)).status == "ready"  # all the time
+        return _names(folder) == whole and scratch_of(root) == [] and _fits(folder / "480p")
+
+    await eventually(is_whole_again, shop.said)
+    assert "chunk_lost" in worker.text
+    for lost in ("480p/0002.ts", "480p/iframes.m3u8", "audio1/0000.ts", "subs1/index.m3u8", "storyboard/0000.jpg"):
+        (folder / lost).unlink()
+    await eventually(is_whole_again, shop.said)
+
+
+def _names(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*")}
+
+
+def _fits(folder: Path) -> bool:
+    """All segments are of the bulk work, and the I-frame playlist tells of these very ones."""
+    frames = [f"{frame.byterange} {frame.uri}" for frame in m3u8.load(str(folder / "iframes.m3u8")).segments]
+    segments = sorted(folder.glob("*.ts"))
+    assert any(b"crf=22.2" in file.read_bytes() for file in segments)  # x264 says so in its first frame
+    hasty = [file for file in segments if b"crf=23" in file.read_bytes()]
+    return not hasty and frames == [f"{first_picture_size(file)}@0 {file.name}" for file in segments]
 
 
 @pytest.fixture
@@ -213,7 +260,7 @@ async def test_redis_is_killed_and_comes_back_with_its_data_and_then_without(
         assert encoder.is_running()  # its lease is what it was
         encoder.resume()
         encoder = await worker.halt("chunk:0002")
-        done = shop.published(number)
+        done = await shop.finished(number)
         assert len(done) == 3
         await asyncio.to_thread(again, empty=True)
         await shop.check(number)

@@ -18,7 +18,9 @@ import psutil
 
 from tests.tools import FfmpegTools
 from tests.transcode.support import scratch_of
+from transcode import layout
 from transcode.runner import ENVIRONMENT
+from transcode.timeline import Timeline
 from videoflix.composition.root import open_services
 from videoflix.models import NewVideo, Video
 from videoflix.services import Services
@@ -72,8 +74,8 @@ class WorkerProcess:
         """The ffmpeg of a chunk, or of any."""
         return [process for process in self.family() if _encodes(process, FIRST.get(task, ""))]
 
-    async def halt(self, task: str) -> psutil.Process:
-        """Stop the ffmpeg of a chunk as soon as it is there, so that there is a middle."""
+    async def halt(self, task: str = "") -> psutil.Process:
+        """Stop the ffmpeg of a chunk, or of any, as soon as it is there, so that there is a middle."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             for encoder in self.encoders(task):
@@ -81,7 +83,7 @@ class WorkerProcess:
                     encoder.suspend()
                     return encoder
             await asyncio.sleep(0.005)
-        raise AssertionError(f"{task} was never begun\n{self.text[-6000:]}")
+        raise AssertionError(f"{task or 'a chunk'} was never begun\n{self.text[-6000:]}")
 
     def send(self, number: int) -> None:
         """To the worker alone."""
@@ -170,6 +172,14 @@ class Workshop:
         """Segments and their inodes: a segment that is made again has another one."""
         folder = self.settings.media_root / "hls" / str(film)
         return {str(file.relative_to(folder)): file.stat().st_ino for file in folder.rglob("*.ts")}
+
+    async def finished(self, film: int) -> dict[str, int]:
+        """Those of the chunks that the catalogue holds: of others, a worker that lost its lease may have left some."""
+        video = await self.video(film)
+        timeline = Timeline.from_json(dict(video.timeline or {}))
+        numbers = [number for chunk in video.chunks_done for number in timeline.grid.chunk(chunk)]
+        wanted = {f"{name}/{layout.segment_name(number)}" for name in video.renditions for number in numbers}
+        return {name: inode for name, inode in self.published(film).items() if name in wanted}
 
     async def check(self, film: int) -> None:
         """Ready, with exactly the right segments, and nothing else left."""

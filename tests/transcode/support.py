@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,6 +81,18 @@ class MemoryBook:
         self._answer()
         return [film for film, status in self.status.items() if status == "processing"]
 
+    async def finished_after(self, film: int, limit: int) -> list[FilmEntry]:
+        self._answer()
+        ready = [number for number in sorted(self.films) if number > film and self.status[number] == "ready"]
+        return [self.films[number] for number in ready[:limit]]
+
+    async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+        self._answer()
+        if film in self.films:
+            entry = self.films[film]
+            kept = entry.done_kinds - {*kinds, "finish"}
+            self._change(film, chunks_done=entry.chunks_done - frozenset(chunks), done_kinds=kept)
+
     async def deleted(self) -> list[tuple[int, str]]:
         self._answer()
         return list(self.gone.items())
@@ -94,11 +107,12 @@ class MemoryBook:
         if entry is not None and kind == "chunk":
             self._change(film, chunks_done=entry.chunks_done | {index})
         elif entry is not None:
-            self._change(film, done_kinds=entry.done_kinds | {kind})
+            self._change(film, done_kinds=entry.done_kinds | {kind}, results={**entry.results, kind: result})
 
     async def finished(self, film: int, result: dict[str, Any]) -> None:
         self._answer()
         if film in self.status:
+            self._change(film, done_kinds=self.films[film].done_kinds | {"finish"})
             self.status[film] = "ready"
 
     async def failed(self, film: int, sentence: str) -> None:
@@ -142,5 +156,7 @@ async def ended(ledger: Ledger, film: int, state: State = State.SUCCEEDED) -> No
 
 
 def scratch_of(root: Path) -> list[Path]:
-    """All that lies in the films' scratch folders."""
-    return [path for path in (root / "scratch").rglob("*") if path.relative_to(root / "scratch").parts[0] != "uploads"]
+    """All that lies in the films' scratch folders. Folders may go while they are looked at, which rglob cannot bear."""
+    scratch = root / "scratch"
+    found = [Path(folder, name) for folder, folders, files in os.walk(scratch) for name in (*folders, *files)]
+    return [path for path in found if path.relative_to(scratch).parts[0] != "uploads"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from transcode import layout, playlists
 from transcode.assignment import Assignment
+from transcode.losses import is_complete
 from transcode.playlists import Beside, Measured, Rates
 from transcode.timeline import Timeline
 
@@ -23,7 +24,7 @@ def publish_master(assignment: Assignment, measured: Mapping[str, Measured] | No
 
 def _published(timeline: Timeline, root: Path, film: int) -> Beside:
     def complete(track: str) -> bool:
-        return (layout.track_dir(root, film, track) / layout.MEDIA_PLAYLIST).exists()
+        return is_complete(layout.track_dir(root, film, track))
 
     audio = tuple(n for n in range(1, len(timeline.audio)) if complete(layout.audio_track(n)))
     subtitles = tuple(n for n in range(1, len(timeline.subtitles) + 1) if complete(layout.subtitle_track(n)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from transcode.assignment import Assignment, Monitor
 from transcode.description import describe, timeline
 from transcode.probe import check
 from transcode.probe import probe as look_at
+from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import remux
 from transcode.timeline import Timeline
 
@@ -39,7 +41,5 @@ def _publish(assignment: Assignment, found: Timeline) -> None:
         text = playlists.media_playlist(found.grid)
         layout.publish_text(assignment.scratch, folder / layout.MEDIA_PLAYLIST, text)
         layout.to_disk(folder)
-    folder = layout.film_dir(root, film)
-    layout.publish_text(assignment.scratch, folder / layout.MASTER, playlists.master_playlist(found))
-    layout.to_disk(folder)
-    layout.to_disk(folder.parent)
+    publish_master(replace(assignment, timeline=found.as_json()))
+    layout.to_disk(layout.film_dir(root, film).parent)

@@ -15,10 +15,13 @@ from transcode.transport import count_pictures
 
 
 def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns nothing: the file is the result."""
+    """Returns `is_new`: whether there was nothing in its place, neither before nor after the work."""
     timeline, rendition = assignment.known, assignment.rendition
     if rendition not in timeline.rendition_names or not 0 <= assignment.index < timeline.segments:
         raise MediaError("There is no such segment.", hopeless=True)
+    place = layout.segment_path(assignment.root, assignment.film, rendition, assignment.index)
+    if place.exists():  # its chunk was quicker
+        return {"is_new": False}
     sound = layout.audio_path(assignment.root, assignment.film, timeline.grid.chunk_of(assignment.index))
     plan = SegmentPlan(
         timeline, assignment.index, rendition, working_source(assignment, monitor), sound if sound.exists() else None
@@ -26,6 +29,4 @@ def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     progress = ffmpeg.of_frames(plan.frames)
     ffmpeg.run(assignment, monitor, plan.argv(), ffmpeg.URGENT, progress)
     check_frames(count_pictures(assignment.scratch / SEGMENT), plan.frames, timeline, assignment.index)
-    place = layout.segment_path(assignment.root, assignment.film, rendition, assignment.index)
-    layout.publish_new(assignment.scratch / SEGMENT, place)
-    return {}
+    return {"is_new": layout.publish_new(assignment.scratch / SEGMENT, place)}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from transcode.book import FilmEntry
 from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
-from videoflix.models import VideoStatus
+from videoflix.models import Video, VideoStatus
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
@@ -30,13 +30,15 @@ class CatalogueBook:
             video = await self._videos.get(film)
         except NotFound:
             return None
-        timeline = dict(video.timeline) if video.timeline else None
-        failed = video.status is VideoStatus.FAILED
-        return FilmEntry(video.id, video.source, timeline, video.chunks_done, video.kinds_done, failed)
+        return _entry(video)
 
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
         return await self._videos.in_work()
+
+    async def finished_after(self, film: int, limit: int) -> list[FilmEntry]:
+        """The next films that are ready, by their numbers."""
+        return [_entry(video) for video in await self._videos.ready_after(film, limit)]
 
     async def deleted(self) -> list[tuple[int, str]]:
         """Films that were deleted not long ago, with their sources.
@@ -60,6 +62,10 @@ class CatalogueBook:
         else:
             await self._videos.add_kind(film, kind, result)
 
+    async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+        """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
+        await self._videos.remove_done(film, chunks, [*kinds, "finish"])
+
     async def finished(self, film: int, result: Mapping[str, object]) -> None:
         """Everything is final."""
         await self._videos.add_kind(film, "finish", result)
@@ -77,3 +83,15 @@ class CatalogueBook:
             await self._ledger.film_changed(film)
         except LedgerUnavailable as error:
             _log.warning("change_untold film=%d error=%s", film, error)
+
+
+def _entry(video: Video) -> FilmEntry:
+    return FilmEntry(
+        film=video.id,
+        source=video.source,
+        timeline=dict(video.timeline) if video.timeline else None,
+        chunks_done=video.chunks_done,
+        done_kinds=video.kinds_done,
+        failed=video.status is VideoStatus.FAILED,
+        results=video.facts,
+    )

@@ -61,6 +61,11 @@ class VideoStore:
         found = self._videos.find({"status": VideoStatus.PROCESSING.value}, {"_id": 1}).sort("_id")
         return [document["_id"] async for document in found]
 
+    async def ready_after(self, video_id: int, limit: int) -> list[Video]:
+        """The next ones by their ids."""
+        wanted = {"status": VideoStatus.READY.value, "_id": {"$gt": video_id}}
+        return [_video(document) async for document in self._videos.find(wanted).sort("_id").limit(limit)]
+
     async def delete(self, video_id: int) -> None:
         """Raises NotFound."""
         if (await self._videos.delete_one({"_id": video_id})).deleted_count == 0:
@@ -90,6 +95,11 @@ class VideoStore:
         await self._videos.update_one(
             {"_id": video_id}, {"$addToSet": {"kinds_done": kind}, "$set": {f"facts.{kind}": dict(facts)}}
         )
+
+    async def remove_done(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+        """These are to be done again."""
+        pull = {"chunks_done": {"$in": list(chunks)}, "kinds_done": {"$in": list(kinds)}}
+        await self._videos.update_one({"_id": video_id}, {"$pull": pull})
 
     async def set_ready(self, video_id: int) -> None:
         """Everything is final."""
