@@ -9,6 +9,7 @@ from tornado.web import RequestHandler
 
 _log = logging.getLogger("videoflix.access")
 
+_ROUTINE = (".ts", ".vtt", ".jpg", "/healthz", "/readyz")
 _LINK = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
 
 
@@ -27,9 +28,9 @@ def loggable(path: str) -> str:
 
 
 def write_line(method: str | None, path: str, status: int, seconds: float, client: str | None, request_id: str) -> None:
-    """Method, path, status and milliseconds; warnings from 500 on."""
+    """Method, path, status and milliseconds."""
     _log.log(
-        logging.WARNING if status >= 500 else logging.INFO,
+        _level(path, status),
         "request method=%s path=%s status=%d ms=%.1f client=%s request_id=%s",
         method,
         loggable(path),
@@ -38,3 +39,10 @@ def write_line(method: str | None, path: str, status: int, seconds: float, clien
         client,
         request_id,
     )
+
+
+def _level(path: str, status: int) -> int:
+    """What comes every few seconds from each player and each watchdog would bury the rest."""
+    if status >= 500:
+        return logging.WARNING
+    return logging.DEBUG if status < 400 and path.endswith(_ROUTINE) else logging.INFO

@@ -16,8 +16,11 @@ def configure(process: str, level: str = "INFO") -> None:
         structlog.processors.TimeStamper("iso", utc=True),
         lambda *given: {"process": process, **given[2]},
     ]
+    # The renderer's own tracebacks show local variables, and with them passwords and tokens.
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[

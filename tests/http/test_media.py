@@ -376,16 +376,21 @@ async def test_other_verbs_are_refused_and_preflights_answered(
     assert (await admin.fetch("OPTIONS", url, Origin="http://localhost:5500")).status == 200
 
 
-async def test_each_request_has_its_line_in_the_access_log(
+async def test_each_request_has_its_line_in_the_access_log_and_routine_ones_are_for_debugging(
     way: str, admin: Browser, shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:
     await put(shelf, admin)
-    caplog.set_level("INFO", "videoflix.access")
+    caplog.set_level("DEBUG", "videoflix.access")
     caplog.clear()
     answer = await admin.get("/media/hls/1/480p/0000.ts")
     token = (await admin.get("/api/video/1/playback/")).json["token"]
     await Browser(int(admin.url.rpartition(":")[2])).get(f"/media/hls/1/480p/0000.ts?token={token}")
-    first, *_, last = [record.getMessage() for record in caplog.records]
+    await admin.get("/media/hls/1/480p/index.m3u8")
+    await admin.get("/media/hls/1/480p/9999.ts")
+    await admin.get("/healthz")
+    levels = [record.levelname for record in caplog.records if record.name == "videoflix.access"]
+    assert levels == ["DEBUG", "INFO", "DEBUG", "INFO", "INFO", "DEBUG"]
+    first, _, last, *_ = [record.getMessage() for record in caplog.records if record.name == "videoflix.access"]
     assert first.startswith("request method=GET path=/media/hls/1/480p/0000.ts status=200 ms=")
     assert first.endswith(f"client=127.0.0.1 request_id={answer.headers['X-Request-Id']}")
     assert "path=/media/hls/1/480p/0000.ts status=200" in last
