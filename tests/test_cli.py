@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pymongo
 import pytest
+from pydantic import SecretStr
 
 from tests.tools import FfmpegTools
 from videoflix import __version__
 from videoflix.cli.context import settings_here
+from videoflix.composition.root import open_clients
 from videoflix.embedded import processes, servers
 from videoflix.embedded.home import Home, Running
+from videoflix.errors import CommandError
 from videoflix.settings import Settings
 
 
@@ -143,6 +147,13 @@ def test_an_unreachable_database_is_one_sentence_that_names_the_variable(setting
 def test_an_unreachable_redis_is_one_sentence_that_names_the_variable(settings: Settings) -> None:
     done = run(settings, "jobs", REDIS_URL="redis://127.0.0.1:9/0")
     assert refused(done) == "Redis does not answer: is it running, and is REDIS_URL right?"
+
+
+async def test_a_server_that_refuses_the_password_is_not_one_that_does_not_answer(settings: Settings) -> None:
+    url = re.sub(":[^:@/]+@", ":wrong@", settings.redis_url.get_secret_value())
+    with pytest.raises(CommandError, match="Redis refuses: are user and password of REDIS_URL right"):
+        async with open_clients(settings.model_copy(update={"redis_url": SecretStr(url)})):
+            pass
 
 
 def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:

@@ -40,5 +40,5 @@ _ALARMING = {Event.TOKEN_REUSE, Event.CROSS_SITE, Event.TOO_MANY, Event.FAIL, Ev
 
 def log(event: Event, **facts: object) -> None:
     """One line: the name, then the facts. Give ids and client addresses only."""
-    text = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
-    _log.log(logging.WARNING if event in _ALARMING else logging.INFO, "%s %s", event.value, text)
+    said = [event.value, *(f"{name}={value}" for name, value in facts.items() if value is not None)]
+    _log.log(logging.WARNING if event in _ALARMING else logging.INFO, "%s", " ".join(said))

@@ -8,8 +8,10 @@ import sys
 from typing import Annotated
 
 import typer
-from pymongo.errors import PyMongoError
+from pymongo.errors import ConnectionFailure, PyMongoError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from videoflix import __version__
 from videoflix.cli import films, people, serving, up
@@ -53,8 +55,10 @@ def main() -> None:
         sys.exit("videoflix: " + " ".join(f"{name}: {' '.join(said)}" for name, said in error.fields.items()))
     except ServiceError as error:
         sys.exit(f"videoflix: {error}")
-    except (PyMongoError, RedisError) as error:
+    except (ConnectionFailure, RedisConnectionError, RedisTimeoutError) as error:
         _log.debug("lost a server: %s", error)
         sys.exit("videoflix: The database or Redis stopped answering. What was done so far is kept.")
+    except (PyMongoError, RedisError) as error:
+        sys.exit(f"videoflix: The database or Redis refused what was asked: {str(error)[:300]}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcode.ledger import Ledger
@@ -124,6 +124,9 @@ def _redis(settings: Settings, retries: int) -> Redis:
 async def _require(answer: Any, what: str, variable: str) -> None:
     try:
         await answer
+    except (OperationFailure, AuthenticationError) as error:
+        _log.debug("refused server=%s error=%s", what, type(error).__name__)
+        raise CommandError(f"{what} refuses: are user and password of {variable} right?") from None
     except (PyMongoError, RedisError, OSError) as error:
         _log.debug("unreachable server=%s error=%s", what, error)
         raise CommandError(f"{what} does not answer: is it running, and is {variable} right?") from None
