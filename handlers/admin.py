@@ -38,19 +38,21 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         """The right is checked and the room is found before a byte of the film is read."""
         await super().prepare()
         if self.request.method == "POST":
-            uploads = self.services.uploads
-            self.path = uploads.place(int(self.request.headers.get("Content-Length") or 0))
-            assert self.request.connection is not None
-            self.request.connection.set_max_body_size(uploads.largest)  # type: ignore[attr-defined]
+            size = int(self.request.headers.get("Content-Length") or 0)
+            self.path = await asyncio.to_thread(self.services.uploads.place, size)
             self.form = MultipartForm(self.request.headers.get("Content-Type", ""), "file", self.path)
 
     async def take(self, piece: bytes) -> None:
         """Write it, by a thread; the next one is read when it is on its way to the disk."""
         if self.form is not None:
             try:
-                await asyncio.to_thread(self.form.feed, piece)
+                await asyncio.to_thread(self._write, self.form, piece)
             except OSError as error:
                 raise _as_answer(error) from error
+
+    def _write(self, form: MultipartForm, piece: bytes) -> None:
+        self.services.uploads.require_room(len(piece), form.size)
+        form.feed(piece)
 
     async def get(self) -> None:
         """Every video, newest first, also those that failed."""

@@ -12,6 +12,7 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest
 from tornado.web import Application, RequestHandler, _has_stream_request_body
 
 MOST = 1024 * 1024  # bytes
+_READ = 64 * 1024**3  # bytes; a film that is sent to the wrong path is told so, and not cut off
 
 
 class LimitedApplication(Application):
@@ -30,6 +31,11 @@ def is_too_large(request: HTTPServerRequest) -> bool:
     return getattr(request, "body_was_cut", False)
 
 
+def read_whatever_comes(request: HTTPServerRequest) -> None:
+    """Have Tornado read a body of nearly any size, which would otherwise close the connection without a word."""
+    request.connection.set_max_body_size(_READ)  # type: ignore[union-attr]  # HTTP1Connection has it
+
+
 class _Limited(HTTPMessageDelegate):
     def __init__(self, inner: HTTPMessageDelegate, request: HTTPServerRequest) -> None:
         self._inner = inner
@@ -39,6 +45,7 @@ class _Limited(HTTPMessageDelegate):
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
+        read_whatever_comes(self._request)
         return self._inner.headers_received(start_line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:

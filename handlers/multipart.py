@@ -38,6 +38,7 @@ class MultipartForm:
         self._name, self._value = b"", b""
         self.file_name = ""
         self.file_size: int | None = None
+        self.size = 0  # bytes of the body so far
         self.is_complete = False
         self._unsynced = 0
 
@@ -73,6 +74,7 @@ class MultipartForm:
         with self._lock:
             if self._is_closed:
                 return
+            self.size += len(piece)
             try:
                 self._parser.write(piece)
             except FormParserError:

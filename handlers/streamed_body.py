@@ -11,6 +11,7 @@ from tornado.escape import utf8
 from tornado.web import stream_request_body
 
 from handlers.base import ApiHandler
+from handlers.body_limit import read_whatever_comes
 
 _LINGER = 30.0  # seconds that a refused client may go on sending; nginx's lingering_time
 
@@ -31,6 +32,7 @@ class StreamedBodyHandler(ApiHandler):
         headers = self.request.headers
         self._rest = inf if "Transfer-Encoding" in headers else int(headers.get("Content-Length") or 0)
         self._untouched = True
+        read_whatever_comes(self.request)
         await super().prepare()
 
     async def take(self, piece: bytes) -> None:

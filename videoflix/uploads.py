@@ -19,17 +19,24 @@ class Uploads:
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.media_root / "scratch" / "uploads"
-        self.largest = int(settings.max_upload_gib * _GIB)
+        self._largest = int(settings.max_upload_gib * _GIB)
         self._keep_free = int(settings.min_free_gib * _GIB)
 
     def place(self, size: int) -> Path:
         """A path for an upload of about `size` bytes. Raises PayloadTooLarge and InsufficientStorage."""
-        if size > self.largest:
-            raise PayloadTooLarge(f"The file is larger than the {self.largest / _GIB:g} GiB that are taken.")
         self._folder.mkdir(parents=True, exist_ok=True)
-        if shutil.disk_usage(self._folder).free < size + self._keep_free:
-            raise InsufficientStorage("There is not enough room on the disk for this file.")
+        self.require_room(size)
         return self._folder / secrets.token_hex(16)
+
+    def require_room(self, more: int, so_far: int = 0) -> None:
+        """For `more` bytes of an upload, of which there are some already; others may fill the disk meanwhile.
+
+        Raises PayloadTooLarge and InsufficientStorage.
+        """
+        if so_far + more > self._largest:
+            raise PayloadTooLarge(f"The file is larger than the {self._largest / _GIB:g} GiB that are taken.")
+        if shutil.disk_usage(self._folder).free < more + self._keep_free:
+            raise InsufficientStorage("There is not enough room on the disk for this file.")
 
     @staticmethod
     def secure(path: Path) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from tests.http.people import site
 from tests.tools import Answer, Browser
 from transcode.ledger import Ledger
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.videos import VideoStore
+from videoflix.uploads import Uploads
 
 BOUNDARY = "----film"
 
@@ -207,16 +209,22 @@ async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-async def test_a_full_disk_is_told_and_nothing_stays(admin: Browser, settings: Settings) -> None:
+async def test_a_full_disk_is_told_and_nothing_stays(
+    admin: Browser, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = settings.media_root / "scratch" / "uploads"
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
     try:
         answer = await upload(admin, form(b"x" * 3_000_000, title="t"))
         assert (answer.status, answer.json) == (507, {"detail": "There is not enough room on the disk for this file."})
-        answer = await send(admin, form(b"x" * 3_000_000), chunked=True)
-        assert answer.startswith(b"HTTP/1.1 507 ")
-        assert answer.endswith(b'{"detail":"The disk is full."}')
+        said = await send(admin, form(b"x" * 3_000_000), chunked=True)
+        assert said.startswith(b"HTTP/1.1 507 ")
+        assert said.endswith(b'{"detail":"There is not enough room on the disk for this file."}')
+        monkeypatch.setattr(Uploads, "require_room", lambda *_: None)  # a quota does not show in the numbers
+        said = await send(admin, form(b"x" * 3_000_000), chunked=True)
+        assert said.startswith(b"HTTP/1.1 507 ")
+        assert said.endswith(b'{"detail":"The disk is full."}')
         assert leftovers(settings) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -248,6 +256,30 @@ async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
     assert b" 413 " in await reader.readline()
     writer.close()
     await writer.wait_closed()
+
+
+async def test_a_file_that_turns_out_to_be_beyond_the_limit_is_refused(settings: Settings) -> None:
+    async with site(settings, max_upload_gib=1 / 1024) as (browser, services):
+        await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
+        await browser.log_in()
+        said = await send(browser, form(b"x" * 3_000_000), chunked=True)
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b'{"detail":"The file is larger than the 0.000976562 GiB that are taken."}' in said
+    assert leftovers(settings) == []
+
+
+async def test_a_film_that_is_sent_to_a_wrong_path_is_told_so(
+    browser: Browser, http_server_port: tuple[object, int]
+) -> None:
+    for path, status in (("/api/video/", b" 405 "), ("/api/films/", b" 404 ")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 110000000\r\n\r\n".encode())
+        for _ in range(110):
+            writer.write(b"x" * 1_000_000)
+            await writer.drain()
+        assert status in await reader.readline()
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_cancelled_film_can_be_tried_again_and_a_film_in_work_or_ready_cannot(
