@@ -29,8 +29,11 @@ def loggable(path: str) -> str:
 
 def write_line(method: str | None, path: str, status: int, seconds: float, client: str | None, request_id: str) -> None:
     """Method, path, status and milliseconds."""
+    level = _level(path, status)
+    if not _log.isEnabledFor(level):
+        return
     _log.log(
-        _level(path, status),
+        level,
         "request method=%s path=%s status=%d ms=%.1f client=%s request_id=%s",
         method,
         loggable(path),

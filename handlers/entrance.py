@@ -11,6 +11,7 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, R
 
 from handlers.body_limit import LimitedApplication
 from handlers.media.lane import MediaLane
+from handlers.seen_headers import HeaderParser
 
 _PATIENCE = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
 _LOOK = 5.0  # seconds between two looks for connections that are out of patience
@@ -23,10 +24,12 @@ class Entrance(LimitedApplication):
         super().__init__(handlers, **settings)
         self.lane = lane
         self._idle = IdleConnections()
+        self._parser = HeaderParser()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Who answers is decided when the headers are there."""
         self._idle.enter(server_conn, request_conn)
+        request_conn._parse_headers = self._parser.parse  # type: ignore[attr-defined]  # Tornado has no other way in
         return _Fork(self, self._idle, server_conn, request_conn)
 
     def ordinary(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
@@ -92,7 +95,7 @@ class _Fork(HTTPMessageDelegate):
             if self._delegate is not None:
                 return None
         self._delegate = self._entrance.ordinary(server_conn, request_conn)
-        return self._delegate.headers_received(start_line, headers)
+        return self._delegate.headers_received(start_line, headers.copy())
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""

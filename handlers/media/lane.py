@@ -211,9 +211,9 @@ def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     return (
         start_line.method in ("GET", "HEAD")
         and start_line.version == "HTTP/1.1"
-        and "Host" in headers
-        and "Content-Length" not in headers
-        and "Transfer-Encoding" not in headers
+        and headers.get("Host") is not None
+        and headers.get("Content-Length") is None
+        and headers.get("Transfer-Encoding") is None
     )
 
 

@@ -1,0 +1,66 @@
+"""Headers that were seen before are read as Tornado reads them the first time."""
+
+from __future__ import annotations
+
+import pytest
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, HTTPInputError
+
+from handlers import seen_headers
+from handlers.seen_headers import HeaderParser, SeenHeaders
+
+REQUESTS = (
+    b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"GET /c HTTP/1.1\nhost: x\nCOOKIE: a=b\n\n",
+    b"GET /d HTTP/1.1\r\nHost: x\r\nVia: one\r\nvia: two\r\nEmpty:\r\n\r\n",
+    b"PUT /e HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\n",
+    b"GET /f HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n",
+    b"GET /g HTTP/1.1\r\nHost: x\r\nUser-Agent: caf\xe9\r\n\r\n",
+    b"GET /h HTTP/1.1\r\n\r\n",
+)
+
+
+def tornados(data: bytes) -> tuple[str, HTTPHeaders]:
+    return HTTP1Connection.__new__(HTTP1Connection)._parse_headers(data)
+
+
+def test_headers_are_read_as_tornado_reads_them_also_when_they_come_again() -> None:
+    parser = HeaderParser()
+    for data in (*REQUESTS, *REQUESTS):
+        line, headers = parser.parse(data)
+        expected_line, expected = tornados(data)
+        assert (line, list(headers.get_all())) == (expected_line, list(expected.get_all()))
+        for name in ("Host", "cookie", "Via", "Empty", "Content-Length", "Missing"):
+            assert headers.get(name) == headers.get(name) == expected.get(name)
+            assert headers.get(name, "nothing") == expected.get(name, "nothing")
+
+
+def test_the_line_of_a_request_is_its_own() -> None:
+    parser = HeaderParser()
+    parser.parse(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert parser.parse(b"HEAD /b HTTP/1.1\r\nHost: x\r\n\r\n")[0] == "HEAD /b HTTP/1.1"
+
+
+def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
+    parser = HeaderParser()
+    _, headers = parser.parse(REQUESTS[0])
+    assert isinstance(headers, SeenHeaders)
+    headers.copy()["Host"] = "evil"
+    assert parser.parse(REQUESTS[0])[1].get("Host") == "x"
+
+
+@pytest.mark.parametrize("block", [b"no colon\r\n\r\n", b"A: b\r\n folded\r\n\r\n", b"A: \x01\r\n\r\n"])
+def test_what_is_no_header_is_refused_each_time(block: bytes) -> None:
+    parser = HeaderParser()
+    for _ in range(2):
+        with pytest.raises(HTTPInputError):
+            parser.parse(b"GET / HTTP/1.1\r\n" + block)
+
+
+def test_no_more_blocks_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_headers, "_MOST", 3)
+    parser = HeaderParser()
+    for number in range(10):
+        parser.parse(f"GET / HTTP/1.1\r\nX: {number}\r\n\r\n".encode())
+    assert len(parser._seen) == 3
