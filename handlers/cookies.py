@@ -36,8 +36,18 @@ def close_session(handler: RequestHandler, settings: Settings) -> None:
 
 
 def give_csrf(handler: RequestHandler, settings: Settings) -> None:
-    """Existing pages send no logout without it; nothing here depends on its value."""
-    handler.set_cookie(CSRF, secrets.token_urlsafe(24), path="/", samesite="Lax", secure=settings.secure_cookies)
+    """Existing pages send no logout without it; nothing here depends on its value.
+
+    Its domain lets a page read it that has another host name below the same one.
+    """
+    handler.set_cookie(
+        CSRF,
+        secrets.token_urlsafe(24),
+        domain=settings.cookie_domain or None,
+        path="/",
+        samesite="Lax",
+        secure=settings.secure_cookies,
+    )
 
 
 def _give(handler: RequestHandler, settings: Settings, name: str, value: str, seconds: float) -> None:
@@ -48,8 +58,13 @@ def _give(handler: RequestHandler, settings: Settings, name: str, value: str, se
         path="/",
         max_age=str(int(seconds)),  # type: ignore[arg-type]  # a text, for Tornado leaves a 0 out
         httponly=True,
-        secure=settings.secure_cookies or settings.cookie_samesite == "None",  # browsers take None with Secure only
+        secure=_must_be_secure(settings),
         samesite=settings.cookie_samesite,
     )
     if settings.cookie_partitioned:  # Tornado's own arguments do not know it
         handler._new_cookie[name]["partitioned"] = True
+
+
+def _must_be_secure(settings: Settings) -> bool:
+    """Browsers take `SameSite=None` and `Partitioned` with it only."""
+    return settings.secure_cookies or settings.cookie_samesite == "None" or settings.cookie_partitioned
