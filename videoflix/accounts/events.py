@@ -31,7 +31,6 @@ class Event(StrEnum):
     SESSION_RENEWED = "session_renewed"
     USER_CREATED = "user_created"
     USER_ACTIVATED = "user_activated"  # ours
-    USER_UPDATED = "user_updated"
     USER_DELETED = "user_deleted"
 
 

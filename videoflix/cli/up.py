@@ -24,9 +24,10 @@ from videoflix.cli.first_start import SignIn
 from videoflix.cli.serving import Host, Port
 from videoflix.composition.web import listen
 from videoflix.embedded import binaries, processes, servers
-from videoflix.embedded.home import Home, Running, held, require_folder
+from videoflix.embedded.home import Home, Running
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.errors import CommandError
+from videoflix.folders import held, require_media
 from videoflix.settings import Settings
 
 Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
@@ -40,7 +41,7 @@ def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Dem
     logs.configure("up", settings.log_level)
     home, media = Home(settings.data_dir), settings.media_root
     home.prepare()
-    require_folder(media)
+    require_media(media)
     binaries.ffmpeg_tools()
     with home.locked(), held(media / ".lock", f"the media folder {media}", "MEDIA_ROOT"):
         _Start(settings, home).run(demo)

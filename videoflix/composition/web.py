@@ -17,8 +17,8 @@ from tornado.netutil import bind_sockets
 
 from handlers.routes import make_application
 from videoflix.composition.root import open_services
-from videoflix.embedded.home import require_folder
 from videoflix.errors import CommandError
+from videoflix.folders import require_media
 from videoflix.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_many_files()
-    require_folder(settings.media_root)
+    require_media(settings.media_root)
     async with open_services(settings) as services, services.mailer.working():
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         application = make_application(services)

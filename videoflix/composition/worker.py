@@ -13,7 +13,7 @@ from transcode.worker import Worker
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients
 from videoflix.embedded.binaries import ffmpeg_tools
-from videoflix.embedded.home import require_folder
+from videoflix.folders import require_media
 from videoflix.settings import Settings
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 async def work(settings: Settings, times: Times = DEFAULT) -> None:
     """Take tasks from the ledger until SIGTERM or SIGINT; what is running is given back."""
     tools = Tools(*ffmpeg_tools())
-    require_folder(settings.media_root)
+    require_media(settings.media_root)
     async with open_clients(settings) as clients:
         ledger = Ledger(clients.redis, times=times)
         worker = Worker(

@@ -9,13 +9,12 @@ import fcntl
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from videoflix.errors import CommandError
+from videoflix.folders import held, require_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +73,3 @@ class Home:
         new.touch(mode=0o600)
         new.write_text(text + "\n")
         return new
-
-
-def require_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make it, unless it is there. Raises CommandError when it cannot be written."""
-    try:
-        folder.mkdir(mode, parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise CommandError(
-            f"The folder {folder} cannot be written ({error.strerror}): make it writable, or choose another one."
-        ) from None
-
-
-@contextmanager
-def held(lock: Path, what: str, option: str) -> Iterator[None]:
-    """Keep it from every other process. Raises CommandError when one has it."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CommandError(
-                f"Videoflix is already running with {what}: stop it first, or choose another folder with {option}."
-            ) from None
-        yield
