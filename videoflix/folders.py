@@ -55,7 +55,7 @@ def _told(sentence: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno not in _FULL:
-            raise CommandError(sentence.replace("{}", error.strerror)) from None
+            raise CommandError(sentence.replace("{}", error.strerror or str(error))) from None
 
 
 @contextmanager
