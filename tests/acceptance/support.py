@@ -83,10 +83,13 @@ class Up:
         """The JSON of a GET."""
         return json.loads(self.request(path, cookie=cookie)[2])
 
-    def request(self, path: str, body: Any = None, cookie: str = "") -> tuple[int, Any, bytes]:
-        """Status, headers and body; POST when there is a JSON body."""
+    def request(
+        self, path: str, body: Any = None, cookie: str = "", method: str | None = None
+    ) -> tuple[int, Any, bytes]:
+        """Status, headers and body; without a method GET, or POST when there is a JSON body."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json", "Cookie": cookie})
+        headers = {"Content-Type": "application/json", "Cookie": cookie, "Origin": self.url}
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers, answer.read()

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.support import Up, until, up
+from tests.browser.players import Player
 from tests.tools import required
 
 HLS_JS = "1.7.4"
@@ -91,15 +92,30 @@ def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str) -> Iterato
             yield running
 
 
-@pytest.fixture
-def signed_in(page: Page, site: Up) -> Page:
-    """A page of the site itself, with the cookies of a session."""
+_LOG_IN = """
+async ({url, given}) => (await fetch(url + '/api/login/', {
+  method: 'POST', credentials: 'include', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(given),
+})).status
+"""
+
+
+def _log_in(page: Page, site: Up) -> None:
     banner = site.banner()
+    given = {"email": banner["Sign in"], "password": banner["Password"]}
+    assert page.evaluate(_LOG_IN, {"url": site.url, "given": given}) == 200
+
+
+@pytest.fixture
+def signed_in(page: Page, site: Up) -> Player:
+    """In a page of the site itself, with the cookies of a session."""
     page.goto(f"{site.url}/healthz")
-    status = page.evaluate(
-        """async given => (await fetch('/api/login/', {
-          method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(given)})).status""",
-        {"email": banner["Sign in"], "password": banner["Password"]},
-    )
-    assert status == 200
-    return page
+    _log_in(page, site)
+    return Player(page)
+
+
+@pytest.fixture
+def visitor(page: Page, site: Up, other_origin: str) -> Player:
+    """In a page of the other origin, with the cookies of a session."""
+    page.goto(other_origin)
+    _log_in(page, site)
+    return Player(page)

@@ -2,83 +2,84 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import sqrt
 
+import m3u8
 import pytest
 from playwright.sync_api import Page
 
-from tests.acceptance.support import Up
+from tests.acceptance.support import Up, until
+from tests.browser.players import Player
 
 pytestmark = pytest.mark.browser
 
-_LOG_IN = """
-async ({url, given}) => (await fetch(url + '/api/login/', {
-  method: 'POST', credentials: 'include', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(given),
-})).status
-"""
-_HLS = """
-({url, credentials}) => {
-  const video = document.createElement('video');
-  video.muted = true;
-  document.body.replaceChildren(video);
-  window.fatal = [];
-  window.levels = [];
-  const hls = window.hls = new Hls({startLevel: 0, xhrSetup: xhr => { xhr.withCredentials = credentials; }});
-  hls.on(Hls.Events.ERROR, (_, data) => { if (data.fatal) fatal.push(data.details); });
-  hls.on(Hls.Events.LEVEL_SWITCHED, (_, data) => levels.push(data.level));
-  hls.on(Hls.Events.MANIFEST_PARSED, () => { video.playbackRate = 4; video.play(); });
-  hls.loadSource(url);
-  hls.attachMedia(video);
-}
-"""
-_NATIVE = """
-url => {
-  const video = document.createElement('video');
-  video.muted = true;
-  document.body.replaceChildren(video);
-  window.fatal = [];
-  video.addEventListener('error', () => fatal.push(video.error.message));
-  video.src = url;
-  video.playbackRate = 4;
-  return video.play();
-}
-"""
+MASTER = "/media/hls/1/master.m3u8"
 
 
-def wait_for(page: Page, what: str) -> None:
-    page.wait_for_function(f"fatal.length || ({what})", timeout=60_000)
-    assert page.evaluate("fatal") == []
-
-
-def address(site: Up) -> dict[str, Any]:
-    """For players without cookies."""
-    given = site.get("/api/video/1/playback/", site.log_in())
-    assert isinstance(given, dict)
-    return given
-
-
-def test_hls_js_plays_and_switches_with_cookies_from_another_origin(page: Page, site: Up, other_origin: str) -> None:
+@pytest.fixture
+def guest(page: Page, other_origin: str) -> Player:
+    """In a page of the other origin that has no cookies."""
     page.goto(other_origin)
-    banner = site.banner()
-    given = {"email": banner["Sign in"], "password": banner["Password"]}
-    assert page.evaluate(_LOG_IN, {"url": site.url, "given": given}) == 200
-    page.evaluate(_HLS, {"url": f"{site.url}/media/hls/1/master.m3u8", "credentials": True})
-    wait_for(page, "levels.at(-1) === 0 && document.querySelector('video').currentTime > 1")
-    page.evaluate("hls.nextLevel = 1")
-    wait_for(page, "levels.at(-1) === 1")
-    reached = page.evaluate("document.querySelector('video').currentTime")
-    wait_for(page, f"document.querySelector('video').currentTime > {reached + 1}")
+    return Player(page)
 
 
-def test_hls_js_plays_with_a_playback_token_and_no_cookies(page: Page, site: Up, other_origin: str) -> None:
-    page.goto(other_origin)
-    page.evaluate(_HLS, {"url": address(site)["master_url"], "credentials": False})
-    wait_for(page, "document.querySelector('video').currentTime > 5")
+def address(site: Up) -> str:
+    """Of the film, for players without cookies."""
+    return str(site.get("/api/video/1/playback/", site.log_in())["master_url"])
+
+
+@pytest.fixture
+def slow(site: Up) -> float:
+    """Bits per second that suffice for 480p and not for 720p of the film, which is finished now."""
+    cookie = site.log_in()
+    until(lambda: site.get("/api/admin/videos/1/", cookie)["status"] == "ready", 120)
+    master = m3u8.loads(site.request(MASTER, cookie=cookie)[2].decode())
+    rates = [playlist.stream_info.bandwidth for playlist in master.playlists]
+    assert rates[0] < rates[1] / 2 < rates[2] / 4
+    return sqrt(rates[0] * rates[1])
+
+
+def test_chromium_plays_with_a_playback_token_and_no_cookies(guest: Player, site: Up, page: Page) -> None:
+    guest.native(address(site), rate=4)
+    guest.wait("video.currentTime > 5")
     assert page.context.cookies(site.url) == []
 
 
-def test_chromium_plays_with_a_playback_token_and_no_cookies(page: Page, site: Up, other_origin: str) -> None:
-    page.goto(other_origin)
-    page.evaluate(_NATIVE, address(site)["master_url"])
-    wait_for(page, "document.querySelector('video').currentTime > 5")
+@pytest.mark.parametrize("cors", ["", "use-credentials"])
+def test_chromium_plays_with_cookies_from_another_origin(visitor: Player, site: Up, cors: str) -> None:
+    visitor.native(f"{site.url}/media/hls/1/480p/index.m3u8", rate=4, cors=cors)
+    visitor.wait("video.currentTime > 5")
+
+
+def test_hls_js_follows_the_line_down_and_up_with_a_playback_token_and_no_cookies(
+    guest: Player, site: Up, page: Page, slow: float
+) -> None:
+    # It looks ahead and back for a moment only, so that it decides often.
+    brief = {"maxBufferLength": 4, "maxMaxBufferLength": 4, "abrEwmaFastVoD": 0.1, "abrEwmaSlowVoD": 0.2}
+    guest.hls_js(address(site), credentials=False, rate=2, **brief)
+    guest.wait_for_picture(1080)
+    guest.line(slow)
+    guest.wait_for_picture(480)
+    guest.do("video.playbackRate = 1")
+    guest.play_on()
+    guest.line()
+    guest.do("video.playbackRate = 2")
+    guest.wait_for_picture(1080)
+    guest.play_on()
+    assert guest.ask("hls.autoLevelEnabled")  # nobody asked for a level
+    assert guest.seen["back"] == 0
     assert page.context.cookies(site.url) == []
+
+
+def test_chromium_keeps_to_480p_on_a_slow_line_and_goes_up_on_a_fast_one(
+    visitor: Player, site: Up, slow: float
+) -> None:
+    visitor.line(slow)
+    visitor.native(f"{site.url}{MASTER}", rate=2)
+    visitor.wait("video.currentTime > 5")  # on a fast line it is at 1080p from the second segment on
+    assert visitor.ask("video.videoHeight") == 480
+    visitor.line()
+    visitor.do("video.playbackRate = 4")
+    visitor.wait_for_picture(1080)
+    visitor.play_on()
+    assert visitor.seen["back"] == 0
