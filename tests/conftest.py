@@ -15,10 +15,24 @@ import pymongo
 import pytest
 import redis
 from pymongo.database import Database
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.tools import FfmpegTools
 from videoflix.embedded import binaries, processes, servers
 from videoflix.settings import Settings, load_settings
+
+
+class _OneSiteForTheBrowser(LoadFileScheduling):
+    """Every file to one process; the files of tests/browser to the same one, which has the browser and its site."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _OneSiteForTheBrowser(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

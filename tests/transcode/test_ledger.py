@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.transcode.quick import QUICK
 from tests.transcode.support import open_ledger, until
-from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, Reaped, State
+from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, Reaped, State
 from transcode.waiting import end
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
@@ -381,6 +381,12 @@ async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_l
         job = await ledger.job(1)
         assert job is not None
         assert job.percent == 87.5
+
+
+def test_a_film_that_has_hardly_begun_has_no_estimate():
+    waits_its_turn = Progress(1, State.RUNNING, total=1000, base=0, done=1, elapsed=60)
+    assert waits_its_turn.seconds_left is None
+    assert replace(waits_its_turn, done=100).seconds_left == 540
 
 
 async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):

@@ -151,6 +151,9 @@ class JobView:
     tasks: tuple[TaskView, ...]
 
 
+_TELLING = 0.02  # this much has to be done, beside what is left, before the pace says anything
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a job is, by weight; `base` was done before it began."""
@@ -179,11 +182,11 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate from the pace so far; None while there is nothing to go by."""
+        """An estimate from the pace so far; None while there is nothing to go by: what waits its turn has no pace."""
         if self.state is State.SUCCEEDED:
             return 0.0
         rest = self.total - self.base - self.done
-        if self.state is not State.RUNNING or self.done <= 0 or self.total <= 0:
+        if self.state is not State.RUNNING or self.done <= 0 or self.done < _TELLING * rest or self.total <= 0:
             return None
         return max(0.0, round(rest * self.elapsed / self.done, 1))
 
