@@ -10,6 +10,7 @@ from videoflix.accounts.people import People
 from videoflix.accounts.service import Accounts
 from videoflix.accounts.throttle import Throttle
 from videoflix.catalogue import Catalogue
+from videoflix.catalogue.leftovers import Leftovers
 from videoflix.catalogue.listing import Listing
 from videoflix.mail.mailer import Mailer
 from videoflix.mail.outbox import Outbox
@@ -34,6 +35,7 @@ class Services:
     catalogue: Catalogue
     listing: Listing
     viewing: Viewing
+    leftovers: Leftovers
     engine: Engine
     media: Media
     uploads: Uploads

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from handlers import entrance
+from handlers import connections
 from tests.tools import Browser
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -14,8 +14,8 @@ ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entrance, "_PATIENCE", 0.4)
-    monkeypatch.setattr(entrance, "_LOOK", 0.05)
+    monkeypatch.setattr(connections, "_PATIENCE", 0.4)
+    monkeypatch.setattr(connections, "_LOOK", 0.05)
 
 
 async def test_a_connection_is_closed_when_no_request_comes(

@@ -18,6 +18,8 @@ from videoflix.composition import worker as worker_process
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.settings import Settings
 
+_CLOSING = 5.0  # seconds from the last answer to the end of a web process
+
 Host = Annotated[str | None, typer.Option(help="Address to listen on (HOST, default 127.0.0.1).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (PORT, default 8000).")]
 Processes = Annotated[int | None, typer.Option(help="Web processes on the same port (WEB_PROCESSES, default 1).")]
@@ -55,7 +57,7 @@ def _serve_with_many(settings: Settings, sockets: Sequence[socket]) -> None:
 
     The sockets stay open here: while a process is started again, clients wait for the others instead of being refused.
     """
-    supervisor = Supervisor()
+    supervisor = Supervisor(settings.stop_seconds + _CLOSING)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.request_stop)
     inherited = [bound.fileno() for bound in sockets]

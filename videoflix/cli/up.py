@@ -25,13 +25,14 @@ from videoflix.cli.serving import Host, Port
 from videoflix.composition.web import listen
 from videoflix.embedded import binaries, processes, servers
 from videoflix.embedded.home import Home, Running
-from videoflix.embedded.supervisor import Supervisor
+from videoflix.embedded.supervisor import GRACE, Supervisor
 from videoflix.errors import CommandError
 from videoflix.folders import held, require_media
 from videoflix.settings import Settings
 
 Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
 
+_CLOSING = 3.0  # seconds from the last answer to the end of the web process
 _PATIENCE = 30.0  # seconds that each server has to answer
 
 
@@ -53,7 +54,7 @@ class _Start:
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings = settings
         self._home = home
-        self._supervisor = Supervisor()
+        self._supervisor = Supervisor(max(GRACE, settings.stop_seconds + _CLOSING))
 
     def run(self, demo: bool) -> None:
         """Block until SIGTERM or SIGINT; nothing is left running."""

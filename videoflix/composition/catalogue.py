@@ -12,6 +12,7 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from videoflix.catalogue import Catalogue
+from videoflix.catalogue.leftovers import Leftovers
 from videoflix.catalogue.listing import Listing
 from videoflix.ports import Engine
 from videoflix.stores.counters import CounterStore
@@ -28,11 +29,12 @@ from videoflix.viewing.progress import ProgressReports
 
 @dataclass(frozen=True, slots=True)
 class Catalogued:
-    """Three services over the same videos."""
+    """Services over the same videos."""
 
     catalogue: Catalogue
     listing: Listing
     viewing: Viewing
+    leftovers: Leftovers
 
 
 @asynccontextmanager
@@ -50,7 +52,6 @@ async def open_catalogue(
         for service in (listing, popularity, reports):
             stack.push_async_callback(service.close)
         viewing = Viewing(listing, reports, my_lists, ratings, popularity)
-        catalogue = Catalogue(
-            videos, deletions, CounterStore(database), engine, listing, root, on_delete=[viewing.forget_video]
-        )
-        yield Catalogued(catalogue, listing, viewing)
+        forget = [viewing.forget_video]
+        catalogue = Catalogue(videos, deletions, CounterStore(database), engine, listing, root, on_delete=forget)
+        yield Catalogued(catalogue, listing, viewing, Leftovers(videos, deletions, forget))

@@ -92,6 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             catalogue=catalogued.catalogue,
             listing=catalogued.listing,
             viewing=catalogued.viewing,
+            leftovers=catalogued.leftovers,
             engine=engine,
             media=Media(settings.media_root, films, engine),
             uploads=Uploads(settings),

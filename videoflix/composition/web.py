@@ -32,7 +32,7 @@ _BACKLOG = 1024  # connections that wait to be accepted
 _SEND_BUFFER = 640 * 1024
 # Bytes of it that may lie there while the network takes no more: what slow viewers cost the kernel.
 _UNSENT = 512 * 1024
-_LAST_ANSWERS = 5.0  # seconds that open requests have when the process stops
+_CLOSING = 2.0  # seconds for connections to close that were not answered in time
 
 
 def listen(settings: Settings) -> Sequence[socket]:
@@ -75,7 +75,7 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_many_files()
     require_media(settings.media_root)
-    async with open_services(settings) as services, services.mailer.working():
+    async with open_services(settings) as services, services.mailer.working(), services.leftovers.swept():
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         application = make_application(services)
         server = _Server(application, chunk_size=_CHUNK)
@@ -87,8 +87,11 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
         _log.info("web listening port=%d", settings.port)
         await stop.wait()
         server.stop()
-        await application.lane.transfers.end(_LAST_ANSWERS)
-        await asyncio.wait([asyncio.ensure_future(server.close_all_connections())], timeout=_LAST_ANSWERS)
+        _log.info("web stopping seconds=%g", settings.stop_seconds)
+        await asyncio.gather(
+            application.lane.transfers.end(settings.stop_seconds), application.connections.end(settings.stop_seconds)
+        )
+        await asyncio.wait([asyncio.ensure_future(server.close_all_connections())], timeout=_CLOSING)
     _log.info("web stopped")
 
 

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 10.0  # seconds between two starts of a child that keeps failing
 _HEALTHY = 30.0  # seconds after which an earlier failure is forgotten
-_GRACE = 8.0  # seconds that children have to stop: `up` itself has ten
+GRACE = 8.0  # seconds that children usually have to stop: `up` itself has ten
 
 
 @dataclass(slots=True)
@@ -36,7 +36,8 @@ class _Child:
 class Supervisor:
     """Starts children in order, starts again what ends by itself, stops them in groups, last started first."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = GRACE) -> None:
+        self._grace = grace  # seconds
         self._groups: list[list[_Child]] = []
         self._is_stopping = False
 
@@ -90,7 +91,7 @@ class Supervisor:
             for child in group:
                 if child.process.poll() is None:
                     child.process.terminate()
-            deadline = time.monotonic() + _GRACE
+            deadline = time.monotonic() + self._grace
             for child in group:
                 processes.stop(child.process, max(0.1, deadline - time.monotonic()))
                 _end_group(child.process.pid)

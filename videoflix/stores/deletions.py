@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -12,20 +13,29 @@ _KEPT = 7 * 24 * 3600  # seconds; a worker that was paused for longer does not c
 
 
 class DeletionStore:
-    """One document for each deleted video; they expire."""
+    """One document for each deleted video; those expire of which nothing is left."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._deletions = database["deletions"]
 
     async def create_indexes(self) -> None:
         """Safe to repeat."""
-        await self._deletions.create_index("deleted_at", expireAfterSeconds=_KEPT)
+        await self._deletions.create_index("finished_at", expireAfterSeconds=_KEPT)
 
     async def add(self, video_id: int, source: str) -> None:
         """Write it before the video is deleted, or a crash in between leaves its files to nobody. Safe to repeat."""
         await self._deletions.replace_one(
             {"_id": video_id}, {"_id": video_id, "source": source, "deleted_at": now()}, upsert=True
         )
+
+    async def unfinished(self, age: float) -> list[int]:
+        """Ids of those that were deleted `age` seconds ago or earlier and may have left something that people hold."""
+        settled = {"finished_at": None, "deleted_at": {"$lte": now() - timedelta(seconds=age)}}
+        return [document["_id"] async for document in self._deletions.find(settled, {"_id": 1})]
+
+    async def finish(self, video_id: int) -> None:
+        """Nobody holds anything of it any more. Safe to repeat."""
+        await self._deletions.update_one({"_id": video_id}, {"$set": {"finished_at": now()}})
 
     async def all(self) -> list[tuple[int, str]]:
         """Ids and sources."""
