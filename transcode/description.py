@@ -55,6 +55,12 @@ class Source:
         return min(sound if sound > picture + _TAIL else picture, self.ends)
 
     @property
+    def rate(self) -> float:
+        """Frames a second, as far as the beginning tells; 0 when it does not."""
+        rates = [_rate(self.picture.get(name)) for name in ("avg_frame_rate", "r_frame_rate")]
+        return float(min(filter(None, rates), default=0))
+
+    @property
     def seekable(self) -> bool:
         """Whether work can begin in the middle."""
         if self.of(*_WITHOUT_INDEX) or not self.length:

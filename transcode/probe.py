@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from transcode.damage import garbage, judged
 from transcode.description import Source, describe
 from transcode.looking import clock, look, refused
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
@@ -14,10 +15,15 @@ LONGEST = 24 * 3600  # seconds
 # So much of the end is looked at, and may be missing, in seconds.
 _LAST = 2.0
 _TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
+# GUIDs of an ASF, and of its object that holds the size of the file behind 40 bytes (ASF specification, 3.2).
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_HEADER = 64 * 1024
 
 
 def probe(path: Path, tools: Tools) -> Source:
     """All looks at a file before work begins on it. Raises MediaError with the reason why it is refused."""
+    judged(garbage(path))  # first, for ffmpeg searches garbage slowly for what can be read
     source = describe(path, tools)
     check(source)
     check_size(path)
@@ -38,11 +44,19 @@ def check(source: Source) -> None:
 
 
 def check_size(path: Path) -> None:
-    """Raise a hopeless MediaError for an AVI that breaks off: ffmpeg takes what there is for the whole."""
+    """Raise a hopeless MediaError for an AVI or ASF that breaks off: ffmpeg takes what there is for the whole."""
     with path.open("rb") as file:
-        name, size = file.read(4), int.from_bytes(file.read(4), "little")
-    if name == b"RIFF" and size > path.stat().st_size:
+        beginning = file.read(_HEADER)
+    if _size_in_header(beginning) > path.stat().st_size:
         raise refused("This film is incomplete: its end is missing.")
+
+
+def _size_in_header(beginning: bytes) -> int:
+    """Bytes of the whole file; 0 where nothing is said of that."""
+    if beginning.startswith(b"RIFF"):
+        return int.from_bytes(beginning[4:8], "little")
+    properties = beginning.find(_ASF_PROPERTIES) if beginning.startswith(_ASF) else -1
+    return int.from_bytes(beginning[properties + 40 : properties + 48], "little") if properties > 0 else 0
 
 
 def try_decoding(path: Path, source: Source, tools: Tools) -> None:

@@ -63,7 +63,7 @@ class Timeline:
 
     `origin` is the source's time stamp of film time 0; `file_start` that of the source's earliest packet, from
     which ffmpeg counts when it seeks; both in seconds. `remuxed`: the source has no usable index, so that
-    work is done on a copy of its streams in Matroska.
+    work is done on a copy of its streams in Matroska. `warning`: what its owner should know, "" for nothing.
     """
 
     grid: Grid
@@ -74,6 +74,7 @@ class Timeline:
     origin: float = 0.0
     file_start: float = 0.0
     remuxed: bool = False
+    warning: str = ""
 
     @property
     def rendition_names(self) -> tuple[str, ...]:
@@ -117,4 +118,5 @@ class Timeline:
             origin=known["origin"],
             file_start=known["file_start"],
             remuxed=known["remuxed"],
+            warning=known.get("warning", ""),
         )

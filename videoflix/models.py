@@ -93,6 +93,7 @@ class Video:
     source: str
     status: VideoStatus = VideoStatus.PROCESSING
     error: str | None = None
+    warning: str | None = None  # it is a film, but something about the upload should be known
     timeline: Mapping[str, object] | None = field(default=None, repr=False)
     renditions: tuple[str, ...] = ()  # names, smallest first
     segments: int = 0  # of each rendition

@@ -126,7 +126,7 @@ function upload(event) {
 }
 
 async function follow() {
-  const films = (await call('GET', '/api/admin/videos/')).filter(film => film.status !== 'ready');
+  const films = (await call('GET', '/api/admin/videos/')).filter(film => film.status !== 'ready' || film.warning);
   element('work').replaceChildren(...films.map(film => make('li', {textContent: state(film)})));
   if (films.some(film => film.status === 'processing')) {
     later(follow);
@@ -136,7 +136,8 @@ async function follow() {
 
 function state(film) {
   if (film.status === 'failed') return `“${film.title}” failed: ${film.error}`;
-  return `“${film.title}”: ${film.progress} %${film.playable ? ', can be watched already' : ''}`;
+  if (film.status === 'ready') return `“${film.title}” is ready. ${film.warning}`;
+  return `“${film.title}”: ${film.progress} %${film.playable ? ', can be watched already' : ''}. ${film.warning ?? ''}`;
 }
 
 // ----------------------------------------------------------------------------------------------------------

@@ -80,11 +80,20 @@ async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Setti
         "seconds_left": None,
         "waits_for": None,
         "error": None,
+        "warning": None,
     }
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == content
     assert leftovers(settings) == []
     assert (await admin.get("/api/admin/videos/1/")).json["title"] == "Of mice"
     assert [video["id"] for video in (await admin.get("/api/admin/videos")).json] == [1]
+
+
+async def test_a_film_that_plays_although_its_upload_is_damaged_says_so(admin: Browser, videos: VideoStore) -> None:
+    await upload(admin, form(b"film", title="t"))
+    await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0, "About 40 % of the file cannot be read.")
+    shown = (await admin.get("/api/admin/videos/1/")).json
+    assert (shown["playable"], shown["error"]) == (True, None)
+    assert shown["warning"] == "About 40 % of the file cannot be read."
 
 
 async def test_the_title_is_the_name_of_the_file_when_none_is_given(admin: Browser) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.transcode.obey import film_of
 from transcode.ledger import Ledger
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients
@@ -21,3 +24,26 @@ async def test_a_deletion_that_went_no_further_than_its_announcement_takes_no_fi
         assert await book.deleted() == [(2, "videos/2.mp4")]
         await videos.delete(1)
         assert sorted(await book.deleted()) == [(1, "videos/1.mp4"), (2, "videos/2.mp4")]
+
+
+async def test_a_film_keeps_what_its_probe_and_its_tasks_found_out_and_loses_what_was_lost(settings: Settings, io_loop):
+    async with open_clients(settings) as clients:
+        videos = VideoStore(clients.database)
+        book = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
+        await book.probed(1, replace(film_of(20), warning="Half of it is gone.").as_json())
+        for chunk in (0, 1, 2):
+            await book.task_done(1, "chunk", chunk, {})
+        for kind in ("thumbnail", "subtitles"):
+            await book.task_done(1, kind, 0, {"tracks": [1]})
+        assert await book.finished_after(0, 9) == []
+        await book.finished(1, {})
+        (entry,) = await book.finished_after(0, 9)
+        assert (entry.chunks_done, entry.done_kinds) == ({0, 1, 2}, {"thumbnail", "subtitles", "finish"})
+        assert entry.results["subtitles"] == {"tracks": [1]}
+        await book.lost(1, {1}, {"thumbnail"})
+        (entry,) = await book.finished_after(0, 9)
+        assert (entry.chunks_done, entry.done_kinds) == ({0, 2}, {"subtitles"})
+        assert await book.finished_after(1, 9) == []
+        video = await videos.get(1)
+        assert (video.status, video.warning) == ("ready", "Half of it is gone.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 from collections.abc import Callable
@@ -30,18 +31,30 @@ class Originals:
     late_index: Path
     mkv: Path
     avi: Path
+    flv: Path
+    wmv: Path
     ts: Path
+    mpg: Path
+    fragmented: Path
 
 
 @pytest.fixture(scope="session")
 def originals(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Originals:
     folder = tmp_path_factory.mktemp("originals")
-    made = Originals(*(folder / name for name in ("front.mp4", "late.mp4", "film.mkv", "film.avi", "film.ts")))
+    names = "front.mp4 late.mp4 film.mkv film.avi film.flv film.wmv film.ts film.mpg parts.mp4"
+    made = Originals(*(folder / name for name in names.split()))
     film = [*sources.picture(seconds=12), *sources.beeps(12), *sources.H264, *sources.AAC]
     sources.ffmpeg(tools, *film, "-movflags", "+faststart", str(made.mp4))
-    for copy in (made.late_index, made.mkv, made.ts):
-        sources.ffmpeg(tools, "-i", str(made.mp4), "-c", "copy", str(copy))
-    sources.ffmpeg(tools, "-i", str(made.mp4), *sources.MPEG4, *sources.PCM, str(made.avi))
+    recoded = {
+        made.avi: [*sources.MPEG4, *sources.PCM],
+        made.wmv: ["-c:v", "wmv2", "-c:a", "wmav2"],
+        made.mpg: ["-s", "160x90", *sources.MPEG2, "-c:a", "mp2", "-f", "vob"],
+        made.fragmented: ["-c", "copy", "-movflags", "frag_keyframe+empty_moov"],
+    }
+    copies = (made.late_index, made.mkv, made.ts, made.flv)
+    outputs = {**{place: ["-c", "copy"] for place in copies}, **recoded}
+    options = [option for place, how in outputs.items() for option in ("-map", "0", *how, str(place))]
+    sources.ffmpeg(tools, "-i", str(made.mp4), *options)
     return made
 
 
@@ -112,15 +125,78 @@ def test_a_still_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, na
     assert refusal(studio(tmp_path / name)) == "This file is a picture and not a film."
 
 
-@pytest.mark.parametrize("kind", ["mp4", "late_index", "mkv", "avi"])
+@pytest.mark.parametrize("kind", ["mp4", "late_index", "mkv", "avi", "flv", "wmv"])
 def test_an_upload_that_breaks_off_is_refused(studio: Of, originals: Originals, kind: str) -> None:
     whole = getattr(originals, kind).read_bytes()
     assert refusal(studio(whole[: len(whole) // 2])).startswith(INCOMPLETE)
 
 
-def test_a_recording_that_breaks_off_is_as_long_as_what_there_is(studio: Of, originals: Originals) -> None:
-    whole = originals.ts.read_bytes()
-    assert 5 < studio(whole[: len(whole) // 2], "film.ts").probe().duration < 7
+@pytest.mark.parametrize("kind", ["ts", "mpg", "fragmented"])
+def test_a_recording_that_breaks_off_is_as_long_as_what_there_is(studio: Of, originals: Originals, kind: str) -> None:
+    whole = getattr(originals, kind).read_bytes()
+    timeline = studio(whole[: len(whole) // 2 + 77]).probe()
+    assert 5 < timeline.duration < 7.1
+    assert timeline.warning == ""
+
+
+def _with_hole(whole: bytes, begin: float, end: float, filling: Callable[[int], bytes] = bytes) -> bytes:
+    """From one part of a file to another there is nothing but zeros, or what else is filled in."""
+    first, after = int(len(whole) * begin), int(len(whole) * end)
+    return whole[:first] + filling(after - first) + whole[after:]
+
+
+@pytest.mark.parametrize("kind", ["ts", "mpg", "fragmented"])
+def test_a_recording_of_which_a_part_is_garbage_is_taken_in_with_a_warning(
+    studio: Of, originals: Originals, kind: str
+) -> None:
+    damaged = _with_hole(getattr(originals, kind).read_bytes(), 0.55, 0.95)
+    timeline = studio(damaged).probe()
+    assert 5 < timeline.duration < 12.1
+    assert re.fullmatch(r"About [34]\d % of the file cannot be read; what can be read was taken in.", timeline.warning)
+
+
+@pytest.mark.parametrize("filling", [os.urandom, bytes], ids=["noise", "zeros"])
+@pytest.mark.parametrize("kind", ["ts", "mpg", "flv"])
+def test_a_beginning_of_a_film_with_garbage_behind_it_is_refused(
+    studio: Of, originals: Originals, kind: str, filling: Callable[[int], bytes]
+) -> None:
+    assert re.match(
+        r"This film is damaged: (only about \d+ %|hardly anything) of the file can be read\.|This film is incomplete",
+        refusal(studio(_with_hole(getattr(originals, kind).read_bytes(), 0.2, 1, filling))),
+    )
+
+
+def _first_headers(ts: bytes, stream: int) -> list[int]:
+    """Where PES packets of a stream begin, of a transport stream (ISO/IEC 13818-1, 2.4.3)."""
+    payloads = (at + 4 + (1 + ts[at + 4] if ts[at + 3] & 0x20 else 0) for at in range(0, len(ts), 188))
+    return [at for at in payloads if ts[at : at + 4] == bytes([0, 0, 1, stream])]
+
+
+@pytest.mark.parametrize("stream", [0xE0, 0xC0], ids=["picture", "sound"])
+def test_a_bit_that_flipped_in_the_time_of_a_frame_does_not_make_a_recording_longer(
+    studio: Of, originals: Originals, stream: int
+) -> None:
+    damaged = bytearray(originals.ts.read_bytes())
+    headers = _first_headers(damaged, stream)
+    damaged[headers[len(headers) // 2] + 9] ^= 0x08  # the highest bit of 33: thirteen hours
+    assert studio(bytes(damaged)).probe().duration == pytest.approx(12, abs=0.1)
+
+
+def test_broken_sound_does_not_end_a_recording(studio: Of, originals: Originals) -> None:
+    damaged = bytearray(originals.ts.read_bytes())
+    headers = _first_headers(damaged, 0xC0)
+    for header in headers[2:4]:
+        damaged[header + 14 : header + 20] = bytes(6)  # the header of an AAC frame
+    assert studio(bytes(damaged)).probe().duration == pytest.approx(12, abs=0.1)
+
+
+def test_a_film_whose_times_are_wild_is_refused(studio: Of, originals: Originals) -> None:
+    damaged, place, last = bytearray(originals.flv.read_bytes()), 13, 0
+    while place + 11 < len(damaged):
+        last = place if damaged[place] == 9 and damaged[place + 12] == 1 else last  # a tag with a picture
+        place += 15 + int.from_bytes(damaged[place + 1 : place + 4], "big")
+    damaged[last + 7] = 1  # 2 ** 24 milliseconds
+    assert refusal(studio(bytes(damaged))) == "This film is damaged: its times run over 4:39:49."
 
 
 @pytest.mark.parametrize("spoil", [os.urandom, bytes], ids=["noise", "zeros"])
@@ -188,6 +264,29 @@ def _promising(mkv: Path, hours: int) -> bytes:
 def test_a_header_that_promises_10000_hours_is_refused(studio: Of, originals: Originals) -> None:
     film = studio(_promising(originals.mkv, 10_000), "film.mkv")
     assert refusal(film) == "The film says that it is longer than 24 hours."
+
+
+def _claiming(mp4: Path, hours: int, boxes: dict[bytes, int]) -> bytes:
+    """All of these boxes say so, each at its place for a length in units of a thousandth of a second."""
+    data = bytearray(mp4.read_bytes())
+    for name, offset in boxes.items():
+        place = -1
+        while (place := data.find(name, place + 1)) >= 0:
+            struct.pack_into(">I", data, place + 4 + offset, min(0xFFFFFFFE, hours * 3_600_000))
+    return bytes(data)
+
+
+def test_what_an_mp4_promises_in_its_header_counts_for_nothing_beside_its_samples(
+    studio: Of, originals: Originals
+) -> None:
+    lengths = {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}
+    assert studio(_claiming(originals.mp4, 10_000, lengths)).probe().duration == pytest.approx(12, abs=0.1)
+
+
+def test_an_mp4_whose_samples_last_for_1000_hours_is_refused(studio: Of, originals: Originals) -> None:
+    data = bytearray(_claiming(originals.mp4, 1000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16, b"elst": 8}))
+    struct.pack_into(">I", data, data.index(b"stts") + 16, 1000 * 3600 * 12800 // 300)  # of each of 300 pictures
+    assert refusal(studio(bytes(data))) == "The film says that it is longer than 24 hours."
 
 
 def test_a_header_that_promises_20_hours_does_not_make_the_film_longer(studio: Of, originals: Originals) -> None:

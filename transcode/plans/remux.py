@@ -17,6 +17,15 @@ _SOUNDS = frozenset(
 )
 _TEXTS = frozenset({"subrip", "ass"})
 
+# A bit that flipped on the way moves a frame by hours, and the end of the film with it: no frame is shown this long
+# (seconds) before or after it is decoded.
+_STRAY = 20
+_HEALED_TIMES = f"setts=pts=if(gt(abs(PTS-DTS)*TB\\,{_STRAY})*gt(DTS\\,-1e18)\\,DTS\\,PTS)"
+# By this filter rather than by the muxer itself, which ends at the first broken packet.
+_AAC_WITHOUT_HEADERS = "aac_adtstoasc"
+# Bytes that a transport stream is searched for the next packet, at once; after less, ffmpeg pauses for a moment.
+_RESYNC = str(10**9)
+
 
 @dataclass(frozen=True, slots=True)
 class Copied:
@@ -35,6 +44,13 @@ class Copied:
             return "subrip"
         return "copy"
 
+    @property
+    def filters(self) -> str:
+        """What mends packets on their way; "" for none."""
+        if self.kind == "video":
+            return _HEALED_TIMES
+        return _AAC_WITHOUT_HEADERS if self.codec == "aac" and self.becomes == "copy" else ""
+
 
 @dataclass(frozen=True, slots=True)
 class RemuxPlan:
@@ -42,16 +58,21 @@ class RemuxPlan:
 
     source: Path
     streams: tuple[Copied, ...]
+    transport: bool = False  # whether the source is a transport stream
 
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         streams = [
             option
             for place, stream in enumerate(self.streams)
-            for option in ("-map", f"0:{stream.index}", f"-c:{place}", stream.becomes)
-        ]
+            for option in (
+                "-map", f"0:{stream.index}", f"-c:{place}", stream.becomes,
+                *([f"-bsf:{place}", stream.filters] if stream.filters else []),
+            )
+        ]  # fmt: skip
+        search = ["-resync_size", _RESYNC] if self.transport else []
         return [
-            *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts"), *streams,
+            *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts", *search), *streams,
             # The source's languages stay; a broken packet is dropped by the decoder, not here.
             "-map_chapters", "-1", "-max_interleave_delta", "0", "-f", "matroska", REMUXED,
         ]  # fmt: skip

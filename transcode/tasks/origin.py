@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode import layout
@@ -11,6 +12,15 @@ from transcode.description import Source, describe
 from transcode.plans.remux import REMUXED, Copied, RemuxPlan
 from transcode.runner import GIB
 from transcode.tasks import ffmpeg
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """The streams of a source in Matroska; how many pictures, and whether these are all streams, byte for byte."""
+
+    path: Path
+    pictures: int
+    is_exact: bool
 
 
 def working_source(assignment: Assignment, monitor: Monitor) -> Path:
@@ -24,14 +34,22 @@ def working_source(assignment: Assignment, monitor: Monitor) -> Path:
     return copy
 
 
-def remux(assignment: Assignment, monitor: Monitor, source: Source) -> Path:
-    """Copy the streams of picture, sound and text into Matroska; returns the copy's place."""
+def remux(assignment: Assignment, monitor: Monitor, source: Source) -> Copy:
+    """Copy the streams of picture, sound and text into Matroska."""
     streams = [source.picture, *source.sounds(), *source.texts()]
+    copied = tuple(Copied(one["index"], one["codec_type"], one.get("codec_name", "")) for one in streams)
     path = Path(assignment.source)
-    plan = RemuxPlan(path, tuple(Copied(one["index"], one["codec_type"], one.get("codec_name", "")) for one in streams))
-    size = path.stat().st_size
+    size, pictures = path.stat().st_size, 0.0
+    written = ffmpeg.of_bytes(size)
+
+    def progress(block: Mapping[str, str]) -> float:
+        nonlocal pictures
+        pictures = ffmpeg.number(block, "frame")
+        return written(block)
+
     limits = replace(ffmpeg.BULK, file_size=2 * size + GIB)
-    ffmpeg.run(assignment, monitor, plan.argv(), limits, ffmpeg.of_bytes(size))
+    ffmpeg.run(assignment, monitor, RemuxPlan(path, copied, source.of("mpegts")).argv(), limits, progress)
     place = layout.remuxed_path(assignment.root, assignment.film)
     layout.publish(assignment.scratch / REMUXED, place)
-    return place
+    is_exact = len(copied) == len(source.streams) and all(one.becomes == "copy" for one in copied)
+    return Copy(place, int(pictures), is_exact)

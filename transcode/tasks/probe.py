@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transcode import layout, playlists
+from transcode import damage, layout, playlists
 from transcode.assignment import Assignment, Monitor
-from transcode.description import describe, timeline
+from transcode.description import Source, describe, timeline
 from transcode.probe import check
 from transcode.probe import probe as look_at
 from transcode.tasks.beside import publish_master
-from transcode.tasks.origin import remux
+from transcode.tasks.origin import Copy, remux
 from transcode.timeline import Timeline
 
 
@@ -27,9 +27,21 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
     source = look_at(Path(assignment.source), assignment.tools)
     if source.seekable:
         return timeline(source)
-    copied = describe(remux(assignment, monitor, source), assignment.tools)
+    copy = remux(assignment, monitor, source)
+    copied = describe(copy.path, assignment.tools)
     check(copied)
-    return timeline(copied, remuxed=True)
+    damage.check_length(source, copied, copy.pictures)
+    warning = damage.judged(_unreadable(Path(assignment.source), source, copy))
+    return replace(timeline(copied, remuxed=True), warning=warning)
+
+
+def _unreadable(path: Path, source: Source, copy: Copy) -> float:
+    """The share of a file without an index that nothing could be made of."""
+    if source.of("mov"):
+        return damage.behind_boxes(path)
+    if source.of("flv", "matroska"):
+        return damage.not_copied(path, copy.path) if copy.is_exact else 0.0
+    return damage.garbage(path)
 
 
 def _publish(assignment: Assignment, found: Timeline) -> None:

@@ -106,6 +106,8 @@ async def _follow(services: Services, video_id: int, progress: Progress, bar: Ta
     if video.status is VideoStatus.FAILED:
         raise CommandError(f"The film could not be made: {video.error}")
     progress.update(bar, completed=100, description="ready")
+    if video.warning:
+        progress.console.print(f"[yellow]{video.warning}")
 
 
 async def _current(services: Services, video_id: int) -> Video:

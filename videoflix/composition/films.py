@@ -52,7 +52,9 @@ class CatalogueBook:
     async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
         """The film can be played from here on."""
         known = Timeline.from_json(dict(timeline))
-        await self._videos.set_timeline(film, timeline, known.rendition_names, known.segments, known.duration)
+        await self._videos.set_timeline(
+            film, timeline, known.rendition_names, known.segments, known.duration, known.warning or None
+        )
         await self._tell(film)
 
     async def task_done(self, film: int, kind: str, index: int, result: Mapping[str, object]) -> None:

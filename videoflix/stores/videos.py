@@ -79,11 +79,22 @@ class VideoStore:
                 raise NotFound
 
     async def set_timeline(
-        self, video_id: int, timeline: Mapping[str, object], renditions: Sequence[str], segments: int, duration: float
+        self,
+        video_id: int,
+        timeline: Mapping[str, object],
+        renditions: Sequence[str],
+        segments: int,
+        duration: float,
+        warning: str | None = None,
     ) -> None:
         """The source was probed: from here on it can be played. `duration` in seconds."""
         await self._set(
-            video_id, timeline=dict(timeline), renditions=list(renditions), segments=segments, duration=duration
+            video_id,
+            timeline=dict(timeline),
+            renditions=list(renditions),
+            segments=segments,
+            duration=duration,
+            warning=warning,
         )
 
     async def add_chunk(self, video_id: int, chunk: int) -> None:
