@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import string
+from urllib.parse import quote
 
 from tornado.web import RequestHandler
 
@@ -11,6 +13,7 @@ _log = logging.getLogger("videoflix.access")
 
 _ROUTINE = (".ts", ".vtt", ".jpg", "/healthz", "/readyz")
 _LINK = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
+_AS_THEY_ARE = string.punctuation  # Tornado takes no request line with control characters of ASCII
 
 
 def log_request(handler: RequestHandler) -> None:
@@ -23,8 +26,9 @@ def log_request(handler: RequestHandler) -> None:
 
 
 def loggable(path: str) -> str:
-    """The path, without the token of a link."""
-    return _LINK.sub(r"\1/...", path)
+    """The path, without the token of a link, and without characters that a terminal obeys."""
+    path = _LINK.sub(r"\1/...", path)
+    return path if path.isascii() else quote(path, _AS_THEY_ARE, "latin1", "replace")
 
 
 def write_line(method: str | None, path: str, status: int, seconds: float, client: str | None, request_id: str) -> None:

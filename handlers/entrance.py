@@ -12,14 +12,16 @@ from handlers.body_limit import LimitedApplication
 from handlers.connections import Connections
 from handlers.media.lane import MediaLane
 from handlers.seen_headers import HeaderParser
+from videoflix.services import Services
 
 
 class Entrance(LimitedApplication):
     """A Tornado application with a fast lane for published files."""
 
-    def __init__(self, handlers: Any, lane: MediaLane, **settings: Any) -> None:
+    def __init__(self, handlers: Any, services: Services, **settings: Any) -> None:
         super().__init__(handlers, **settings)
-        self.lane = lane
+        self.services = services
+        self.lane = MediaLane(services)
         self.connections = Connections()
         self._parser = HeaderParser()
 

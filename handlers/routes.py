@@ -23,7 +23,6 @@ from handlers.base import UnknownPath
 from handlers.entrance import Entrance
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
-from handlers.media.lane import MediaLane
 from handlers.page.handler import PageHandler
 from handlers.playback import PlaybackHandler
 from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
@@ -85,7 +84,7 @@ def make_application(services: Services) -> Entrance:
     handed = {"services": services}
     return Entrance(
         [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
-        MediaLane(services),
+        services,
         default_handler_class=UnknownPath,
         default_handler_args=handed,
         log_function=log_request,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing
+from socket import socket
 
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
-from tornado.web import Application
 
+from handlers.entrance import Entrance
 from handlers.media import lane
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.http.films import Shelf, video_store
 from tests.tools import Browser
 from videoflix.composition.root import Clients, open_clients, open_services
@@ -29,13 +30,23 @@ def services(io_loop: IOLoop, settings: Settings) -> Iterator[Services]:
 
 
 @pytest.fixture
-def app(services: Services) -> Application:
+def app(services: Services) -> Entrance:
     """What pytest-tornasync serves."""
     return make_application(services)
 
 
 @pytest.fixture
-def browser(http_server: HTTPServer, http_server_port: tuple[object, int]) -> Iterator[Browser]:
+def http_server(io_loop: IOLoop, app: Entrance, http_server_port: tuple[socket, int]) -> Iterator[Server]:
+    """The server of a web process, in the place of pytest-tornasync's."""
+    server = Server(app)
+    server.add_socket(http_server_port[0])
+    yield server
+    server.stop()
+    io_loop.run_sync(server.close_all_connections)
+
+
+@pytest.fixture
+def browser(http_server: Server, http_server_port: tuple[socket, int]) -> Iterator[Browser]:
     """A client without a session."""
     with closing(Browser(http_server_port[1])) as client:
         yield client

@@ -10,10 +10,10 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
-from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.tools import Answer, Browser
 from videoflix.composition.root import open_services
 from videoflix.services import Services
@@ -80,7 +80,7 @@ async def site(settings: Settings, **more: object) -> AsyncIterator[tuple[Browse
     """A site of these settings, and a client of it."""
     async with open_services(settings.model_copy(update=more)) as services:
         listener, port = bind_unused_port()
-        server = HTTPServer(make_application(services))
+        server = Server(make_application(services))
         server.add_socket(listener)
         with closing(Browser(port)) as browser:
             yield browser, services

@@ -13,11 +13,11 @@ import pymongo
 import pytest
 import redis
 from pydantic import SecretStr
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.http.catalogued import film, listed, until
 from tests.tools import Browser
 from videoflix.catalogue.listing import Listing
@@ -36,7 +36,7 @@ def elsewhere(io_loop: IOLoop, settings: Settings, admin: Browser) -> Iterator[B
     stack = AsyncExitStack()
     services = io_loop.run_sync(lambda: stack.enter_async_context(open_services(settings)))
     socket, port = bind_unused_port()
-    server = HTTPServer(make_application(services))
+    server = Server(make_application(services))
     server.add_sockets([socket])
     with closing(Browser(port)) as client:
         client.cookies.update(admin.cookies)

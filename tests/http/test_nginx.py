@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tornado.httpserver import HTTPServer
 
+from handlers import server
 from tests.http.films import SEGMENT, Shelf
 from tests.tools import Browser, required
 from videoflix.embedded import processes
@@ -26,7 +26,7 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def front(settings: Settings, http_server: HTTPServer, http_server_port: tuple[object, int]) -> Iterator[Browser]:
+def front(settings: Settings, http_server: server.Server, http_server_port: tuple[object, int]) -> Iterator[Browser]:
     """A client of nginx."""
     program, port, home = required("nginx"), free_port(), settings.data_dir.parent / "nginx"
     home.mkdir()

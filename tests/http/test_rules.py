@@ -198,28 +198,6 @@ async def test_a_large_body_without_a_length_is_413_too(browser: Browser) -> Non
     await writer.wait_closed()
 
 
-NO_HTTP = [
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"nonsense\r\n\r\n",
-    b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-    b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-    b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-    b"GET / HTTP/1.1\r\nHost: x\r\nBad Header: x\r\n\r\n",
-    b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n",
-]
-
-
-async def test_what_is_no_http_is_400_and_the_next_client_is_served(browser: Browser) -> None:
-    port = int(browser.url.rpartition(":")[2])
-    for request in NO_HTTP:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request)
-        assert (await asyncio.wait_for(reader.readline(), 20)).startswith((b"HTTP/1.1 400", b"HTTP/1.1 413")), request
-        writer.close()
-        await writer.wait_closed()
-        assert (await browser.get("/healthz")).status == 200
-
-
 async def test_a_bug_is_500_without_detail(
     browser: Browser, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,11 +11,10 @@ import signal
 from collections.abc import Sequence
 from socket import IPPROTO_TCP, SO_SNDBUF, SOL_SOCKET, TCP_NOTSENT_LOWAT, socket
 
-from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.netutil import bind_sockets
 
 from handlers.routes import make_application
+from handlers.server import Server
 from videoflix.composition.root import open_services
 from videoflix.errors import CommandError
 from videoflix.folders import require_media
@@ -58,16 +57,6 @@ def _may_have(buffer: int) -> bool:
         return probe.getsockopt(SOL_SOCKET, SO_SNDBUF) >= buffer
 
 
-class _Server(HTTPServer):
-    """Tells its application which connections are closed."""
-
-    def on_close(self, server_conn: object) -> None:
-        """Called by the connection."""
-        super().on_close(server_conn)
-        if isinstance(self.request_callback, HTTPServerConnectionDelegate):
-            self.request_callback.on_close(server_conn)
-
-
 async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     """Answer requests until SIGTERM or SIGINT."""
     stop = asyncio.Event()
@@ -78,7 +67,7 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
     async with open_services(settings) as services, services.mailer.working(), services.leftovers.swept():
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         application = make_application(services)
-        server = _Server(application, chunk_size=_CHUNK)
+        server = Server(application, chunk_size=_CHUNK)
         server.read_chunk_size = _READ
         server.conn_params.header_timeout = None  # the entrance closes idle connections
         gc.collect()
