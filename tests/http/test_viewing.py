@@ -16,6 +16,7 @@ from typing import Any
 
 import pymongo
 import pytest
+from redis.asyncio import Redis
 from tornado.ioloop import IOLoop
 
 from tests.http.catalogued import film, until
@@ -30,6 +31,7 @@ from videoflix.stores.my_lists import MyListStore
 from videoflix.stores.progress import ProgressStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
+from videoflix.viewing.bulletin import Bulletin
 from videoflix.viewing.progress import ProgressReports
 
 HELD = ("progress", "list_entries", "ratings")
@@ -114,24 +116,91 @@ async def test_reports_are_written_together_and_at_the_latest_when_the_process_e
     io_loop: IOLoop, settings: Settings, services: Services, films: None
 ) -> None:
     async with AsyncExitStack() as stack:
-        database = (await stack.enter_async_context(open_clients(settings))).database
+        clients = await stack.enter_async_context(open_clients(settings))
+        database = clients.database
         users, videos = UserStore(database), VideoStore(database)
         user = await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
-        reports = ProgressReports(ProgressStore(database), users.existing, videos.existing, interval=0.05)
+        reports = ProgressReports(
+            ProgressStore(database), Bulletin(clients.channel), users.existing, videos.existing, interval=0.05
+        )
         for position in (1.0, 2.0, 3.0):
-            reports.put(report(user.id, 1, position))
+            await reports.put(report(user.id, 1, position))
 
         async def is_written() -> bool:
             return [found["position"] for found in stored(settings, "progress")] == [3.0]
 
         await until(is_written)
-        patient = ProgressReports(ProgressStore(database), users.existing, videos.existing, interval=3600)
-        patient.put(report(user.id, 2, 9.0))
-        patient.put(report(user.id, 99, 9.0))  # a film that was deleted meanwhile
-        patient.put(report(user.id + 1, 2, 9.0))  # a user who was
+        patient = ProgressReports(
+            ProgressStore(database), Bulletin(clients.channel), users.existing, videos.existing, interval=3600
+        )
+        await patient.put(report(user.id, 2, 9.0))
+        await patient.put(report(user.id, 99, 9.0))  # a film that was deleted meanwhile
+        await patient.put(report(user.id + 1, 2, 9.0))  # a user who was
         await patient.close()
         await reports.close()
     assert [(found["video_id"], found["position"]) for found in stored(settings, "progress")] == [(1, 3.0), (2, 9.0)]
+
+
+async def test_a_viewer_who_comes_to_another_process_finds_the_film_where_it_was_left(
+    admin: Browser, films: None, settings: Settings
+) -> None:
+    user = (await admin.get("/api/me/")).json["id"]
+    async with open_services(settings) as other:
+        for position in (12.5, 30.0):
+            await admin.fetch("PUT", "/api/video/1/progress/", {"position": position})
+            for found in (
+                await other.viewing.progress(user, 1),
+                (await other.viewing.own(user, 1)).progress,
+                *await other.viewing.begun(user),
+            ):
+                assert found is not None
+                assert found.position == position
+        assert stored(settings, "progress") == []
+        await other.viewing.report(user, 1, 100.0, None, None)
+        assert await ids(admin, "me/continue/") == []
+        assert (await admin.get("/api/video/1/")).json["progress"]["finished"] is True
+
+
+async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
+    admin: Browser, films: None, settings: Settings, services: Services
+) -> None:
+    user = (await admin.get("/api/me/")).json["id"]
+    services.viewing._reports._interval = 0.5
+    for video in (1, 2):
+        await admin.fetch("PUT", f"/api/video/{video}/progress/", {"position": 12.5})
+    async with open_services(settings) as other:
+        await other.viewing.forget_progress(user, 1)
+    assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
+    assert await ids(admin, "me/continue/") == [2]
+
+    async def second_is_written() -> bool:
+        return [found["video_id"] for found in stored(settings, "progress")] == [2]
+
+    await until(second_is_written)
+    assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
+    await admin.fetch("PUT", "/api/video/1/progress/", {"position": 5})
+    assert await ids(admin, "me/continue/") == [1, 2]
+
+
+async def test_progress_is_kept_while_redis_is_mute(settings: Settings, http_port: int) -> None:
+    async def everyone(given: Any) -> set[int]:
+        return set(given)
+
+    mute = Redis.from_url(f"redis://127.0.0.1:{http_port}")
+    async with open_clients(settings) as clients:
+        reports = ProgressReports(ProgressStore(clients.database), Bulletin(mute), everyone, everyone, interval=0.02)
+        await reports.put(report(1, 1, 5.0))
+        assert await reports.get(1, 1) == (await reports.begun(1))[0]
+        assert [begun.video_id for begun in await reports.begun(1)] == [1]
+
+        async def is_written() -> bool:
+            return [found["position"] for found in stored(settings, "progress")] == [5.0]
+
+        await until(is_written)
+        await reports.forget(1, 1)
+        assert await reports.get(1, 1) is None
+        await reports.close()
+    await mute.aclose()
 
 
 async def test_a_report_never_replaces_a_newer_one_of_another_process(
@@ -161,10 +230,10 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
 
     async with open_clients(settings) as clients:
         store = Away(clients.database)
-        reports = ProgressReports(store, everyone, everyone, interval=0.02)
-        reports.put(report(1, 1, 5.0))
+        reports = ProgressReports(store, Bulletin(clients.channel), everyone, everyone, interval=0.02)
+        await reports.put(report(1, 1, 5.0))
         await asyncio.sleep(0.1)
-        reports.put(report(1, 1, 6.0))
+        await reports.put(report(1, 1, 6.0))
         assert stored(settings, "progress") == []
         store.is_away = False
 

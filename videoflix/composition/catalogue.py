@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
+from redis.asyncio import Redis
 
 from videoflix.catalogue import Catalogue
 from videoflix.catalogue.leftovers import Leftovers
@@ -23,6 +24,7 @@ from videoflix.stores.ratings import RatingStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
 from videoflix.viewing import Viewing
+from videoflix.viewing.bulletin import Bulletin
 from videoflix.viewing.popularity import Popularity
 from videoflix.viewing.progress import ProgressReports
 
@@ -39,7 +41,12 @@ class Catalogued:
 
 @asynccontextmanager
 async def open_catalogue(
-    database: AsyncIOMotorDatabase[dict[str, Any]], videos: VideoStore, users: UserStore, engine: Engine, root: Path
+    database: AsyncIOMotorDatabase[dict[str, Any]],
+    channel: Redis,
+    videos: VideoStore,
+    users: UserStore,
+    engine: Engine,
+    root: Path,
 ) -> AsyncIterator[Catalogued]:
     """What was reported and is not written yet is written at the end."""
     progress, my_lists, ratings = ProgressStore(database), MyListStore(database), RatingStore(database)
@@ -47,7 +54,7 @@ async def open_catalogue(
     await asyncio.gather(*(store.create_indexes() for store in (videos, deletions, progress, my_lists, ratings)))
     async with AsyncExitStack() as stack:
         listing = Listing(videos, engine)
-        reports = ProgressReports(progress, users.existing, videos.existing)
+        reports = ProgressReports(progress, Bulletin(channel), users.existing, videos.existing)
         popularity = Popularity(progress, ratings)
         for service in (listing, popularity, reports):
             stack.push_async_callback(service.close)

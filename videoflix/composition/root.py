@@ -72,7 +72,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         users, videos = UserStore(clients.database), VideoStore(clients.database)
         engine = await stack.enter_async_context(open_engine(Ledger(clients.redis), settings.media_root))
         catalogued = await stack.enter_async_context(
-            open_catalogue(clients.database, videos, users, engine, settings.media_root)
+            open_catalogue(clients.database, clients.channel, videos, users, engine, settings.media_root)
         )
         holdings = [catalogued.viewing.forget_user]  # what goes with a deleted user
         people = await stack.enter_async_context(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from pymongo import DESCENDING, UpdateOne
@@ -33,6 +34,10 @@ class ProgressStore(ViewerStore):
             # Where a newer report is there already, nothing matches, and the upsert meets its key.
             if any(failed["code"] != _DUPLICATE_KEY for failed in error.details["writeErrors"]):
                 raise
+
+    async def remove_until(self, user_id: int, video_id: int, moment: datetime) -> None:
+        """Unless it is newer. Safe to repeat."""
+        await self._documents.delete_one({"_id": key(user_id, video_id), "updated_at": {"$lte": moment}})
 
     async def get(self, user_id: int, video_id: int) -> Progress | None:
         """None for a film that was not begun."""

@@ -55,7 +55,7 @@ class Viewing:
         if finished is None:
             finished = bool(length) and position >= _CREDITS * length
         report = Progress(user_id=user_id, video_id=video_id, position=position, duration=length, finished=finished)
-        self._reports.put(report)
+        await self._reports.put(report)
         return report
 
     async def progress(self, user_id: int, video_id: int) -> Progress | None:
