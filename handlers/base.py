@@ -98,7 +98,8 @@ class BaseHandler(RequestHandler):
         return origin in self.services.settings.cors_origins
 
     def _is_own(self, origin: str) -> bool:
-        return urlsplit(origin).netloc == self.request.host
+        """Of this very server; a proxy may have changed the name that it was asked by."""
+        return urlsplit(origin).netloc == self.request.host or origin == self.services.settings.public_url
 
     def answer(self, body: object, status: int = 200) -> None:
         """Finish with JSON: an object, or the array of videos."""

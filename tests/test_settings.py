@@ -53,7 +53,7 @@ def test_mails_lie_in_the_data_folder_unless_another_one_is_named(monkeypatch: p
 
 
 def test_words_are_taken_as_people_write_them() -> None:
-    settings = load_settings(cookie_samesite="none", admin_email=" Me@Example.ORG", public_url="https://a.example/")
+    settings = load_settings(cookie_samesite="none", admin_email=" Me@Example.ORG", public_url="https://A.example/")
     assert (settings.cookie_samesite, settings.admin_email) == ("None", "me@example.org")
     assert settings.public_url == "https://a.example"
 

@@ -118,9 +118,10 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _an_absolute_url(cls, value: str) -> str:
+        """As browsers write an origin."""
         if value and not _is_origin(value):
             raise ValueError("should look like https://videoflix.example, without a path")
-        return value.rstrip("/")
+        return value.rstrip("/").lower()
 
     @field_validator("secret_key")
     @classmethod

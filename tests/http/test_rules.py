@@ -13,9 +13,10 @@ from handlers.base import ApiHandler
 from handlers.body_limit import MOST
 from handlers.page.handler import PageHandler
 from handlers.routes import ROUTES
-from tests.http.people import ADDRESS, PASSWORD, join
+from tests.http.people import ADDRESS, PASSWORD, join, site
 from tests.tools import Answer, Browser
 from videoflix.services import Services
+from videoflix.settings import Settings
 
 ORIGIN = "http://127.0.0.1:5500"
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -146,6 +147,13 @@ async def test_other_origins_see_nothing_and_use_no_cookies(browser: Browser, se
     assert (await browser.post("/api/logout/", Sec_Fetch_Site="cross-site")).status == 403
     assert (await browser.get("/api/me/")).status == 200
     assert (await browser.post("/api/logout/", Origin=browser.url)).status == 200  # a page of this very host
+
+
+async def test_a_page_of_the_public_url_is_no_other_site_when_a_proxy_changes_the_host(settings: Settings) -> None:
+    async with site(settings, public_url="https://films.example") as (browser, services):
+        await join(browser, services)
+        assert (await browser.post("/api/logout/", Origin="http://films.example")).status == 403
+        assert (await browser.post("/api/logout/", Origin="https://films.example")).status == 200
 
 
 SAD: list[tuple[bytes, str, int]] = [
