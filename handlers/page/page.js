@@ -106,8 +106,9 @@ async function close() {
 
 // Putting films in -----------------------------------------------------------------------------------------
 
-function upload(event) {
+async function upload(event) {
   event.preventDefault();
+  await open(); // a GET renews a sign-in that a page had for long, which a POST does not
   const form = event.target, bar = form.querySelector('progress'), request = new XMLHttpRequest();
   const fields = new FormData();
   for (const name of ['title', 'category']) if (form[name].value.trim()) fields.append(name, form[name].value);

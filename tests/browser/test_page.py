@@ -39,10 +39,15 @@ def test_a_wrong_password_is_told(page: Page, site: Up) -> None:
     expect(page.get_by_role("status")).to_have_text("Please check your input and try again.")
 
 
-def test_what_is_no_film_is_told_with_its_reason(page: Page, site: Up, tmp_path: Path) -> None:
+def test_what_is_no_film_is_told_with_its_reason_also_after_half_an_hour(page: Page, site: Up, tmp_path: Path) -> None:
     letter = tmp_path / "My_letter.mp4"
     letter.write_text("This is a letter to my aunt and no film. " * 50)
     sign_in(page, site)
     page.get_by_label("File").set_input_files(letter)
+    page.evaluate("later = () => {}")  # else a look at films in work may renew the sign-in
+    page.wait_for_load_state("networkidle")
+    page.context.clear_cookies(name="access_token")
     page.get_by_role("button", name="Upload").click()
+    expect(page.get_by_text("“My letter”")).to_be_visible(timeout=30_000)
+    page.reload()
     expect(page.get_by_text("“My letter” failed: This file is not a film")).to_be_visible(timeout=30_000)
