@@ -13,6 +13,8 @@ from tests.transcode.inspection import Film, look_at
 from tests.transcode.sources import Recipe
 from transcode.tools import Tools
 
+pytest.register_assert_rewrite("tests.transcode.rules")
+
 
 class Workshop:
     """Makes films from recipes."""
