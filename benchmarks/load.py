@@ -37,15 +37,25 @@ class Spread:
 
 async def latencies(url: str, headers: Mapping[str, str], count: int, pause: float) -> Spread:
     """Of `count` requests, one after another on one connection, `pause` seconds apart."""
-    reader, writer = await _connect(url)
-    taken = []
-    for _ in range(count):
-        begin = time.perf_counter()
-        await _fetch(reader, writer, url, headers)
-        taken.append(time.perf_counter() - begin)
-        await asyncio.sleep(pause)
-    writer.close()
-    return spread(taken)
+    return (await latencies_in_turns([(url, headers)], count, pause))[0]
+
+
+async def latencies_in_turns(
+    asked: Sequence[tuple[str, Mapping[str, str]]], count: int, pause: float
+) -> Sequence[Spread]:
+    """The same of several servers, request by request in turns, so that a bad moment of the machine meets them all."""
+    connections = [await _connect(url) for url, _ in asked]
+    taken: list[list[float]] = [[] for _ in asked]
+    for number in range(count):
+        for turn in range(len(asked)):
+            place = (number + turn) % len(asked)
+            begin = time.perf_counter()
+            await _fetch(*connections[place], *asked[place])
+            taken[place].append(time.perf_counter() - begin)
+            await asyncio.sleep(pause)
+    for _, writer in connections:
+        writer.close()
+    return [spread(each) for each in taken]
 
 
 def spread(taken: Sequence[float]) -> Spread:

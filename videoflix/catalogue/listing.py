@@ -76,7 +76,7 @@ class Listing:
             self._engine.on_missed_changes(self._read_soon)
         moment = time.monotonic()
         if moment >= self._read_again_at and (self._reading is None or self._reading.done()):
-            self._reading = asyncio.create_task(self._read())
+            self._reading = self._begin()
         if moment >= self._wait_from:
             assert self._reading is not None
             await asyncio.shield(self._reading)
@@ -144,7 +144,12 @@ class Listing:
     def _read_soon(self) -> None:
         self._may_have_missed = True
         if not self._is_closed and (self._reading is None or self._reading.done()):
-            self._reading = asyncio.create_task(self._read())
+            self._reading = self._begin()
+
+    def _begin(self) -> asyncio.Task[None]:
+        reading = asyncio.create_task(self._read())
+        reading.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits for it
+        return reading
 
     async def _read(self) -> None:
         """Everything, and once more when messages may have been missed meanwhile. Raises only before the first time."""
