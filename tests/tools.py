@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
 
+import psutil
 import pytest
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httputil import HTTPHeaders
+
+from videoflix.embedded.servers import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ def required(program: str) -> str:
     if os.environ.get("CI"):
         pytest.fail(f"{program} is not installed")
     pytest.skip(f"{program} is not installed")
+
+
+def process_of(server: Server) -> psutil.Process:
+    """The child of this process that is this server, to be killed or suspended."""
+    return next(child for child in psutil.Process().children() if str(server.port) in " ".join(child.cmdline()))
 
 
 @dataclass(slots=True)

@@ -73,6 +73,15 @@ class Session:
     address: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A session that ended: when, by the database's clock, and the Unix time until which tokens of it may live."""
+
+    session_id: str
+    ended_at: datetime
+    until: float
+
+
 class VideoStatus(StrEnum):
     """What has become of an upload."""
 

@@ -6,17 +6,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from tests.tools import process_of
+from videoflix.accounts import revocations
 from videoflix.accounts.service import SignedIn
 from videoflix.composition.root import open_services
 from videoflix.embedded import processes, servers
 from videoflix.errors import TokenNotValid
+from videoflix.models import Tombstone, now
 from videoflix.services import Services
 from videoflix.settings import Settings
+from videoflix.stores.sessions import SessionStore
 
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
@@ -58,7 +63,66 @@ async def test_a_session_that_ends_in_one_process_is_shut_out_in_the_other(setti
         await one.accounts.end_sessions(signed_in.user.id)
         assert not lets_in(one, signed_in)
         await until(lambda: not lets_in(other, signed_in))
-        assert time.monotonic() - begin < 2  # 0.1 on a machine that is not busy; the other way to learn takes 10
+        assert time.monotonic() - begin < 2  # 0.1 on a machine that is not busy
+
+
+async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
+    settings: Settings, redis_home: Path
+) -> None:
+    """Only the process that signs out has lost Redis: here it has another one."""
+    with processes.running(servers.redis(redis_home)) as its_own:
+        alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
+        async with open_services(alone) as one, open_services(settings) as other:
+            await until(lambda: other.accounts.in_step)
+            signed_in = await signed_in_at(one)
+            assert lets_in(other, signed_in)
+            await one.accounts.end_sessions(signed_in.user.id)
+            await until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
+            assert other.accounts.in_step
+
+
+async def test_a_redis_that_falls_silent_is_given_up_and_nobody_gets_in_meanwhile(
+    settings: Settings, redis_home: Path
+) -> None:
+    """No connection is closed: the server hangs, or a firewall forgot about it."""
+    server = servers.redis(redis_home)
+    settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
+    with processes.running(server):
+        hanging = process_of(server)
+        async with two_processes(settings) as (one, other):
+            signed_in = await signed_in_at(one)
+            hanging.suspend()
+            try:
+                ending = asyncio.create_task(one.accounts.end_sessions(signed_in.user.id))
+                await until(lambda: not other.accounts.in_step, 5)  # a second
+                await other.accounts.ensure_current()
+                assert not lets_in(other, signed_in)
+                await ending
+            finally:
+                hanging.resume()
+            await until(lambda: one.accounts.in_step and other.accounts.in_step)
+
+
+async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[datetime] = []
+    ended = SessionStore.ended
+
+    async def watched(self: SessionStore, since: datetime) -> list[Tombstone]:
+        asked.append(since)
+        return await ended(self, since)
+
+    monkeypatch.setattr(SessionStore, "ended", watched)
+    monkeypatch.setattr(revocations, "_COMPARE", 0.02)
+    monkeypatch.setattr(revocations, "_OVERLAP", timedelta(seconds=0.5))
+    async with open_services(settings) as one:
+        begin = now()
+        signed_in = await signed_in_at(one)
+        await one.accounts.end_sessions(signed_in.user.id)
+        await until(lambda: asked[-1] > begin)
+        assert asked[0] < begin - timedelta(days=365)
+        assert any(begin - timedelta(seconds=1) < since < begin for since in asked)
 
 
 async def test_a_process_that_starts_later_knows_what_ended_before(settings: Settings) -> None:
@@ -101,10 +165,10 @@ async def test_nobody_gets_in_while_redis_is_away_and_the_others_learn_when_it_i
 async def test_what_could_not_be_announced_is_announced_when_redis_is_back(
     settings: Settings, redis_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing() -> dict[str, float]:
-        return {}
+    async def nothing(*_: object) -> list[Tombstone]:
+        return []
 
-    monkeypatch.setattr("videoflix.stores.sessions.SessionStore.ended", lambda _: nothing())
+    monkeypatch.setattr(SessionStore, "ended", nothing)
     server = servers.redis(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
     with processes.running(server):

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import jwt
@@ -13,6 +14,7 @@ import pytest
 
 from tests.http.films import Shelf
 from tests.tools import Answer, Browser
+from videoflix.models import Tombstone, now
 from videoflix.services import Services
 from videoflix.settings import Settings
 
@@ -166,9 +168,9 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
     revocations = services.admission._revocations
     monkeypatch.setattr(type(revocations), "in_step", False)
 
-    async def ended() -> dict[str, float]:
+    async def ended(_: datetime) -> list[Tombstone]:
         session = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})["sid"]
-        return {session: time.time() + 60}
+        return [Tombstone(session, now(), time.time() + 60)]
 
     monkeypatch.setattr(revocations, "_ended", ended)
     refused(await admin.get(SEGMENT), NOT_VALID)

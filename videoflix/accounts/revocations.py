@@ -2,8 +2,9 @@
 
 Whether a session is revoked is a look into memory. That memory follows a Redis channel; MongoDB, where a session ends
 before anything is announced, is the truth that it is compared with: at the start, after every gap in the channel, and
-from time to time, because an announcement may be lost on the way. While the channel is away (`in_step` is False) each
-request waits for that comparison, so that what another process revoked meanwhile gets in nowhere.
+once a second, because who ended a session may have lost Redis alone. While the channel is away (`in_step` is False)
+each request waits for that comparison, so that what another process revoked meanwhile gets in nowhere. So whatever
+one server does, nobody gets in for more than about a second.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -21,6 +23,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from videoflix.background import running
+from videoflix.models import Tombstone
 
 _log = logging.getLogger(__name__)
 
@@ -28,19 +31,21 @@ _CHANNEL = "videoflix:sessions:ended"
 _KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time its last token expires
 
 # Seconds.
-_BEAT = 1.0  # a channel that is silent for so long is asked whether it lives
-_SILENCE = 3.0  # one that does not answer for so long is given up
-_COMPARE = 10.0  # between two comparisons with the database while all is well
+_BEAT = 0.3  # a channel that is silent for so long is asked whether it lives
+_SILENCE = 1.0  # one that does not answer for so long is given up
+_COMPARE = 1.0  # between two comparisons with the database, each with what ended since the last one
+_OVERLAP = timedelta(seconds=10)  # what ended so much earlier may have become visible later
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _ANNOUNCE = 1.0  # for Redis to take an announcement
 _PAUSE = 0.5  # before a lost channel is sought again
 
-Ended = Callable[[], Awaitable[Mapping[str, float]]]
+Ended = Callable[[datetime], Awaitable[Sequence[Tombstone]]]
 
 
 class Revocations:
     """`lifetime`: seconds that tokens of a session live, at most. `client` must not reconnect without a word.
 
-    `ended` asks the database: id of each session that ended lately -> Unix time until which tokens of it may live.
+    `ended` asks the database which sessions ended after some moment.
     """
 
     def __init__(self, client: Redis, ended: Ended, lifetime: float) -> None:
@@ -49,8 +54,9 @@ class Revocations:
         self.lifetime = lifetime
         self._until: dict[str, float] = {}
         self._owed: set[str] = set()  # not announced yet, because Redis was away
+        self._newest = _BEGINNING  # when the last session ended that the database has told of
         self._lock = asyncio.Lock()
-        self._heard = self._compared = float("-inf")  # time.monotonic()
+        self._heard = self._compared = self._newer = float("-inf")  # time.monotonic()
 
     def is_revoked(self, session_id: str) -> bool:
         """A look into memory."""
@@ -72,8 +78,17 @@ class Revocations:
         async with self._lock:
             if self._compared < asked:
                 started = time.monotonic()
-                self._learn(await self._ended())
+                self._take_in(await self._ended(self._since(started)))
                 self._compared = started
+
+    def _since(self, moment: float) -> datetime:
+        return self._newest - _OVERLAP if moment - self._newer < 2 * _OVERLAP.total_seconds() else self._newest
+
+    def _take_in(self, found: Sequence[Tombstone]) -> None:
+        self._learn({it.session_id: it.until for it in found})
+        newest = max((it.ended_at for it in found), default=self._newest)
+        if newest > self._newest:
+            self._newest, self._newer = newest, time.monotonic()
 
     async def revoke(self, session_ids: Iterable[str]) -> None:
         """Shut these sessions out, here at once and elsewhere as soon as Redis tells. The database knows already."""

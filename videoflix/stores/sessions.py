@@ -15,7 +15,7 @@ from pymongo import DESCENDING
 
 from videoflix.errors import NotFound
 from videoflix.gathering import Gathering
-from videoflix.models import Session, now
+from videoflix.models import Session, Tombstone, now
 
 
 class SessionStore:
@@ -70,16 +70,17 @@ class SessionStore:
         await self._sessions.update_many(
             {"_id": {"$in": ids}, "ended_at": None},
             {
-                "$set": {"ended_at": now(), "expires_at": until},
+                "$set": {"expires_at": until},
+                "$currentDate": {"ended_at": True},  # by the clock of the database: those of web processes differ
                 "$unset": {"device": "", "address": "", "current": "", "previous": ""},
             },
         )
         return ids
 
-    async def ended(self) -> dict[str, float]:
-        """Every tombstone: session id -> Unix time until which it is kept."""
-        found = self._sessions.find({"ended_at": {"$type": "date"}, "expires_at": {"$gt": now()}}, {"expires_at": 1})
-        return {document["_id"]: document["expires_at"].timestamp() async for document in found}
+    async def ended(self, since: datetime) -> list[Tombstone]:
+        """The tombstones of sessions that ended after that."""
+        found = self._sessions.find({"ended_at": {"$gt": since}}, {"ended_at": 1, "expires_at": 1})
+        return [Tombstone(it["_id"], it["ended_at"], it["expires_at"].timestamp()) async for it in found]
 
 
 def _document(session: Session) -> dict[str, Any]:
