@@ -30,11 +30,15 @@ _TAIL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says."""
+    """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says.
+
+    `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first.
+    """
 
     format: Mapping[str, Any]
     streams: Sequence[Mapping[str, Any]]
     ends: float = math.inf
+    sparse: bool = False
 
     @property
     def start(self) -> float:
@@ -63,7 +67,7 @@ class Source:
     @property
     def seekable(self) -> bool:
         """Whether work can begin in the middle."""
-        if self.of(*_WITHOUT_INDEX) or not self.length:
+        if self.sparse or self.of(*_WITHOUT_INDEX) or not self.length:
             return False
         # A fragmented MP4 has no table of its samples.
         return not self.of("mov") or bool(self.picture.get("nb_frames"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from transcode.damage import garbage, judged
 from transcode.description import Source, describe
-from transcode.looking import clock, look, refused
+from transcode.looking import Look, clock, look, refused
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
 from transcode.tools import Tools
 
@@ -15,6 +16,8 @@ LONGEST = 24 * 3600  # seconds
 # So much of the end is looked at, and may be missing, in seconds.
 _LAST = 2.0
 _TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
+# Frames from one key frame to the next: some minute of a film, and some seconds of work in which nothing comes out.
+_SPARSE = 1500
 # GUIDs of an ASF, and of its object that holds the size of the file behind 40 bytes (ASF specification, 3.2).
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -74,20 +77,37 @@ def check_end(path: Path, source: Source, tools: Tools) -> Source:
 
     A film that says it is longer than it is, and is whole, is returned with its real end.
     """
-    claimed = source.end
-    argv = [
-        tools.ffprobe, "-v", "error", *GUARDS, "-read_intervals", f"{max(0.0, claimed - _LAST):.3f}%", "-of", "csv=p=0",
-        "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time", f"file:{path}",
-    ]  # fmt: skip
-    found = look(argv, path)
+    claimed, found = source.end, _last_packets(path, source, tools)
+    packets = [_packet_end(line) for line in found.output.splitlines()]
     wanted = {source.picture["index"], *(stream["index"] for stream in source.sounds())}
-    ends = max((end for index, end in map(_packet_end, found.output.splitlines()) if index in wanted), default=0.0)
+    ends = max((end for index, end in packets if index in wanted), default=0.0)
+    source = replace(source, sparse=_are_many(packets, source))
     if claimed - ends <= max(_LAST, claimed * _TOLERANCE):
         return source
     if not ends or found.last_words:
         there = f", and ends at {clock(ends - source.start)}" if ends else ""
         raise refused(f"This film is incomplete: it should be {clock(claimed - source.start)} long{there}.")
     return replace(source, ends=ends)
+
+
+def is_sparse(path: Path, source: Source, tools: Tools) -> bool:
+    """Whether key frames are far apart, as far as the last one tells."""
+    packets = [_packet_end(line) for line in _last_packets(path, source, tools).output.splitlines()]
+    return _are_many(packets, source)
+
+
+def _last_packets(path: Path, source: Source, tools: Tools) -> Look:
+    """From the last key frame before the end on."""
+    argv = [
+        tools.ffprobe, "-v", "error", *GUARDS, "-read_intervals", f"{max(0.0, source.end - _LAST):.3f}%",
+        "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time", "-of", "csv=p=0", f"file:{path}",
+    ]  # fmt: skip
+    return look(argv, path)
+
+
+def _are_many(packets: Sequence[tuple[int, float]], source: Source) -> bool:
+    number = int(source.picture["index"])
+    return sum(index == number for index, _ in packets) > _SPARSE
 
 
 def _packet_end(line: str) -> tuple[int, float]:

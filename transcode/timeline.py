@@ -63,7 +63,8 @@ class Timeline:
 
     `origin` is the source's time stamp of film time 0; `file_start` that of the source's earliest packet, from
     which ffmpeg counts when it seeks; both in seconds. `remuxed`: the source has no usable index, so that
-    work is done on a copy of its streams in Matroska. `warning`: what its owner should know, "" for nothing.
+    work is done on a copy of its streams in Matroska; `keyed`: the picture of the copy was encoded anew, for want of
+    key frames. `warning`: what its owner should know, "" for nothing.
     """
 
     grid: Grid
@@ -74,6 +75,7 @@ class Timeline:
     origin: float = 0.0
     file_start: float = 0.0
     remuxed: bool = False
+    keyed: bool = False
     warning: str = ""
 
     @property
@@ -118,5 +120,6 @@ class Timeline:
             origin=known["origin"],
             file_start=known["file_start"],
             remuxed=known["remuxed"],
+            keyed=known.get("keyed", False),
             warning=known.get("warning", ""),
         )

@@ -8,11 +8,13 @@ from pathlib import Path
 import m3u8
 import pytest
 
-from tests.transcode import inspection, rules
+from tests.transcode import inspection, rules, sources
 from tests.transcode.conftest import Workshop
 from tests.transcode.inspection import AAC_FRAME, CLOCK, RATE, Film
 from tests.transcode.sources import RECIPES, Recipe, luma_of
 from tests.transcode.studio import Studio
+from transcode import probe
+from transcode.tools import Tools
 
 of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
@@ -106,3 +108,21 @@ def test_the_first_viewer_gets_the_same_film_before_any_other_work_is_done(
     played = inspection.play(alone.tools, alone.folder / "480p" / "index.m3u8", tmp_path, sound=True)
     assert played.complaints == ""
     assert inspection.onsets(played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts"])
+def test_a_film_without_key_frames_is_given_some(
+    tools: Tools, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_SPARSE", 100)
+    recipe = Recipe("one_key_frame", suffix, [*sources.FILM, *sources.H264, "-g", "999", *sources.AAC])
+    source = recipe.make(tools, tmp_path)
+    film = inspection.look_at(tools, source, tmp_path)
+    assert film.studio.timeline.keyed
+    assert [len(segment.shown) for segment in film.segments] == [100, 50]
+    assert all(abs(luma_of(frame) - luma) <= 4 for frame, luma in enumerate(film.played.luma))
+    assert inspection.onsets(film.played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
+    lost = film.studio.segments()[1]
+    lost.unlink()
+    film.studio.do("segment", 1, "480p")  # the copy is gone by now, and made again
+    assert inspection.segment(tools, lost) == film.segments[1]

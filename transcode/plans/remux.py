@@ -27,13 +27,21 @@ _AAC_WITHOUT_HEADERS = "aac_adtstoasc"
 _RESYNC = str(10**9)
 
 
+# A picture with key frames, for one that has too few: some loss nobody sees, and quick to decode.
+_KEYED = ("-preset:v", "superfast", "-crf:v", "14", "-g:v", "60", "-fps_mode", "passthrough", "-enc_time_base:v", "-1")
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A stream of the source: its index, "video", "audio" or "subtitle", and the codec as ffmpeg names it."""
+    """A stream of the source: its index, "video", "audio" or "subtitle", and the codec as ffmpeg names it.
+
+    `keyed`: a picture gets key frames.
+    """
 
     index: int
     kind: str
     codec: str
+    keyed: bool = False
 
     @property
     def becomes(self) -> str:
@@ -42,13 +50,15 @@ class Copied:
             return "flac"
         if self.kind == "subtitle" and self.codec not in _TEXTS:
             return "subrip"
+        if self.keyed:
+            return "libx264"
         return "copy"
 
     @property
     def filters(self) -> str:
         """What mends packets on their way; "" for none."""
         if self.kind == "video":
-            return _HEALED_TIMES
+            return "" if self.keyed else _HEALED_TIMES
         return _AAC_WITHOUT_HEADERS if self.codec == "aac" and self.becomes == "copy" else ""
 
 
@@ -73,6 +83,7 @@ class RemuxPlan:
         search = ["-resync_size", _RESYNC] if self.transport else []
         return [
             *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts", *search), *streams,
+            *(_KEYED if any(stream.keyed for stream in self.streams) else ()),
             # The source's languages stay; a broken packet is dropped by the decoder, not here.
             "-map_chapters", "-1", "-max_interleave_delta", "0", "-f", "matroska", REMUXED,
         ]  # fmt: skip

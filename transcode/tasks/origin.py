@@ -13,6 +13,8 @@ from transcode.plans.remux import REMUXED, Copied, RemuxPlan
 from transcode.runner import GIB
 from transcode.tasks import ffmpeg
 
+_LARGEST = 256 * GIB  # of an encoded copy, which may be larger than its source
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:
@@ -30,24 +32,27 @@ def working_source(assignment: Assignment, monitor: Monitor) -> Path:
         return source
     copy = layout.remuxed_path(assignment.root, assignment.film)
     if not copy.exists():
-        remux(assignment, monitor, describe(source, assignment.tools))
+        remux(assignment, monitor, describe(source, assignment.tools), keyed=assignment.known.keyed)
     return copy
 
 
-def remux(assignment: Assignment, monitor: Monitor, source: Source) -> Copy:
-    """Copy the streams of picture, sound and text into Matroska."""
+def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bool = False) -> Copy:
+    """Copy the streams of picture, sound and text into Matroska; `keyed`: the picture with key frames of its own."""
     streams = [source.picture, *source.sounds(), *source.texts()]
-    copied = tuple(Copied(one["index"], one["codec_type"], one.get("codec_name", "")) for one in streams)
+    copied = tuple(
+        Copied(one["index"], one["codec_type"], one.get("codec_name", ""), keyed and one is source.picture)
+        for one in streams
+    )
     path = Path(assignment.source)
     size, pictures = path.stat().st_size, 0.0
-    written = ffmpeg.of_bytes(size)
+    written = ffmpeg.of_reading(source.length or 1.0, monitor) if keyed else ffmpeg.of_bytes(size)
 
     def progress(block: Mapping[str, str]) -> float:
         nonlocal pictures
         pictures = ffmpeg.number(block, "frame")
         return written(block)
 
-    limits = replace(ffmpeg.BULK, file_size=2 * size + GIB)
+    limits = replace(ffmpeg.BULK, file_size=_LARGEST if keyed else 2 * size + GIB)
     ffmpeg.run(assignment, monitor, RemuxPlan(path, copied, source.of("mpegts")).argv(), limits, progress)
     place = layout.remuxed_path(assignment.root, assignment.film)
     layout.publish(assignment.scratch / REMUXED, place)

@@ -9,7 +9,7 @@ from typing import Any
 from transcode import damage, layout, playlists
 from transcode.assignment import Assignment, Monitor
 from transcode.description import Source, describe, timeline
-from transcode.probe import check
+from transcode.probe import check, is_sparse
 from transcode.probe import probe as look_at
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import Copy, remux
@@ -27,16 +27,26 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
     source = look_at(Path(assignment.source), assignment.tools)
     if source.seekable:
         return timeline(source)
-    copy = remux(assignment, monitor, source)
-    copied = describe(copy.path, assignment.tools)
-    check(copied)
+    copy, copied = _copied(assignment, monitor, source, source.sparse)
     damage.check_length(source, copied, copy.pictures)
     warning = damage.judged(_unreadable(Path(assignment.source), source, copy))
-    return replace(timeline(copied, remuxed=True), warning=warning)
+    keyed = source.sparse
+    if not keyed and is_sparse(copy.path, copied, assignment.tools):
+        keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
+    return replace(timeline(copied, remuxed=True), keyed=keyed, warning=warning)
+
+
+def _copied(assignment: Assignment, monitor: Monitor, source: Source, keyed: bool) -> tuple[Copy, Source]:
+    copy = remux(assignment, monitor, source, keyed=keyed)
+    copied = describe(copy.path, assignment.tools)
+    check(copied)
+    return copy, copied
 
 
 def _unreadable(path: Path, source: Source, copy: Copy) -> float:
     """The share of a file without an index that nothing could be made of."""
+    if source.sparse:
+        return 0.0  # it has one
     if source.of("mov"):
         return damage.behind_boxes(path)
     if source.of("flv", "matroska"):
