@@ -40,7 +40,9 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         if self.request.method == "POST":
             size = int(self.request.headers.get("Content-Length") or 0)
             self.path = await asyncio.to_thread(self.services.uploads.place, size)
-            self.form = MultipartForm(self.request.headers.get("Content-Type", ""), "file", self.path)
+            self.form = MultipartForm(
+                self.request.headers.get("Content-Type", ""), "file", self.path, check=self._described
+            )
 
     async def take(self, piece: bytes) -> None:
         """Write it, by a thread; the next one is read when it is on its way to the disk."""
@@ -75,6 +77,10 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         if not form.file_size:
             missing = "No file was submitted." if form.file_size is None else "The submitted file is empty."
             raise FieldErrors({"file": [missing]})
+        return self._described(form)
+
+    def _described(self, form: MultipartForm) -> NewVideo:
+        """By the texts that came so far: nobody should hear after fifty gigabytes that the title is too long."""
         given = {name: form.fields[name] for name in self._fields if name in form.fields}
         return self.services.catalogue.check(NewVideo(**{"title": title_of(form.file_name), **given}))
 

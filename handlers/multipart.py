@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,11 +24,17 @@ logging.getLogger("python_multipart.multipart").setLevel(logging.WARNING)
 class MultipartForm:
     """Feed it the body piece by piece; then `fields` holds the texts and `file` lies on disk."""
 
-    def __init__(self, content_type: str, file_field: str, place: Path) -> None:
-        """Raises BadRequest when the body is no multipart form."""
+    def __init__(
+        self, content_type: str, file_field: str, place: Path, check: Callable[[MultipartForm], object]
+    ) -> None:
+        """Raises BadRequest when the body is no multipart form.
+
+        `check` is called when the file begins, with the texts that came before it: what it raises, `feed` raises.
+        """
         self._parser = self._parser_of(content_type)
         self._file_field = file_field
         self._place = place
+        self._check = check
         self._output: BinaryIO | None = None
         self._texts: dict[str, bytearray] = {}
         self._size_of_texts = 0
@@ -115,6 +122,7 @@ class MultipartForm:
         if self._output is not None:
             raise FieldErrors({self._file_field: ["Send one file at a time."]})
         self.file_name, self.file_size = file_name, 0
+        self._check(self)
         self._output = self._sink = self._place.open("wb")
 
     def _data(self, data: bytes, start: int, end: int) -> None:

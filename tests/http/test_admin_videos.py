@@ -204,6 +204,22 @@ async def test_a_client_that_hangs_up_leaves_nothing(
     assert leftovers(settings) == []
 
 
+async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
+    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.cookies['access_token']}\r\n"
+        f"Content-Length: 900000\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    writer.write(head.encode() + form(b"x" * 1000, title="<b>")[:1000])
+    assert b" 400 " in await reader.readline()
+    assert b'{"title":["Markup is not allowed' in await reader.readuntil(b"}")
+    assert leftovers(settings) == []
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.parametrize("chunked", [True, False])
 @pytest.mark.parametrize("sign_in", [True, False])
 async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
