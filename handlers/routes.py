@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tornado.routing import URLSpec
 
-from handlers.access_log import log_request
 from handlers.accounts import (
     ActivateHandler,
     CsrfHandler,
@@ -23,6 +22,7 @@ from handlers.base import UnknownPath
 from handlers.entrance import Entrance
 from handlers.health import AliveHandler, ReadyHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
+from handlers.metrics import MetricsHandler, note
 from handlers.page.handler import PageHandler
 from handlers.playback import PlaybackHandler
 from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
@@ -39,6 +39,7 @@ ROUTES = (
     (r"/page\.js", PageHandler),
     (r"/healthz/?", AliveHandler),
     (r"/readyz/?", ReadyHandler),
+    (r"/metrics/?", MetricsHandler),
     (r"/api/register/?", RegisterHandler),
     (rf"/api/activate/{_UID}/{_TOKEN}/?", ActivateHandler),
     (rf"/api/activate/{_TOKEN}/?", ActivateHandler),
@@ -87,5 +88,5 @@ def make_application(services: Services) -> Entrance:
         services,
         default_handler_class=UnknownPath,
         default_handler_args=handed,
-        log_function=log_request,
+        log_function=note,
     )

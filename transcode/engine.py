@@ -7,6 +7,7 @@ import contextlib
 import logging
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -113,6 +114,10 @@ class Engine:
         """Jobs with their tasks as JSON-able objects, newest first. Raises LedgerUnavailable."""
         return [_row(asdict(job)) for job in await self._ledger.jobs(limit)]
 
+    async def job_states(self) -> Counter[str]:
+        """How many jobs are in each state. Raises LedgerUnavailable."""
+        return Counter(state.value for state in (await self._ledger.all_states()).values())
+
     async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
         """How far the films are that have a job. Raises LedgerUnavailable."""
         return await self._ledger.progress(films)
@@ -133,6 +138,11 @@ class Engine:
 
     # Segments -----------------------------------------------------------------------------------------------
 
+    @property
+    def waiters(self) -> int:
+        """How many requests wait for segments in this process."""
+        return sum(wish.waiters for wish in self._wishes.values())
+
     async def want_segment(self, film: int, rendition: str, number: int) -> None:
         """Wait until a segment that is not there yet is published.
 
@@ -142,7 +152,7 @@ class Engine:
         file = layout.segment_path(self._root, film, rendition, number)
         if await asyncio.to_thread(file.exists):
             return
-        if sum(wish.waiters for wish in self._wishes.values()) >= self._max_waiters:
+        if self.waiters >= self._max_waiters:
             raise Busy(2)
         wish = self._wish(film, rendition, number, file)
         wish.waiters += 1

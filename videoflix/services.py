@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from videoflix.accounts.admission import Admission
@@ -12,9 +11,11 @@ from videoflix.accounts.throttle import Throttle
 from videoflix.catalogue import Catalogue
 from videoflix.catalogue.leftovers import Leftovers
 from videoflix.catalogue.listing import Listing
+from videoflix.checks import Checks
 from videoflix.mail.mailer import Mailer
 from videoflix.mail.outbox import Outbox
 from videoflix.media.service import Media
+from videoflix.metrics import Metrics
 from videoflix.ports import Engine
 from videoflix.settings import Settings
 from videoflix.uploads import Uploads
@@ -40,4 +41,5 @@ class Services:
     media: Media
     uploads: Uploads
     outages: tuple[type[Exception], ...]  # what drivers raise while their server is away
-    checks: Mapping[str, Callable[[], Awaitable[object]]]  # name of a server -> raises when it does not answer
+    checks: Checks
+    metrics: Metrics

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     web_processes: int = Field(1, ge=1, le=64)
+    metrics_token: SecretStr = SecretStr("")
     stop_seconds: float = Field(5.0, ge=0, le=600)
     public_url: str = ""
     cors_origins: Words = (

@@ -48,7 +48,8 @@ class MediaLane:
         self._proxy = services.settings.accel_redirect
         self._renew_within = services.settings.access_token_minutes * 60 / 2
         self._common = _Common(services.settings.cors_origins)
-        self.transfers = Transfers()
+        self.tally = services.metrics.lane
+        self.transfers = Transfers(self.tally)
 
     def take(
         self, connection: HTTP1Connection, start_line: RequestStartLine, headers: HTTPHeaders
@@ -162,6 +163,7 @@ class _Errand(HTTPMessageDelegate):
             self._connection.set_close_callback(self.on_connection_close)
             self._stop = self._lane.transfers.start(stream, head, content.descriptor, start, end, self._sent)
         else:
+            self._lane.tally.sent += end - start
             self._write(stream, head + body_of(content, self._reply.is_compressed)[start:end])
 
     def on_connection_close(self) -> None:
@@ -196,6 +198,7 @@ class _Errand(HTTPMessageDelegate):
 
     def _over(self) -> None:
         self._asset.close()
+        self._lane.tally.requests[self._reply.status] += 1
         method, path = self._line
         seconds = time.perf_counter() - self._started
         write_line(method, path, self._reply.status, seconds, self._client, self._request_id)

@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 from tornado.iostream import IOStream, SSLIOStream
 
+from videoflix.metrics import Tally
+
 _STALLED = 60.0  # seconds; nginx's send_timeout
 _LOOK = 10.0  # seconds between two looks for stalled transfers
 _AT_ONCE = 4 * 1024 * 1024  # bytes in one call: a fast reader of a large file must not keep others waiting
@@ -43,7 +45,8 @@ def is_in_memory(file: int, start: int, end: int) -> bool:
 class Transfers:
     """All that are under way in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
         self._waiting: set[_Transfer] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -73,12 +76,18 @@ class Transfers:
     def enter(self, transfer: _Transfer) -> None:
         """It waits for its socket."""
         self._waiting.add(transfer)
+        self._tally.transfers = len(self._waiting)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
 
     def leave(self, transfer: _Transfer) -> None:
         """It waits no more."""
         self._waiting.discard(transfer)
+        self._tally.transfers = len(self._waiting)
+
+    def sent(self, size: int) -> None:
+        """So many bytes are with the kernel."""
+        self._tally.sent += size
 
     def _look(self) -> None:
         self._timer = None
@@ -126,6 +135,7 @@ class _Transfer:
             self._finish(False)
             return
         self._place += sent
+        self._transfers.sent(sent)
         if self._place == self._end:
             self._finish(True)
         elif sent == 0:  # the file is shorter than it was

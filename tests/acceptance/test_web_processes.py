@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+import pytest
 
 from tests.acceptance.support import gone, until
 from videoflix.embedded.servers import free_port
 from videoflix.settings import Settings
+
+TOKEN = "for a scraper, and long enough for it"
 
 
 @contextmanager
@@ -47,7 +51,20 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_processes_share_a_port_and_one_that_dies_is_started_again(settings: Settings) -> None:
+def counted(url: str) -> float:
+    """How many requests for its health the site says that it has answered."""
+    request = urllib.request.Request(url.replace("healthz", "metrics"), headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        found = re.findall(
+            r'^videoflix_requests_total\{family="health",status="200"\} (.*)$', response.read().decode(), re.M
+        )
+    return float(found[0])
+
+
+def test_processes_share_a_port_and_one_that_dies_is_started_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METRICS_TOKEN", TOKEN)
     with web(settings, "--processes", "2") as (parent, url):
         until(lambda: answers(url), 30)
         until(lambda: len(parent.children()) == 2, 10)
@@ -56,3 +73,6 @@ def test_processes_share_a_port_and_one_that_dies_is_started_again(settings: Set
         for _ in range(20):  # nobody is refused meanwhile
             assert answers(url)
         until(lambda: len(living := parent.children()) == 2 and first not in living, 20)
+        for _ in range(20):
+            assert answers(url)
+        assert {counted(url) for _ in range(8)} == {41.0}  # whichever is asked, and also what the dead one did

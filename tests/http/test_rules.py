@@ -96,7 +96,7 @@ async def test_what_is_for_admins_is_for_nobody_else(browser: Browser, services:
     await join(browser, services)
     checked = 0
     for path, _, handler in EXAMPLES:
-        assert handler.admins_only == path.startswith("/api/admin/"), path
+        assert handler.admins_only == path.startswith(("/api/admin/", "/metrics")), path
         for verb in handler.methods() if handler.admins_only else ():
             if verb not in ("OPTIONS", "HEAD"):
                 answer = await browser.fetch(verb, path, b"" if verb != "GET" else None)

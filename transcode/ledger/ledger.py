@@ -247,9 +247,12 @@ class Ledger:
 
     async def at_work(self) -> set[int]:
         """Films whose jobs are not over."""
+        return {film for film, state in (await self.all_states()).items() if state in LIVE}
+
+    async def all_states(self) -> dict[int, State]:
+        """The state of every job that is known."""
         films = await self._guard(self._client.zrange(self._prefix + "films", 0, -1))
-        states = await self.states(int(film) for film in films)
-        return {film for film, state in states.items() if state in LIVE}
+        return await self.states(int(film) for film in films)
 
     async def ping(self) -> None:
         """Raise `LedgerUnavailable` unless Redis answers."""

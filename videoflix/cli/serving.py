@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from socket import socket
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from videoflix.cli.context import DataDir, settings_here
 from videoflix.composition import web as web_process
 from videoflix.composition import worker as worker_process
 from videoflix.embedded.supervisor import Supervisor
+from videoflix.metrics import FOLDER
 from videoflix.settings import Settings
 
 _CLOSING = 5.0  # seconds from the last answer to the end of a web process
@@ -62,11 +64,13 @@ def _serve_with_many(settings: Settings, sockets: Sequence[socket]) -> None:
         signal.signal(number, supervisor.request_stop)
     inherited = [bound.fileno() for bound in sockets]
     argv = (sys.executable, "-m", "videoflix", "web", "--sockets", ",".join(map(str, inherited)))
-    try:
-        for place in range(settings.web_processes):
-            supervisor.start(f"web-{place + 1}", argv, settings.as_environment(), sockets=inherited)
-        supervisor.watch()
-    finally:
-        for bound in sockets:
-            bound.close()
-        supervisor.stop()
+    with TemporaryDirectory(prefix="videoflix-metrics-") as folder:
+        env = {**settings.as_environment(), FOLDER: folder}
+        try:
+            for place in range(settings.web_processes):
+                supervisor.start(f"web-{place + 1}", argv, env, sockets=inherited)
+            supervisor.watch()
+        finally:
+            for bound in sockets:
+                bound.close()
+            supervisor.stop()

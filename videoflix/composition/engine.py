@@ -49,6 +49,16 @@ class ServiceEngine:
             found = await self._engine.progress(films)
         return {film: Work(job.percent, job.seconds_left, job.waits_for) for film, job in found.items()}
 
+    async def job_states(self) -> Mapping[str, int]:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            return await self._engine.job_states()
+
+    @property
+    def waiters(self) -> int:
+        """In this process."""
+        return self._engine.waiters
+
     async def want_segment(self, film: int, rendition: str, number: int) -> None:
         """Raises Unavailable: too many wait, this one waited too long, or the segment cannot be made now."""
         with _answered():

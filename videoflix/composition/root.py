@@ -18,12 +18,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from transcode.ledger import Ledger
+from videoflix.checks import Checks
 from videoflix.composition.accounts import open_accounts
 from videoflix.composition.catalogue import open_catalogue
 from videoflix.composition.engine import open_engine
 from videoflix.errors import CommandError
 from videoflix.media.films import Films
 from videoflix.media.service import Media
+from videoflix.metrics import Metrics
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.users import UserStore
@@ -81,6 +83,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         films = Films(videos)
         engine.on_film_changed(films.changed)
         stack.push_async_callback(films.close)
+        checks: Checks = {
+            "database": lambda: clients.database.client.admin.command("ping"),
+            "redis": clients.redis.ping,
+        }
+        metrics = Metrics(
+            waiting=lambda: engine.waiters,
+            in_step=lambda: people.admission.is_current,
+            checks=checks,
+            counts={"jobs": engine.job_states, "mails": people.outbox.counts},
+        )
         yield Services(
             settings=settings,
             accounts=people.accounts,
@@ -97,7 +109,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             media=Media(settings.media_root, films, engine),
             uploads=Uploads(settings),
             outages=(ConnectionFailure, RedisConnectionError, RedisTimeoutError),
-            checks={"database": lambda: clients.database.client.admin.command("ping"), "redis": clients.redis.ping},
+            checks=checks,
+            metrics=metrics,
         )
 
 

@@ -8,7 +8,8 @@ import gc
 import logging
 import resource
 import signal
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from socket import IPPROTO_TCP, SO_SNDBUF, SOL_SOCKET, TCP_NOTSENT_LOWAT, socket
 
 from tornado.netutil import bind_sockets
@@ -18,6 +19,7 @@ from handlers.server import Server
 from videoflix.composition.root import open_services
 from videoflix.errors import CommandError
 from videoflix.folders import require_media
+from videoflix.services import Services
 from videoflix.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     _allow_many_files()
     require_media(settings.media_root)
-    async with open_services(settings) as services, services.mailer.working(), services.leftovers.swept():
+    async with open_services(settings) as services, _beside(services):
         await services.listing.shelf()  # read now, so that the first visitor does not wait for it
         application = make_application(services)
         server = Server(application, chunk_size=_CHUNK)
@@ -82,6 +84,13 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
         )
         await asyncio.wait([asyncio.ensure_future(server.close_all_connections())], timeout=_CLOSING)
     _log.info("web stopped")
+
+
+@asynccontextmanager
+async def _beside(services: Services) -> AsyncIterator[None]:
+    """What goes on beside the requests."""
+    async with services.mailer.working(), services.leftovers.swept(), services.metrics.kept():
+        yield
 
 
 def _allow_many_files() -> None:

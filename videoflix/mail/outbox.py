@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -84,6 +84,11 @@ class Outbox:
     async def all(self) -> Sequence[OwedMail]:
         """Everything that is owed or was given up, newest first."""
         return [OwedMail(**found) for found in await self._store.all()]
+
+    async def counts(self) -> Mapping[str, int]:
+        """How many there are in each state."""
+        owed, given_up = await self._store.counts()
+        return {"owed": owed, "given_up": given_up}
 
     async def retry(self, mail_id: str) -> None:
         """Try it again at once, for another day if it was given up. Raises NotFound."""

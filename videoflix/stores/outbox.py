@@ -76,6 +76,11 @@ class OutboxStore:
         """Newest first."""
         return [_fields(found) async for found in self._outbox.find().sort("created_at", DESCENDING).limit(1000)]
 
+    async def counts(self) -> tuple[int, int]:
+        """How many are owed, and how many were given up."""
+        given_up = await self._outbox.count_documents({"given_up_at": {"$ne": None}})
+        return await self._outbox.count_documents({}) - given_up, given_up
+
     async def forget(self, address: str) -> None:
         """Safe to repeat."""
         await self._outbox.delete_many({"address": address})

@@ -1,0 +1,112 @@
+"""What a monitoring system is told, and who else is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from tests.http.films import Shelf
+from tests.http.people import join, register, site
+from tests.tools import Browser
+from videoflix.metrics import Metrics
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+TOKEN = "for a scraper, and long enough for it"
+
+
+async def metrics(browser: Browser) -> dict[str, float]:
+    """Values by name and labels."""
+    answer = await browser.get("/metrics")
+    assert answer.status == 200, answer.body
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    return values(answer.body)
+
+
+def values(text: bytes) -> dict[str, float]:
+    families = text_string_to_metric_families(text.decode())
+    samples = (sample for family in families for sample in family.samples)
+    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+
+
+async def test_admins_and_the_scraper_see_it_and_nobody_else(settings: Settings) -> None:
+    async with site(settings, metrics_token=SecretStr(TOKEN), rate_limit_factor=0) as (browser, services):
+        assert (await browser.get("/metrics")).status == 401
+        assert (await browser.get("/metrics", Authorization=f"Bearer {TOKEN}x")).status == 401
+        assert (await browser.get("/metrics", Authorization=f"Bearer {TOKEN}")).status == 200
+        assert (await browser.get("/api/admin/users/", Authorization=f"Bearer {TOKEN}")).status == 401
+        await join(browser, services)
+        assert (await browser.get("/metrics")).status == 403
+        await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
+        await browser.log_in()
+        assert (await browser.get("/metrics")).status == 200
+
+
+async def test_without_a_token_no_bearer_is_one(browser: Browser) -> None:
+    for empty in ("Bearer ", "Bearer", ""):
+        assert (await browser.get("/metrics", Authorization=empty)).status == 401
+
+
+async def test_requests_and_bytes_are_counted(admin: Browser, shelf: Shelf) -> None:
+    await shelf.put()
+    await admin.get("/media/hls/1/master.m3u8")  # from here on the lane answers
+    before = await metrics(admin)
+    segment = await admin.get("/media/hls/1/480p/0000.ts")
+    part = await admin.get("/media/hls/1/480p/0001.ts", Range="bytes=0-9")
+    text = await admin.get("/media/hls/1/master.m3u8")
+    await admin.get("/api/video/")
+    await admin.get("/api/video/99/")
+    await admin.get("/nowhere")
+    after = await metrics(admin)
+    grown = {name: value - before.get(name, 0) for name, value in after.items() if not name.startswith("videoflix_req")}
+    assert grown["videoflix_media_sent_bytes_total"] == len(segment.body) + len(part.body) + len(text.body)
+    requests = {name: value - before.get(name, 0) for name, value in after.items() if "requests_total" in name}
+    assert {name: value for name, value in requests.items() if value} == {
+        "videoflix_requests_total media 200": 2,
+        "videoflix_requests_total media 206": 1,
+        "videoflix_requests_total videos 200": 1,
+        "videoflix_requests_total videos 404": 1,
+        "videoflix_requests_total unknown 404": 1,
+        "videoflix_requests_total metrics 200": 1,
+    }
+    assert (
+        after["videoflix_request_seconds_count videos"] - before.get("videoflix_request_seconds_count videos", 0) == 2
+    )
+
+
+async def test_the_state_of_the_site_is_told(admin: Browser, services: Services) -> None:
+    await services.engine.start(7)
+    await register(admin)
+    told = await metrics(admin)
+    assert {name: told[name] for name in told if "server_up" in name} == {
+        "videoflix_server_up database": 1,
+        "videoflix_server_up redis": 1,
+    }
+    assert told["videoflix_jobs queued"] == 1
+    assert told["videoflix_mails owed"] == 1
+    assert told["videoflix_mails given_up"] == 0
+    assert told["videoflix_revocations_in_step"] == 1
+    assert told["videoflix_media_transfers"] == told["videoflix_segment_waiters"] == 0
+
+
+async def test_a_server_that_is_away_is_told_and_hides_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    async def away() -> Mapping[str, int]:
+        raise ConnectionError("no redis")
+
+    async def mails() -> Mapping[str, int]:
+        return {"owed": 3}
+
+    told = values(
+        await Metrics(
+            waiting=lambda: 2, in_step=lambda: False, checks={"redis": away}, counts={"jobs": away, "mails": mails}
+        ).text()
+    )
+    assert told["videoflix_server_up redis"] == 0
+    assert told["videoflix_mails owed"] == 3
+    assert told["videoflix_segment_waiters"] == 2
+    assert told["videoflix_revocations_in_step"] == 0
+    assert not [name for name in told if "jobs" in name]
+    assert "no redis" in caplog.text
