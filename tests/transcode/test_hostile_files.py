@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.transcode import sources
 from tests.transcode.studio import Studio
 from transcode import looking
-from transcode.errors import MediaError
+from transcode.errors import MediaError, NoRoom
 from transcode.plans.source import GUARDS
 from transcode.tools import Tools
 
@@ -137,6 +139,18 @@ def test_a_recording_that_breaks_off_is_as_long_as_what_there_is(studio: Of, ori
     timeline = studio(whole[: len(whole) // 2 + 77]).probe()
     assert 5 < timeline.duration < 7.1
     assert timeline.warning == ""
+
+
+def test_a_recording_waits_until_there_is_room_for_a_copy_of_it(
+    studio: Of, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = studio(originals.ts)
+    free = film.source.stat().st_size
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
+    with pytest.raises(NoRoom):
+        film.probe()
+    monkeypatch.undo()
+    assert film.probe().remuxed
 
 
 def _with_hole(whole: bytes, begin: float, end: float, filling: Callable[[int], bytes] = bytes) -> bytes:

@@ -126,3 +126,18 @@ def test_a_film_without_key_frames_is_given_some(
     lost.unlink()
     film.studio.do("segment", 1, "480p")  # the copy is gone by now, and made again
     assert inspection.segment(tools, lost) == film.segments[1]
+
+
+def test_a_film_of_many_hours_is_open_at_its_last_segment(tools: Tools, tmp_path: Path) -> None:
+    short, source, hours = tmp_path / "short.mkv", tmp_path / "long.mkv", 7
+    sources.ffmpeg(tools, *sources.picture("1", 100), *sources.H264, "-bf", "0", str(short))
+    again = ["-stream_loop", str(hours * 36 - 1), "-i", str(short), "-c", "copy"]
+    sources.ffmpeg(tools, *again, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().segments == hours * 900
+    film.do("segment", hours * 900 - 1, "480p")
+    last = inspection.segment(tools, film.segments()[-1])
+    frames = range(hours * 3600 - 4, hours * 3600)
+    assert sorted(last.shown) == [inspection.ticks(frame, Fraction(1)) for frame in frames]
+    listed = m3u8.load(str(film.folder / "480p" / "index.m3u8"))
+    assert sum(segment.duration for segment in listed.segments) == hours * 3600

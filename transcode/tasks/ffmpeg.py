@@ -48,6 +48,12 @@ def run(
     return done
 
 
+def require_room(assignment: Assignment, size: int) -> None:
+    """Raise NoRoom unless so many bytes fit on the volume: what would fill it is not even begun."""
+    if shutil.disk_usage(assignment.scratch).free < size + _LEFT:
+        raise NoRoom(last_words=f"There is no room for a copy of {size} bytes.")
+
+
 def of_frames(frames: int) -> Progress:
     """Progress by frames encoded."""
     return lambda block: number(block, "frame") / frames

@@ -52,6 +52,7 @@ def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bo
         pictures = ffmpeg.number(block, "frame")
         return written(block)
 
+    ffmpeg.require_room(assignment, size)
     limits = replace(ffmpeg.BULK, file_size=_LARGEST if keyed else 2 * size + GIB)
     ffmpeg.run(assignment, monitor, RemuxPlan(path, copied, source.of("mpegts")).argv(), limits, progress)
     place = layout.remuxed_path(assignment.root, assignment.film)
