@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pymongo
@@ -124,6 +126,19 @@ def test_a_film_is_taken_in_and_its_job_is_listed(settings: Settings, film: Path
     assert "“A walk” is video 1." in done.stdout
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == film.read_bytes()
     assert "queued" in run(settings, "jobs").stdout
+
+
+def test_ctrl_c_ends_an_import_at_once_and_nothing_stays(settings: Settings, film: Path) -> None:
+    os.truncate(film, 2 * 1024**3)  # nothing but zeros after the film, which take no room
+    uploads = settings.media_root / "scratch" / "uploads"
+    with start(settings, "import", str(film)) as importing:
+        while not (uploads.is_dir() and list(uploads.iterdir())):
+            assert importing.poll() is None, importing.communicate()
+            time.sleep(0.01)
+        importing.send_signal(signal.SIGINT)
+        importing.communicate(timeout=60)
+    assert importing.returncode == 130
+    assert list(uploads.iterdir()) == []
 
 
 def test_a_database_that_goes_away_meanwhile_is_one_sentence(settings: Settings, tmp_path: Path, film: Path) -> None:

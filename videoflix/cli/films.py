@@ -33,6 +33,7 @@ Description = Annotated[str, typer.Option(help="What it is about.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until all renditions are done.")]
 
 _LOOK_AGAIN = 0.5  # seconds
+_PIECE = 4 * 1024 * 1024  # bytes that are copied at once
 
 
 def import_film(
@@ -74,25 +75,28 @@ async def _import(settings: Settings, file: Path, size: int, new: NewVideo, wait
         async with open_services(settings) as services:
             new = services.catalogue.check(new)
             bar = progress.add_task("copying", total=size)
-            upload = await asyncio.to_thread(_copy, services, file, progress, bar)
+            upload = await _copy(services, file, size, progress, bar)
             video = await services.catalogue.take_in(new, upload, suffix_of(file.name))
             progress.console.print(f"“{video.title}” is video {video.id}.")
             if wait:
                 await _follow(services, video.id, progress, bar)
 
 
-def _copy(services: Services, file: Path, progress: Progress, bar: TaskID) -> Path:
-    place = services.uploads.place(file.stat().st_size)
+async def _copy(services: Services, file: Path, size: int, progress: Progress, bar: TaskID) -> Path:
+    """Piece by piece, so that Ctrl-C ends it at once; nothing is left of a copy that was not completed."""
+    place = services.uploads.place(size)
     try:
         with file.open("rb") as source, place.open("wb") as target:
-            while piece := source.read(1024 * 1024):
-                target.write(piece)
+            while piece := await asyncio.to_thread(source.read, _PIECE):
+                await asyncio.to_thread(target.write, piece)
                 progress.advance(bar, len(piece))
         shutil.copystat(file, place)
-        services.uploads.secure(place)
-    except OSError as error:
+        await asyncio.to_thread(services.uploads.secure, place)
+    except BaseException as error:
         place.unlink(missing_ok=True)
-        raise CommandError(f"{file} could not be copied: {error.strerror}.") from None
+        if isinstance(error, OSError):
+            raise CommandError(f"{file} could not be copied: {error.strerror}.") from None
+        raise
     return place
 
 
