@@ -11,7 +11,10 @@ _FILES = {
     name: resources.files(__package__).joinpath(name).read_bytes() for name in ("page.html", "page.css", "page.js")
 }
 # Nothing but these files runs, whatever a title may hold (Content Security Policy, level 3).
-_POLICY = "default-src 'self'; media-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 
 
 class PageHandler(ApiHandler):

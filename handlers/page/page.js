@@ -5,8 +5,11 @@ const element = id => document.getElementById(id);
 const video = document.querySelector('video');
 const REPORT = 5000; // milliseconds between two reports of how far one has watched
 const LOOK = 1500; // milliseconds between two looks at films in work
+const TRY_AGAIN = 1500; // milliseconds until a player that gave up is asked again, which a busy server may need
+const TRIES = 5;
 
 let watched = null; // the video that is open
+let failures = 0; // of the player, since it last played
 
 async function call(method, path, body) {
   const json = body && {headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)};
@@ -29,6 +32,16 @@ function show(...ids) {
   for (const id of ['sign-in', 'player', 'films', 'upload', 'search', 'sign-out']) element(id).hidden = !ids.includes(id);
 }
 
+// Only when they are others than before: whatever is put in anew loses the focus, and a click that has begun.
+function arrange(place, nodes) {
+  const same = nodes.length === place.children.length && nodes.every((node, at) => node === place.children[at]);
+  if (!same) place.replaceChildren(...nodes);
+}
+
+function attempt(step) {
+  return () => step().catch(error => tell(error.message));
+}
+
 function make(tag, properties, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
@@ -41,6 +54,7 @@ async function open() {
   try {
     const me = await call('GET', '/api/me/');
     show('films', 'search', 'sign-out', ...(me.is_admin ? ['upload'] : []));
+    element('delete').hidden = !me.is_admin;
     await list();
     if (me.is_admin) await follow();
   } catch (error) {
@@ -52,9 +66,10 @@ async function open() {
 async function list() {
   const words = element('search').value.trim();
   const found = await call('GET', '/api/video/' + (words ? `?search=${encodeURIComponent(words)}` : ''));
-  element('films').replaceChildren(...found.map(card));
+  if (words !== element('search').value.trim()) return; // the answer to what was typed since comes, too
+  arrange(element('films'), found.map(card));
   if (found.length) return;
-  element('films').append(make('p', {className: 'hint', textContent: words ? 'Nothing found.' : 'There are no films yet.'}));
+  element('films').replaceChildren(make('p', {className: 'hint', textContent: words ? 'Nothing found.' : 'There are no films yet.'}));
   if (!words) later(list);
 }
 
@@ -62,15 +77,23 @@ async function list() {
 function later(step) {
   clearTimeout(step.timer);
   step.timer = setTimeout(() => {
-    if (!element('films').hidden) step().catch(error => tell(error.message));
+    if (!element('films').hidden) attempt(step)();
   }, LOOK);
 }
 
 function card(film) {
-  return make('button', {onclick: () => watch(film).catch(error => tell(error.message))},
-    make('img', {src: film.thumbnail_url, alt: '', loading: 'lazy'}),
-    make('h2', {textContent: film.title}),
-    make('p', {className: 'category', textContent: film.category}));
+  const id = `film-${film.id}`;
+  const made = element(id) ?? make('button', {id},
+    make('img', {src: picture(film), alt: '', loading: 'lazy'}), make('h2'), make('p', {className: 'category'}));
+  made.onclick = attempt(() => watch(film));
+  made.querySelector('h2').textContent = film.title;
+  made.querySelector('p').textContent = film.category;
+  return made;
+}
+
+// Not the absolute address, which may have another host than this page; `version` makes a browser look again.
+function picture(film, version) {
+  return `/media/thumbnails/${film.id}.jpg${version ? `?${version}` : ''}`;
 }
 
 // Watching -------------------------------------------------------------------------------------------------
@@ -82,14 +105,34 @@ async function watch(film) {
   tell('');
   document.querySelector('#player h2').textContent = film.title;
   document.querySelector('#player p').textContent = film.description;
+  video.poster = picture(film);
+  failures = 0;
   if (video.canPlayType('application/vnd.apple.mpegurl')) {
-    video.src = `/media/hls/${film.id}/master.m3u8`;
-    if (progress && !progress.finished) video.currentTime = progress.position;
-    await video.play().catch(() => {}); // a browser may want a click first
+    await play(progress && !progress.finished ? progress.position : 0);
   } else {
     const {master_url} = await call('GET', `/api/video/${film.id}/playback/`);
     tell(`This browser plays no HLS by itself. Open this address in VLC or another player: ${master_url}`);
   }
+}
+
+async function play(position) {
+  video.src = `/media/hls/${watched.id}/master.m3u8`;
+  if (position) video.currentTime = position;
+  await video.play().catch(() => {}); // a browser may want a click first
+}
+
+// A browser's own player gives up when a segment is not there in time.
+function again() {
+  if (!watched) return;
+  failures += 1;
+  tell(failures < TRIES ? 'One moment, the server is busy.' : 'This film cannot be played at the moment.');
+  const [film, position] = [watched, video.currentTime];
+  if (failures < TRIES) setTimeout(() => { if (watched === film) play(position); }, TRY_AGAIN);
+}
+
+function playing() {
+  if (failures) tell('');
+  failures = 0;
 }
 
 async function report() {
@@ -97,8 +140,15 @@ async function report() {
   await call('PUT', `/api/video/${watched.id}/progress/`, {position: video.currentTime}).catch(error => tell(error.message));
 }
 
+async function remove(film) {
+  if (!confirm(`Delete “${film.title}” and all of its files?`)) return false;
+  await call('DELETE', `/api/admin/videos/${film.id}/`);
+  return true;
+}
+
 async function close() {
   watched = null;
+  tell('');
   video.removeAttribute('src');
   video.load();
   await open();
@@ -110,35 +160,66 @@ async function upload(event) {
   event.preventDefault();
   await open(); // a GET renews a sign-in that a page had for long, which a POST does not
   const form = event.target, bar = form.querySelector('progress'), request = new XMLHttpRequest();
+  const sender = form.querySelector('button');
   const fields = new FormData();
   for (const name of ['title', 'category']) if (form[name].value.trim()) fields.append(name, form[name].value);
   fields.append('file', form.file.files[0]);
   request.upload.onprogress = sent => { bar.value = 100 * sent.loaded / sent.total; };
   request.onloadend = () => {
     bar.hidden = true;
+    sender.disabled = false;
     const said = request.responseText ? JSON.parse(request.responseText) : {detail: 'The connection was lost.'};
     tell(request.status === 201 ? '' : sentence(said));
     if (request.status === 201) form.reset();
-    follow();
+    attempt(follow)();
   };
   request.open('POST', '/api/admin/videos/');
   bar.hidden = false;
+  sender.disabled = true; // the same film does not come twice
   request.send(fields);
 }
 
 async function follow() {
   const films = (await call('GET', '/api/admin/videos/')).filter(film => film.status !== 'ready' || film.warning);
-  element('work').replaceChildren(...films.map(film => make('li', {textContent: state(film)})));
-  if (films.some(film => film.status === 'processing')) {
-    later(follow);
-    await list();
+  arrange(element('work'), films.map(entry));
+  const inWork = films.filter(film => film.status === 'processing');
+  if (!inWork.length) return;
+  later(follow);
+  await list();
+  for (const film of inWork) {
+    const shown = document.querySelector(`#film-${film.id} img`);
+    if (shown) shown.src = picture(film, film.progress); // a placeholder until there is one
   }
+}
+
+function entry(film) {
+  const id = `work-${film.id}`;
+  const made = element(id) ?? make('li', {id}, make('span'),
+    button('Try again', () => call('POST', `/api/admin/videos/${film.id}/retry/`)),
+    button('Delete', () => remove(film)));
+  made.firstChild.textContent = state(film);
+  made.children[1].hidden = film.status !== 'failed';
+  return made;
+}
+
+function button(textContent, step) {
+  const onclick = attempt(async () => { await step(); await follow(); await list(); });
+  return make('button', {type: 'button', textContent, onclick});
 }
 
 function state(film) {
   if (film.status === 'failed') return `“${film.title}” failed: ${film.error}`;
   if (film.status === 'ready') return `“${film.title}” is ready. ${film.warning}`;
-  return `“${film.title}”: ${film.progress} %${film.playable ? ', can be watched already' : ''}. ${film.warning ?? ''}`;
+  const said = [`“${film.title}”: ${film.progress} %`];
+  if (film.waits_for) said.push(`waits for ${film.waits_for}`);
+  else if (film.seconds_left) said.push(left(film.seconds_left));
+  if (film.playable) said.push('can be watched already');
+  return `${said.join(', ')}. ${film.warning ?? ''}`;
+}
+
+function left(seconds) {
+  const minutes = Math.ceil(seconds / 60);
+  return minutes > 90 ? `about ${Math.round(minutes / 60)} hours left` : `about ${minutes} min left`;
 }
 
 // ----------------------------------------------------------------------------------------------------------
@@ -156,12 +237,14 @@ element('sign-in').onsubmit = async event => {
   }
 };
 element('sign-out').onclick = async () => {
-  await call('POST', '/api/logout/').catch(error => tell(error.message));
+  await attempt(() => call('POST', '/api/logout/'))();
   await close();
 };
+element('delete').onclick = attempt(async () => { if (await remove(watched)) await close(); });
 element('upload').onsubmit = upload;
 element('close').onclick = close;
-element('search').oninput = () => list().catch(error => tell(error.message));
-video.onerror = () => { if (video.getAttribute('src')) tell('This film cannot be played at the moment.'); };
+element('search').oninput = attempt(list);
+video.onerror = () => { if (video.getAttribute('src')) again(); };
+video.onplaying = playing;
 setInterval(report, REPORT);
 open();
