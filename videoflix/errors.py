@@ -100,6 +100,15 @@ class Conflict(ServiceError):
     status = 409
 
 
+class PreconditionFailed(ServiceError):
+    """412: the client wanted another version than there is."""
+
+    status = 412
+
+    def __init__(self) -> None:
+        super().__init__("The file is not the version that was asked for.")
+
+
 class PayloadTooLarge(ServiceError):
     """413: more bytes than this call takes."""
 

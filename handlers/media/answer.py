@@ -9,7 +9,7 @@ from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 
-from videoflix.errors import RangeNotSatisfiable
+from videoflix.errors import PreconditionFailed, RangeNotSatisfiable
 from videoflix.media.files import OpenFile
 from videoflix.media.names import Kind
 from videoflix.media.service import Asset, Life
@@ -43,7 +43,7 @@ class Reply:
 
 
 def answer(method: str, headers: Mapping[str, str], asset: Asset, proxy: str = "") -> Reply:
-    """What a GET or HEAD with these headers gets. Raises RangeNotSatisfiable.
+    """What a GET or HEAD with these headers gets. Raises PreconditionFailed and RangeNotSatisfiable.
 
     `proxy`: where nginx keeps the media folder internally, when it is the one to send files; conditions and ranges are
     then its business too.
@@ -56,6 +56,8 @@ def answer(method: str, headers: Mapping[str, str], asset: Asset, proxy: str = "
     size = content.size if isinstance(content, OpenFile) else len(body_of(content, is_compressed))
     etag = f'"{content.version}-gz"' if is_compressed else f'"{content.version}"'
     common = _common(asset, etag)
+    if _is_another(headers, etag, content.modified):
+        raise PreconditionFailed
     if _is_unchanged(headers, etag, content.modified):
         return Reply(304, common, 0, 0, is_compressed)
     if is_compressed:
@@ -83,6 +85,16 @@ def _common(asset: Asset, etag: str) -> tuple[tuple[str, str], ...]:
         ("Accept-Ranges", "bytes"),
     )
     return headers if isinstance(asset.content, OpenFile) else (*headers, ("Vary", "Accept-Encoding"))
+
+
+def _is_another(headers: Mapping[str, str], etag: str, modified: int) -> bool:
+    """If-Match, compared strongly; If-Unmodified-Since only without it."""
+    wanted = headers.get("If-Match")
+    if wanted is not None:
+        return wanted.strip() != "*" and etag not in _TAG.findall(wanted)
+    since = headers.get("If-Unmodified-Since")
+    moment = _unix_time(since) if since else None
+    return moment is not None and modified > moment
 
 
 def _is_unchanged(headers: Mapping[str, str], etag: str, modified: int) -> bool:

@@ -24,7 +24,7 @@ from handlers.common import common_headers, new_request_id
 from handlers.media.answer import Reply, answer, body_of, http_date
 from handlers.media.transfer import Transfers, can_carry, is_in_memory
 from handlers.origin import client_address
-from videoflix.errors import RangeNotSatisfiable, TokenNotValid
+from videoflix.errors import PreconditionFailed, RangeNotSatisfiable, TokenNotValid
 from videoflix.media.files import OpenFile
 from videoflix.media.service import Asset, Request
 from videoflix.services import Services
@@ -73,7 +73,7 @@ class MediaLane:
             return None
         try:
             reply = answer(start_line.method, headers, asset, self._proxy)
-        except RangeNotSatisfiable:
+        except (PreconditionFailed, RangeNotSatisfiable):
             asset.close()
             return None
         if not _can_be_sent_now(asset, reply):
@@ -107,10 +107,11 @@ class MediaLane:
                 return scheme.lower() == "bearer" and bool(self._admission.by_access_token(bearer.strip()))
             if token:
                 return bool(self._admission.by_playback_token(token, video_id))
-            access_token = _access_token(cookie) if cookie else None
+            access_token, can_renew = _tokens(cookie) if cookie else (None, False)
             if access_token is None:
                 return False
-            return self._admission.by_access_token(access_token).expires - time.time() > self._renew_within
+            identity = self._admission.by_access_token(access_token)
+            return not can_renew or identity.expires - time.time() > self._renew_within
         except TokenNotValid:
             return False
 
@@ -221,8 +222,10 @@ def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _access_token(cookies: str) -> str | None:
-    return parse_cookie(cookies).get("access_token")
+def _tokens(cookies: str) -> tuple[str | None, bool]:
+    """The access token, and whether another one can be had."""
+    found = parse_cookie(cookies)
+    return found.get("access_token"), bool(found.get("refresh_token"))
 
 
 def _encoded(headers: Sequence[tuple[str, str]]) -> bytes:

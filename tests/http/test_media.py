@@ -233,6 +233,33 @@ async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf
             assert (await admin.get(url, **condition)).status == 200, condition
 
 
+async def test_who_wants_another_version_is_told_that_there_is_none(way: str, admin: Browser, shelf: Shelf) -> None:
+    await put(shelf, admin)
+    for path in ("480p/0000.ts", "480p/index.m3u8"):
+        url = f"/media/hls/1/{path}"
+        first = await admin.get(url)
+        etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
+        for condition in (
+            {"If_Match": '"other"'},
+            {"If_Match": f"W/{etag}"},
+            {"If_Match": '"other"', "If_Unmodified_Since": modified},
+            {"If_Match": '"other"', "If_None_Match": etag, "Range": "bytes=0-1"},
+            {"If_Unmodified_Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+        ):
+            answer = await admin.get(url, Origin="http://localhost:5500", **condition)
+            assert answer.status == 412, condition
+            assert answer.json == {"detail": "The file is not the version that was asked for."}
+            assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
+        for condition in (
+            {"If_Match": f'"other", {etag}'},
+            {"If_Match": "*"},
+            {"If_Match": etag, "If_Unmodified_Since": "Mon, 01 Jan 2001 00:00:00 GMT"},
+            {"If_Unmodified_Since": modified},
+            {"If_Unmodified_Since": "yesterday"},
+        ):
+            assert (await admin.get(url, **condition)).status == 200, condition
+
+
 async def test_a_file_that_was_replaced_has_another_etag(way: str, admin: Browser, shelf: Shelf) -> None:
     """Also with the same size and time: what is renamed into place is another file."""
     folder = await put(shelf, admin, is_done=False)

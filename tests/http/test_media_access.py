@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 
+from handlers.media import handler
 from tests.http.films import Shelf
 from tests.tools import Answer, Browser
 from videoflix.models import Tombstone, now
@@ -174,6 +175,17 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
 
     monkeypatch.setattr(revocations, "_ended", ended)
     refused(await admin.get(SEGMENT), NOT_VALID)
+
+
+async def test_who_cannot_renew_a_token_is_served_fast_until_it_ends(
+    admin: Browser, shelf: Shelf, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shelf.put()
+    old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
+    admin.cookies = {"access_token": forged(settings, **{**old, "exp": int(time.time()) + 60})}
+    assert (await admin.get(SEGMENT)).status == 200
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get(SEGMENT)).status == 200
 
 
 async def test_a_player_keeps_its_page_signed_in(way: str, admin: Browser, shelf: Shelf, settings: Settings) -> None:

@@ -242,6 +242,9 @@ async def test_a_segment_that_has_to_come_from_a_disk_does_not_stop_the_others(
         pytest.skip("this file system keeps everything in memory")
     assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
     assert transfer.is_in_memory(file, 0, BIG)
+    os.posix_fadvise(file, BIG // 4, BIG // 2, os.POSIX_FADV_DONTNEED)
+    assert not transfer.is_in_memory(file, 0, BIG)  # both ends are there
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
     os.close(file)
     monkeypatch.delattr(handler.MediaHandler, "get")
     assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
