@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SOON = 5  # seconds until a server that went away may be back
+_RENEWAL = 1.0  # seconds that a request waits for another access token when its own is still good
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CORS_HEADERS = (
     "accept, authorization, content-type, range, user-agent, x-csrftoken, x-requested-with, "
@@ -189,12 +191,15 @@ class ApiHandler(BaseHandler):
         accounts, settings = self.services.accounts, self.services.settings
         access_token = self.get_cookie(cookies.ACCESS)
         if accounts.wants_renewal(access_token):
+            is_urgent = not accounts.admits(access_token)
             try:
-                self._fresh_access = await accounts.renew(refresh_token, self.client)
-            except self.services.outages:
-                if not accounts.admits(access_token):
+                async with asyncio.timeout(None if is_urgent else _RENEWAL):
+                    self._fresh_access = await accounts.renew(refresh_token, self.client)
+            except (TimeoutError, *self.services.outages):  # type: ignore[misc]  # a tuple of classes
+                if is_urgent:
                     raise
-                _log.warning("access token not renewed request_id=%s", self.request_id)  # the old one will do
+                accounts.put_off_renewals()  # the old one will do
+                _log.warning("access token not renewed request_id=%s", self.request_id)
         if self._fresh_access:
             cookies.give_access(self, settings, self._fresh_access)
         if not self.get_cookie(cookies.CSRF):

@@ -20,7 +20,6 @@ from videoflix.models import now
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.sessions import SessionStore
-from videoflix.stores.users import UserStore
 
 TOKENS = ("access_token", "refresh_token")
 
@@ -151,26 +150,6 @@ async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
     await services.accounts.end_sessions(1)
     browser.cookies = old
     assert (await browser.get("/api/me/")).status == 401
-
-
-async def test_without_the_database_who_is_signed_in_stays_and_the_rest_is_503(
-    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The stores raise at once what the driver raises after its five seconds."""
-    await join(browser, services)
-    browser.cookies["access_token"] = aged(browser, settings, 60)
-
-    async def away(*_: Any, **__: Any) -> None:
-        raise pymongo.errors.ServerSelectionTimeoutError("nobody answers at a secret address")
-
-    monkeypatch.setattr(SessionStore, "get", away)
-    monkeypatch.setattr(UserStore, "by_email", away)
-    assert (await browser.get("/api/me/")).status == 200
-    del browser.cookies["access_token"]
-    assert (await browser.get("/api/me/")).status == 503  # and not 401: nobody is signed out by an outage
-    answer = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
-    assert (answer.status, answer.json) == (503, {"detail": "The service is not available at the moment."})
-    assert answer.headers["Retry-After"] == "5"
 
 
 async def test_nothing_else_is_renewed(browser: Browser, services: Services, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import time
 
 _KEPT = 30.0  # seconds: as long as a predecessor has its grace
 _MOST = 10_000
+_PUT_OFF = 5.0  # seconds
 
 
 class Renewals:
@@ -17,6 +18,16 @@ class Renewals:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[str, float]] = {}
+        self._again_at = float("-inf")
+
+    def put_off(self) -> None:
+        """The database is away: nobody asks for a while without need."""
+        self._again_at = time.monotonic() + _PUT_OFF
+
+    @property
+    def are_put_off(self) -> bool:
+        """Whether that while lasts."""
+        return time.monotonic() < self._again_at
 
     def get(self, refresh_token: str) -> str | None:
         """None when there is none, or none of this moment."""

@@ -92,11 +92,16 @@ class Accounts:
             return False
 
     def wants_renewal(self, access_token: str | None) -> bool:
-        """Whether it is missing, opens nothing, or is past half its life."""
+        """Whether it is missing, opens nothing, or is past half its life; that can wait when renewals are put off."""
         try:
-            return not access_token or self._tokens.is_past_half_its_life(self.identify(access_token))
+            identity = self.identify(access_token or "")
         except TokenNotValid:
             return True
+        return self._tokens.is_past_half_its_life(identity) and not self._renewals.are_put_off
+
+    def put_off_renewals(self) -> None:
+        """The database is away: whoever still has a good access token makes do with it for some seconds."""
+        self._renewals.put_off()
 
     async def renew(self, refresh_token: str, client: Client) -> str | None:
         """Another access token for whoever holds this refresh token; None when it opens nothing."""

@@ -36,7 +36,10 @@ _log = logging.getLogger(__name__)
 
 # What the driver says is not told: it may hold a part of the password.
 _BAD_URL = "{} is not valid: it should look like {}; special characters of a password are written as %40 and so on."
-_FIND_SERVER_MS = 5000  # how long a call looks for a database that does not answer
+# Milliseconds. The driver asks the database all the time whether it lives, and breaks off what waits for one that does
+# not answer; that alone would not be noticed before each call's own limit, which is long, for some work is.
+_HEARTBEAT_MS, _ANSWER_MS, _LONGEST_CALL_MS = 1000, 3000, 20_000
+_FIND_SERVER_MS = 2000  # that a call looks for a database that is known to be away
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,15 @@ def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
     if not uri:
         raise CommandError("MONGODB_URI is not set, and no `videoflix up` is running here.")
     try:
-        return AsyncIOMotorClient(uri, serverSelectionTimeoutMS=_FIND_SERVER_MS, tz_aware=True)
+        return AsyncIOMotorClient(
+            uri,
+            serverSelectionTimeoutMS=_FIND_SERVER_MS,
+            heartbeatFrequencyMS=_HEARTBEAT_MS,
+            serverMonitoringMode="poll",
+            connectTimeoutMS=_ANSWER_MS,
+            socketTimeoutMS=_LONGEST_CALL_MS,
+            tz_aware=True,
+        )
     except (InvalidURI, ConfigurationError, ValueError):
         raise CommandError(_BAD_URL.format("MONGODB_URI", "mongodb://user:password@host:27017")) from None
 

@@ -1,0 +1,114 @@
+"""A database server that is killed or hangs: what needs it is 503 in time, the rest goes on, and all is well after.
+
+The driver's limits are cut to a tenth here; they add up to six seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from handlers import health
+from tests.http.catalogued import film, until
+from tests.http.films import video_store
+from tests.http.people import ADDRESS, PASSWORD, join, registration, site
+from tests.http.test_sessions import aged
+from tests.tools import Browser, process_of
+from videoflix.composition import root
+from videoflix.embedded import processes, servers
+from videoflix.settings import Settings
+
+AWAY = {"detail": "The service is not available at the moment."}
+PATIENCE = 20  # seconds, on a machine that does much else
+
+
+async def test_a_database_that_is_away_is_503_in_time_and_back_when_it_is_back(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert root._HEARTBEAT_MS + root._ANSWER_MS + root._FIND_SERVER_MS == 6000
+    monkeypatch.setattr(root, "_HEARTBEAT_MS", 500)  # the least that the driver takes
+    monkeypatch.setattr(root, "_ANSWER_MS", 400)
+    monkeypatch.setattr(root, "_FIND_SERVER_MS", 200)
+    monkeypatch.setattr(health, "_PATIENCE", 0.5)
+    (tmp_path / "own").mkdir()
+    server = servers.database(tmp_path / "own")
+    own: dict[str, Any] = {"mongodb_uri": SecretStr(server.url), "rate_limit_factor": 100.0}
+    async with AsyncExitStack() as stack:
+        running = stack.enter_context(ExitStack())
+        running.enter_context(processes.running(server))
+        browser, services = await stack.enter_async_context(site(settings, **own))
+        await join(browser, services)
+        store, client = video_store(services.settings)
+        await store.add(film(1))
+        client.close()
+        assert [video["id"] for video in (await browser.get("/api/video/")).json] == [1]
+        later, _ = await stack.enter_async_context(site(settings, **own))  # has not read the catalogue yet
+        later.cookies = {"access_token": browser.cookies["access_token"]}
+
+        process_of(server).suspend()
+        await everything_else_goes_on(browser, settings)
+        for _ in range(2):
+            answer = await later.get("/api/video/")
+            assert (answer.status, answer.json) == (503, AWAY)  # and not an empty list
+        process_of(server).resume()
+        await all_is_well(browser, later)
+
+        process_of(server).kill()
+        await everything_else_goes_on(browser, settings)
+        running.close()
+        running.enter_context(processes.running(server))
+        await all_is_well(browser, later)
+
+
+async def everything_else_goes_on(browser: Browser, settings: Settings) -> None:
+    begin = time.monotonic()
+    calls: list[tuple[str, str, Any]] = [
+        ("GET", "/api/me/", None),
+        ("DELETE", "/api/me/", {"password": PASSWORD}),
+        ("POST", "/api/login/", {"email": ADDRESS, "password": PASSWORD}),
+        ("POST", "/api/register/", registration("another@example.org")),
+        ("POST", "/api/password_reset/", {"email": ADDRESS}),
+        ("POST", "/api/password_confirm/MQ/token/", {"new_password": PASSWORD, "confirm_password": PASSWORD}),
+        ("POST", "/api/token/refresh/", None),
+        ("GET", "/api/activate/MQ/token/", None),
+        *[("GET", "/api/me/sessions/", None)] * 12,  # more than the driver has threads
+    ]
+    kept = dict(browser.cookies)
+    answers = await asyncio.gather(*(browser.fetch(*call, Cookie=cookie(kept)) for call in calls))
+    for call, answer in zip(calls, answers, strict=True):
+        assert (answer.status, answer.json, answer.headers["Retry-After"]) == (503, AWAY, "5"), call
+    ready = await browser.get("/readyz")
+    assert (ready.status, ready.json["database"], ready.json["redis"]) == (503, "unreachable", "ok")
+    assert (await browser.get("/healthz")).status == 200
+    for token in (kept["access_token"], aged(browser, settings, 60)):
+        answer = await browser.get("/api/video/", Cookie=cookie({**kept, "access_token": token}))
+        assert (answer.status, len(answer.json)) == (200, 1)
+    without = cookie({"refresh_token": kept["refresh_token"]})
+    assert (await browser.get("/api/video/", Cookie=without)).status == 503  # and not 401: nobody is signed out by it
+    assert time.monotonic() - begin < PATIENCE
+
+
+async def all_is_well(browser: Browser, later: Browser) -> None:
+    async def is_ready() -> bool:
+        return (await browser.get("/readyz")).status == (await later.get("/readyz")).status == 200
+
+    await until(is_ready, PATIENCE)
+    assert (await browser.post("/api/token/refresh/")).status == 200
+    assert (await browser.get("/api/me/")).json["email"] == ADDRESS
+    await browser.log_in(ADDRESS, PASSWORD)
+
+    async def is_listed() -> bool:
+        answer = await later.get("/api/video/")
+        return answer.status == 200 and len(answer.json) == 1
+
+    await until(is_listed, PATIENCE)
+
+
+def cookie(cookies: dict[str, str]) -> str:
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
