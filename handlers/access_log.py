@@ -11,7 +11,7 @@ from tornado.web import RequestHandler
 
 _log = logging.getLogger("videoflix.access")
 
-_ROUTINE = (".ts", ".vtt", ".jpg", "/healthz", "/readyz")
+_ROUTINE = (".ts", ".vtt", ".jpg", "/healthz", "/readyz", "/metrics")
 _LINK = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
 _AS_THEY_ARE = string.punctuation  # Tornado takes no request line with control characters of ASCII
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from tests.tools import FfmpegTools
 from videoflix import __version__
 from videoflix.cli.context import settings_here
+from videoflix.cli.up import _Start as start_up
 from videoflix.composition.root import open_clients
 from videoflix.embedded import processes, servers
 from videoflix.embedded.home import Home, Running
@@ -86,6 +87,13 @@ def test_commands_beside_a_running_up_use_its_servers_and_its_media_folder(
         assert settings_here(home.folder).media_root == Path("elsewhere")
     monkeypatch.delenv("MEDIA_ROOT")
     assert settings_here(home.folder).media_root == Path("media")
+
+
+def test_a_machine_without_room_for_the_demo_film_has_a_site_all_the_same(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_up(settings.model_copy(update={"min_free_gib": 1_000_000}), Home(settings.data_dir))._make_film()
+    assert "demo film left out: There is not enough room on the disk" in caplog.text
 
 
 def test_the_version_is_told(settings: Settings) -> None:

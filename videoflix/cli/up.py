@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -26,13 +27,15 @@ from videoflix.composition.web import listen
 from videoflix.embedded import binaries, processes, servers
 from videoflix.embedded.home import Home, Running
 from videoflix.embedded.supervisor import GRACE, Supervisor
-from videoflix.errors import CommandError
+from videoflix.errors import CommandError, ServiceError
 from videoflix.folders import held, require_media
 from videoflix.settings import Settings
 
 Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
 
 _CLOSING = 3.0  # seconds from the last answer to the end of the web process
+_log = logging.getLogger(__name__)
+
 _PATIENCE = 30.0  # seconds that each server has to answer
 
 
@@ -70,7 +73,7 @@ class _Start:
             if not self._supervisor.is_stopping:
                 self._banner(sign_in)
             if demo and not self._supervisor.is_stopping:
-                asyncio.run(first_start.film(self._settings))
+                self._make_film()
             self._supervisor.watch()
         finally:
             self._supervisor.stop()
@@ -97,6 +100,13 @@ class _Start:
         self._supervisor.next_group()
         for name in ("web", "worker"):
             self._supervisor.start(name, (sys.executable, "-m", "videoflix", name), settings.as_environment())
+
+    def _make_film(self) -> None:
+        """A site without it is a site all the same."""
+        try:
+            asyncio.run(first_start.film(self._settings))
+        except (CommandError, ServiceError) as error:
+            _log.warning("demo film left out: %s", error)
 
     def _wait_for(self, is_there: Callable[[], bool], what: str, last_words: Callable[[], str] = lambda: "") -> None:
         try:

@@ -29,4 +29,5 @@ def make(ffmpeg: str, place: Path) -> None:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         place.unlink(missing_ok=True)
-        raise CommandError(f"The demo film could not be made: {done.stderr.strip().splitlines()[-1:]}")
+        said = done.stderr.strip().splitlines() or ["ffmpeg did not say why."]
+        raise CommandError(f"The demo film could not be made: {said[-1]}")
