@@ -307,7 +307,8 @@ class Attempt:
         answer = await self._ledger(lambda: self._bench.ledger.release(self.lease))
         why = self._verdict.value if self._verdict else "its lease is not in force"
         log.info("task_let_go film=%s task=%s state=%s: %s", self.lease.film, self.lease.task, answer, why)
-        if answer is not LeaseState.QUEUED:
+        left = self.lease.kind == "segment" and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
+        if answer is not LeaseState.QUEUED and not left:
             self._bench.upset()  # the film may be gone, or all of Redis
 
     def _backoff(self) -> float:

@@ -9,12 +9,20 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from transcode import layout, schedule
-from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, SegmentNotice
+from transcode.ledger import (
+    JobView,
+    LeaseState,
+    Ledger,
+    LedgerUnavailable,
+    NewTask,
+    Progress,
+    SegmentNotice,
+    TaskView,
+)
 from transcode.waiting import end
 
 log = logging.getLogger(__name__)
@@ -112,7 +120,7 @@ class Engine:
 
     async def jobs(self, limit: int = 100) -> list[dict[str, Any]]:
         """Jobs with their tasks as JSON-able objects, newest first. Raises LedgerUnavailable."""
-        return [_row(asdict(job)) for job in await self._ledger.jobs(limit)]
+        return [_row(job) for job in await self._ledger.jobs(limit)]
 
     async def job_states(self) -> Counter[str]:
         """How many jobs are in each state. Raises LedgerUnavailable."""
@@ -255,8 +263,13 @@ class _Wish:
             log.warning("unwant_waits film=%s task=%s: %s", self._film, self._spec.id, error)
 
 
-def _row(job: dict[str, Any]) -> dict[str, Any]:
+def _row(job: JobView) -> dict[str, Any]:
     """As the admin's list shows it: `progress` is in per cent, for the job and for every task."""
-    job["progress"] = job.pop("percent")
-    job["tasks"] = [{**task, "progress": round(100 * task["progress"], 1)} for task in job["tasks"]]
-    return job
+    row = {name: getattr(job, name) for name in JobView.__slots__ if name != "percent"}
+    return {**row, "progress": job.percent, "tasks": [_task_row(task) for task in job.tasks]}
+
+
+def _task_row(task: TaskView) -> dict[str, Any]:
+    """Not by `asdict`, which took the better part of a second for the tasks of a hundred long films."""
+    row = {name: getattr(task, name) for name in TaskView.__slots__}
+    return {**row, "progress": round(100 * task.progress, 1)}

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from tests.transcode.quick import QUICK
 from tests.transcode.support import open_ledger, until
 from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, Reaped, State
+from transcode.ledger import ledger as ledger_module
 from transcode.waiting import end
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
@@ -387,6 +388,15 @@ def test_a_film_that_has_hardly_begun_has_no_estimate():
     waits_its_turn = Progress(1, State.RUNNING, total=1000, base=0, done=1, elapsed=60)
     assert waits_its_turn.seconds_left is None
     assert replace(waits_its_turn, done=100).seconds_left == 540
+
+
+async def test_many_films_are_asked_for_in_several_questions(redis_url, io_loop, monkeypatch):
+    monkeypatch.setattr(ledger_module, "_AT_ONCE", 2)
+    async with open_ledger(redis_url) as ledger:
+        for film in range(1, 6):
+            await ledger.start(film, [PROBE], FINISH)
+        assert await ledger.states([*range(1, 6), 9]) == dict.fromkeys(range(1, 6), State.QUEUED)
+        assert await ledger.states([]) == {}
 
 
 async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):

@@ -33,6 +33,8 @@ from transcode.times import DEFAULT, Times
 _PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
 _PASSING_WORDS = ("MISCONF", "OOM ", "LOADING", "READONLY", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
 
+_AT_ONCE = 500  # films in one question: Redis does nothing else until it is answered
+
 
 class LedgerUnavailable(Exception):
     """Redis is away, or takes no writes at the moment; the same call may be repeated later."""
@@ -237,9 +239,12 @@ class Ledger:
 
     async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
         """How far these films' jobs are; films without a job are left out."""
-        picture = json.loads(await self._run("progress", films=[str(film) for film in films]))
-        found = (_progress(row, picture["hold"]) for row in picture["rows"] or [])
-        return {progress.film: progress for progress in found}
+        wanted, found = [str(film) for film in films], dict[int, Progress]()
+        for first in range(0, len(wanted), _AT_ONCE):
+            picture = json.loads(await self._run("progress", films=wanted[first : first + _AT_ONCE]))
+            rows = (_progress(row, picture["hold"]) for row in picture["rows"] or [])
+            found |= {progress.film: progress for progress in rows}
+        return found
 
     async def states(self, films: Iterable[int]) -> dict[int, State]:
         """The state of each film's job; films without a job are left out."""
