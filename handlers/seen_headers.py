@@ -28,6 +28,12 @@ class SeenHeaders(HTTPHeaders):
             value = self._looked_up[name] = super().get(name)
         return default if value is None else value
 
+    def copy(self) -> HTTPHeaders:
+        """The same fields, which were checked already."""
+        headers = HTTPHeaders()
+        headers._as_list = {name: values.copy() for name, values in self._as_list.items()}
+        return headers
+
 
 class HeaderParser:
     """One per web process."""

@@ -1,4 +1,4 @@
-"""A web process that is told to stop answers what it was asked, takes nothing new and leaves nothing half done."""
+"""A web process that is told to stop answers what it was asked, takes nothing new and leaves nothing undone."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ import pytest
 
 from tests.acceptance.support import until
 from tests.acceptance.test_web_processes import answers, web
-from videoflix.composition.root import open_services
+from tests.http.catalogued import film
+from videoflix.composition.root import open_clients, open_services
 from videoflix.settings import Settings
+from videoflix.stores.progress import ProgressStore
+from videoflix.stores.videos import VideoStore
 
 _FORM = (
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="My_film.mp4"\r\n\r\n' + b"x" * 100_000,
@@ -57,16 +60,19 @@ def growing(settings: Settings) -> list[Path]:
 
 
 async def test_a_stopping_process_ends_what_it_began(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOP_SECONDS", "1.5")
+    monkeypatch.setenv("STOP_SECONDS", "1")
     monkeypatch.setenv("MIN_FREE_GIB", "0")
     async with open_services(settings) as services:
-        await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
+        user = (await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")).id
         token = (await services.accounts.log_in("admin@videoflix.example", "correct horse battery")).access_token
+    async with open_clients(settings) as clients:
+        await VideoStore(clients.database).add(film(7))
     with web(settings) as (process, url):
         until(lambda: answers(url), 30)
         port = int(url.split(":")[2].split("/")[0])
         idle, slow, stuck = (Client(port, token) for _ in range(3))
-        idle.ask("GET /healthz")
+        idle.ask("PUT /api/video/7/progress/", "Content-Length: 16")
+        idle.send(b'{"position": 42}')
         assert b" 200 " in idle.answer()
         for client in (slow, stuck):
             client.upload()
@@ -82,5 +88,8 @@ async def test_a_stopping_process_ends_what_it_began(settings: Settings, monkeyp
         assert json.loads(body)["title"] == "My film"
         assert stuck.rest() == b""  # cut off in the end
         until(lambda: process.status() == psutil.STATUS_ZOMBIE, 10)
+    async with open_clients(settings) as clients:
+        [written] = await ProgressStore(clients.database).unfinished(user)
+        assert (written.video_id, written.position) == (7, 42.0)
     assert list((settings.media_root / "scratch" / "uploads").iterdir()) == []
     assert len(list((settings.media_root / "videos").iterdir())) == 1

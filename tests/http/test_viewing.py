@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -399,16 +398,6 @@ async def web_process(settings: Settings, admin: Browser) -> AsyncIterator[tuple
         client.close()
         process.kill()
         process.wait()
-
-
-async def test_a_web_process_that_is_stopped_writes_what_was_reported_a_moment_ago(
-    admin: Browser, films: None, settings: Settings
-) -> None:
-    async with web_process(settings, admin) as (client, process):
-        assert (await client.fetch("PUT", "/api/video/2/progress/", {"position": 42})).status == 200
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 20) == 0
-    assert [found["position"] for found in stored(settings, "progress")] == [42.0]
 
 
 async def test_a_web_process_that_is_killed_loses_only_the_last_seconds(
