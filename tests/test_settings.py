@@ -92,6 +92,7 @@ def test_origins_are_written_with_blanks_or_commas() -> None:
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://a.example/page"),
         ("SECRET_KEY", "short"),
+        ("METRICS_TOKEN", "short"),
         ("COOKIE_SAMESITE", "sometimes"),
         ("ACCESS_TOKEN_MINUTES", "-1"),
         ("FRONTEND_RESET_URL", "http://pages.example/"),

@@ -126,6 +126,12 @@ class Engine:
         """How many jobs are in each state. Raises LedgerUnavailable."""
         return Counter(state.value for state in (await self._ledger.all_states()).values())
 
+    async def task_states(self, most: int = 100) -> Counter[str]:
+        """How many tasks are in each state, of the oldest jobs that are not over. Raises LedgerUnavailable."""
+        films = sorted(await self._ledger.at_work())[:most]
+        jobs = await asyncio.gather(*(self._ledger.job(film) for film in films))
+        return Counter(task.state.value for job in jobs if job is not None for task in job.tasks)
+
     async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
         """How far the films are that have a job. Raises LedgerUnavailable."""
         return await self._ledger.progress(films)

@@ -131,6 +131,13 @@ class Settings(BaseSettings):
             raise ValueError("should have at least 32 characters")
         return value
 
+    @field_validator("metrics_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and len(value.get_secret_value()) < 16:
+            raise ValueError("should have at least 16 characters")
+        return value
+
     @field_validator("email_from")
     @classmethod
     def _an_address(cls, value: str) -> str:

@@ -86,6 +86,7 @@ async def test_the_state_of_the_site_is_told(admin: Browser, services: Services)
         "videoflix_server_up redis": 1,
     }
     assert told["videoflix_jobs queued"] == 1
+    assert told["videoflix_tasks queued"] == 1  # the probe
     assert told["videoflix_mails owed"] == 1
     assert told["videoflix_mails given_up"] == 0
     assert told["videoflix_revocations_in_step"] == 1

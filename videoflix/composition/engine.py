@@ -54,6 +54,11 @@ class ServiceEngine:
         with _answered():
             return await self._engine.job_states()
 
+    async def task_states(self) -> Mapping[str, int]:
+        """Raises Unavailable while Redis is away."""
+        with _answered():
+            return await self._engine.task_states()
+
     @property
     def waiters(self) -> int:
         """In this process."""

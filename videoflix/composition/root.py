@@ -94,7 +94,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             waiting=lambda: engine.waiters,
             in_step=lambda: people.admission.is_current,
             checks=checks,
-            counts={"jobs": engine.job_states, "mails": people.outbox.counts},
+            counts={"jobs": engine.job_states, "tasks": engine.task_states, "mails": people.outbox.counts},
         )
         yield Services(
             settings=settings,
