@@ -179,6 +179,32 @@ async def test_a_cancel_stops_the_work_and_a_retry_goes_on_from_there(shop: Work
     assert done.items() <= shop.published(film).items()
 
 
+async def test_files_that_are_no_films_fail_with_their_reasons_and_the_worker_is_as_well_as_before(
+    shop: Workshop, tmp_path: Path, film: Path
+):
+    whole = film.read_bytes()
+    hostile = {
+        "This file is empty.": b"",
+        "This file is not a film": f"ffconcat version 1.0\nfile {film}\n".encode(),
+        "This film is incomplete": whole[: len(whole) // 2],
+        "This film is damaged": b"".join(b"G" + bytes(187) for _ in range(400)) + os.urandom(400_000),
+    }
+    numbers = {}
+    for sentence, content in hostile.items():
+        source = tmp_path / "film.mp4"
+        source.write_bytes(content)
+        numbers[await shop.take_in(source)] = sentence
+        source.unlink()
+    worker = shop.start_worker()
+    for number, sentence in numbers.items():
+        await shop.status(number, "failed", 30)
+        assert ((await shop.video(number)).error or "").startswith(sentence)
+        assert not (shop.settings.media_root / "hls" / str(number)).exists()
+    number = await shop.take_in(make_film(shop.tools, tmp_path / "short.mp4", seconds=2))
+    await shop.check(number)
+    assert worker.process.poll() is None
+
+
 async def test_what_a_finished_film_lost_comes_back_as_it_was(shop: Workshop, tmp_path: Path, film: Path):
     words, source = tmp_path / "words.srt", tmp_path / "film.mkv"
     words.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
