@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from typing import Any
@@ -23,6 +26,23 @@ class FfmpegTools:
 
     ffmpeg: str
     ffprobe: str
+
+
+def living(processes: Iterable[psutil.Process], seconds: float = 5) -> list[psutil.Process]:
+    """Those that still live when the time is over; at once none, when none does.
+
+    Zombies do not live. An orphan's new parent collects it in its own time, which psutil.wait_procs would wait for.
+    """
+    deadline = time.monotonic() + seconds
+    while (found := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def _lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def required(program: str) -> str:

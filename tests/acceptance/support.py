@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from tests.tools import living
 from videoflix.embedded.servers import free_port
 
 
@@ -140,8 +141,7 @@ def up(folder: Path, *options: str) -> Iterator[Up]:
 
 def gone(family: list[psutil.Process]) -> bool:
     """Whether none of them lives, a moment later at the latest."""
-    _, alive = psutil.wait_procs(family, timeout=2)
-    return not alive
+    return not living(family, 2)
 
 
 def until(is_so: Callable[[], object], seconds: float) -> None:

@@ -6,11 +6,11 @@ import signal
 import socket
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.acceptance.support import Up, gone, until, up
 from tests.test_cli import refused
+from tests.tools import living
 
 
 def test_the_first_start_makes_an_admin_and_a_film_and_the_second_finds_them(tmp_path: Path) -> None:
@@ -44,8 +44,7 @@ def test_a_kill_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
         family = running.processes()
         running.process.kill()
         running.process.wait()
-        _, alive = psutil.wait_procs(family, timeout=12)
-        assert alive == []
+        assert living(family, 12) == []
 
 
 def test_a_web_process_that_is_killed_is_started_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from tests.tools import FfmpegTools
+from tests.tools import FfmpegTools, living
 from tests.transcode.support import scratch_of
 from transcode import layout
 from transcode.runner import ENVIRONMENT
@@ -106,8 +106,7 @@ class WorkerProcess:
         if self.process.poll() is None:
             self.send(number)
         self.process.wait(15)
-        _, alive = psutil.wait_procs(list(self._seen), timeout=5)
-        assert alive == [], alive
+        assert living(self._seen) == []
 
 
 def _encodes(process: psutil.Process, first: str) -> bool:

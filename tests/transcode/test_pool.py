@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.tools import living
 from tests.transcode.support import NO_TOOLS, until
 from transcode import lifeline
 from transcode.assignment import Assignment, Monitor
@@ -128,8 +129,7 @@ async def test_closing_leaves_no_process(hands, task, io_loop):
     await asyncio.to_thread(hands.close)
     with pytest.raises(MediaError):
         await running
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert alive == []
+    assert living(family) == []
     with pytest.raises(MediaError, match="leaving"):
         await hands.run(0, task("say"))
 
@@ -179,8 +179,7 @@ def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path
             time.sleep(0.02)
         family = parent.children(recursive=True)
         process.kill()
-    _, alive = psutil.wait_procs(family, timeout=5)
-    assert alive == []
+    assert living(family) == []
 
 
 def test_where_the_kernel_cannot_do_it_a_process_does_without(monkeypatch):
