@@ -129,9 +129,10 @@ def film(tmp_path: Path, ffmpeg_tools: FfmpegTools) -> Path:
 
 
 def test_a_film_is_taken_in_and_its_job_is_listed(settings: Settings, film: Path) -> None:
+    film = film.rename(film.with_name("A_walk_[red].mp4"))  # brackets mean nothing
     done = run(settings, "import", film.name)  # a path as people type it
     assert done.returncode == 0, done.stderr
-    assert "“A walk” is video 1." in done.stdout
+    assert "“A walk [red]” is video 1." in done.stdout
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == film.read_bytes()
     assert "queued" in run(settings, "jobs").stdout
 

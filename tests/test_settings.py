@@ -58,6 +58,11 @@ def test_words_are_taken_as_people_write_them() -> None:
     assert settings.public_url == "https://a.example"
 
 
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:8000"), ("0.0.0.0", "http://127.0.0.1:8000")])
+def test_the_address_of_this_machine_is_one_that_a_browser_takes(host: str, url: str) -> None:
+    assert load_settings(host=host).local_url == url
+
+
 def test_a_container_has_as_many_cores_as_it_was_given(tmp_path: Path) -> None:
     quota = tmp_path / "cpu.max"
     unlimited = usable_cores(quota)

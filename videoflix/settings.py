@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     def local_url(self) -> str:
         """Where this machine reaches the web server."""
         host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104  # not bound, asked
-        return f"http://{host}:{self.port}"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def as_environment(self) -> dict[str, str]:
         """The variables that give a child process the servers, the key and the address of this one."""

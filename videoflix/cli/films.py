@@ -77,7 +77,7 @@ async def _import(settings: Settings, file: Path, size: int, new: NewVideo, wait
             bar = progress.add_task("copying", total=size)
             upload = await _copy(services, file, size, progress, bar)
             video = await services.catalogue.take_in(new, upload, suffix_of(file.name))
-            progress.console.print(f"“{video.title}” is video {video.id}.")
+            progress.console.print(f"“{video.title}” is video {video.id}.", markup=False)
             if wait:
                 await _follow(services, video.id, progress, bar)
 
@@ -136,7 +136,7 @@ async def _jobs(settings: Settings) -> None:
     table = Table("film", "state", "progress", "tasks", "error")
     for job in found:
         table.add_row(*_row(job))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _row(job: Mapping[str, Any]) -> list[str]:

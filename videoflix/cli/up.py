@@ -134,5 +134,5 @@ class _Start:
             f"Data       {self._home.folder} and {self._settings.media_root}",
             "Stop       Ctrl-C",
         ]
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False, markup=False, soft_wrap=True)
         console.print(Panel.fit("\n".join(lines), title="Videoflix is running", padding=(1, 2)))
