@@ -1,7 +1,7 @@
 """The worker: takes tasks from the ledger, lends them hands, and keeps both in order.
 
 Slots: `slots` for bulk work, as many for segments that viewers wait for, one for probes and one for sound, so that
-a new film opens at once however busy the others are. All of them sleep until a message says that there is work.
+a new film opens soon however busy the others are. All of them sleep until a message says that there is work.
 """
 
 from __future__ import annotations
@@ -53,8 +53,11 @@ def slots_for(bulk: int) -> list[Slot]:
     """No bulk slot takes the sound of a film: its chunks, which wait for that, would wait for the slot too.
 
     The slot for sound opens films only while there is none to make: however many come in, work on the others goes on.
+    One bulk slot of several opens films too: some are copied as a whole before they open, and the next should not wait.
     """
     lanes = [(Lane.BULK,)] * bulk + [(Lane.SEGMENT,)] * bulk + [(Lane.OPENING,), (Lane.SOUND, Lane.OPENING)]
+    if bulk > 1:
+        lanes[0] = (Lane.OPENING, Lane.BULK)
     return [Slot(number, own) for number, own in enumerate(lanes)]
 
 

@@ -91,6 +91,20 @@ async def test_films_that_come_in_do_not_keep_the_work_on_others_waiting(redis_u
             await until(lambda: "audio:0" in book.told)
 
 
+async def test_films_that_take_long_to_open_leave_a_hand_for_the_next_and_one_for_the_rest(
+    redis_url, io_loop, tmp_path, book, orders
+):
+    orders.give("probe", "work")  # as with those that are copied first
+    async with open_ledger(redis_url) as ledger:
+        for film in (1, 2, 3, 4):
+            book.add(film)
+            await ledger.start(film, [schedule.probe()], schedule.finish())
+        book.add(5, film_of(4))
+        await ledger.start(5, [NewTask("thumbnail", "thumbnail")], schedule.finish())
+        async with at_work(ledger, book, tmp_path, slots=2):
+            await until(lambda: len(orders.began("probe")) == 3 and "thumbnail:0" in book.told)
+
+
 async def test_a_worker_that_leaves_gives_its_tasks_back_without_spending_an_attempt(
     redis_url, io_loop, tmp_path, book, orders
 ):
