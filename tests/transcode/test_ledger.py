@@ -469,6 +469,16 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url, io_loop, t
             await redis.execute_command(*end.split())
 
 
+@pytest.mark.parametrize(("policy", "loses"), [("noeviction", False), ("volatile-lru", False), ("allkeys-lru", True)])
+async def test_a_redis_that_throws_keys_away_is_noticed(redis_url, io_loop, policy, loses):
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
+        await redis.config_set("maxmemory-policy", policy)
+        try:
+            assert await ledger.loses_keys() is loses
+        finally:
+            await redis.config_set("maxmemory-policy", "noeviction")
+
+
 async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
     async with open_ledger(redis_url) as ledger:
         notices, heard = ledger.notices(), []

@@ -263,6 +263,17 @@ class Ledger:
         """Raise `LedgerUnavailable` unless Redis answers."""
         await self._guard(self._client.ping())
 
+    async def loses_keys(self) -> bool:
+        """Whether Redis throws away any keys it likes when its memory is full: then jobs would never end.
+
+        False also where it is not told.
+        """
+        try:
+            memory = await self._guard(self._client.info("memory"))
+        except ResponseError:  # not everybody may ask
+            return False
+        return str(memory.get("maxmemory_policy", "")).startswith("allkeys")
+
     # Plumbing -----------------------------------------------------------------------------------------------
 
     @staticmethod

@@ -37,6 +37,8 @@ async def work(settings: Settings, times: Times = DEFAULT) -> None:
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+        if await ledger.loses_keys():
+            _log.warning("redis_loses_keys: set its maxmemory-policy to noeviction, or work will get lost")
         _log.info("worker ready slots=%d", settings.slots)
         await worker.run()
     _log.info("worker stopped")
