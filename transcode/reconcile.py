@@ -86,7 +86,7 @@ class Reconciler:
     async def _mend(self, entry: FilmEntry) -> None:
         """A film that is ready stays it while what it lost is made again."""
         lost = await asyncio.to_thread(losses, entry, self._root)
-        if not lost and "finish" in entry.done_kinds:
+        if not lost and schedule.is_done(entry):
             return
         # Without the source nothing can be made, and perhaps it is the whole volume that is away.
         if not await asyncio.to_thread((self._root / entry.source).exists):

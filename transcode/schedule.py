@@ -86,6 +86,13 @@ def weights(entry: FilmEntry) -> tuple[float, float]:
     return sum(task.weight for task in (*once, *chunks)), sum(task.weight for task in done)
 
 
+def is_done(entry: FilmEntry) -> bool:
+    """Whether every chunk is final, and the end of the work."""
+    if entry.timeline is None or "finish" not in entry.done_kinds:
+        return False
+    return not _waiting(entry, Timeline.from_json(entry.timeline).grid)
+
+
 def chunk_of(entry: FilmEntry, number: int) -> int | None:
     """The chunk that a segment is in."""
     return Timeline.from_json(entry.timeline).grid.chunk_of(number) if entry.timeline is not None else None
