@@ -72,6 +72,8 @@ async def test_many_who_wait_for_a_segment_get_it_from_one_encode(
     folder = await in_work(shelf, services)
     async with looking(settings) as ledger:
         waiting = [asyncio.ensure_future(admin.get(LATE)) for _ in range(6)]
+        part = asyncio.ensure_future(admin.get(LATE, Range="bytes=1-9"))
+        head = asyncio.ensure_future(admin.fetch("HEAD", LATE))
         while not await wanted(ledger):
             await asyncio.sleep(0.01)
         assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200  # nobody else waits
@@ -79,6 +81,8 @@ async def test_many_who_wait_for_a_segment_get_it_from_one_encode(
         content = (folder / "late").read_bytes()
         (folder / "late").rename(folder / "480p" / "0002.ts")
         assert {(answer.status, answer.body) for answer in await asyncio.gather(*waiting)} == {(200, content)}
+        assert ((await part).status, (await part).body) == (206, content[1:10])
+        assert ((await head).headers["Content-Length"], (await head).body) == (str(len(content)), b"")
         while await wanted(ledger):
             await asyncio.sleep(0.01)
 
