@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter as Counts
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,8 +144,9 @@ def _of_all_processes() -> CollectorRegistry | None:
         return None
     for place in Path(folder).glob("gauge_live*_*.db"):
         found = re.search(r"_(\d+)\.db$", place.name)
-        if found and not _lives(int(found[1])):
-            mark_process_dead(int(found[1]), folder)  # type: ignore[no-untyped-call]  # what it was doing has ended; what it did still counts
+        if found and not _lives(int(found[1])):  # what it was doing has ended; what it did still counts
+            with suppress(FileNotFoundError):  # another process answers a scrape too
+                mark_process_dead(int(found[1]), folder)  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
     return registry
