@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 
 from tornado.httputil import HTTPServerRequest
+
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")  # as some proxies write it
 
 
 def believe_proxies(request: HTTPServerRequest, trusted: int) -> None:
@@ -21,13 +24,15 @@ def believe_proxies(request: HTTPServerRequest, trusted: int) -> None:
 def client_address(peer: str, headers: Mapping[str, str], trusted: int) -> str:
     """Of a request that `peer` sent or handed on."""
     chain = [part.strip() for part in headers.get("X-Forwarded-For", "").split(",") if part.strip()] if trusted else []
-    claimed = chain[-trusted:][0] if chain else peer
-    return claimed if _is_address(claimed) else peer
+    claimed = chain[-trusted:][0] if chain else ""
+    return _address(claimed) or peer
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> str:
+    """Of `192.0.2.1`, `192.0.2.1:1234`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:1234`; nothing of the rest."""
+    found = _WITH_PORT.fullmatch(text)
     try:
-        ipaddress.ip_address(text)
+        address = ipaddress.ip_address((found[1] or found[2]) if found else text)
     except ValueError:
-        return False
-    return True
+        return ""
+    return str(ipaddress.ip_address(address.packed))  # without the zone of an IPv6 one, which may be any text

@@ -86,6 +86,15 @@ async def test_a_storm_is_computed_a_few_at_a_time_and_the_loop_goes_on(monkeypa
     passwords.close()
 
 
+async def test_an_accent_is_the_same_however_a_keyboard_writes_it() -> None:
+    passwords = Passwords(CHEAP)
+    composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
+    assert await passwords.verify(await passwords.hash(composed), decomposed)
+    assert await passwords.verify(await passwords.hash(decomposed), composed)
+    assert not await passwords.verify(await passwords.hash(composed), "cafe au lait")
+    passwords.close()
+
+
 async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settings) -> None:
     async with open_services(settings.model_copy(update={"password_memory_mib": 8})) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)

@@ -11,7 +11,9 @@ import pytest
 from videoflix.accounts.passwords import Passwords
 from videoflix.composition.root import open_services
 from videoflix.errors import BadRequest
+from videoflix.models import Client, Session
 from videoflix.settings import Settings
+from videoflix.stores.sessions import SessionStore
 
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
@@ -48,6 +50,26 @@ async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD)
         assert list(await services.accounts.sessions_of(1)) == []
+
+
+async def test_a_sign_in_that_overtakes_a_deletion_opens_nothing_and_leaves_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        add = SessionStore.add
+
+        async def deleted_meanwhile(self: SessionStore, session: Session) -> None:
+            await services.accounts.delete(1)
+            await add(self, session)
+
+        monkeypatch.setattr(SessionStore, "add", deleted_meanwhile)
+        with pytest.raises(BadRequest):
+            await services.accounts.log_in(ADDRESS, PASSWORD, Client("192.0.2.1", "a browser"))
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        tombstone = client[settings.mongodb_db]["sessions"].find_one()
+    assert tombstone is not None
+    assert not {"device", "address", "current", "previous"} & set(tombstone)
 
 
 async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(settings: Settings) -> None:

@@ -139,12 +139,34 @@ async def test_an_unknown_path_is_404_as_json(browser: Browser) -> None:
 
 async def test_other_origins_see_nothing_and_use_no_cookies(browser: Browser, services: Services) -> None:
     await join(browser, services)
-    for origin in ("http://evil.example", "null", "http://127.0.0.1:5500.evil.example"):
+    host = browser.url.removeprefix("http://")
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:5500.evil.example",
+        "HTTP://127.0.0.1:5500",
+        "http://127.0.0.1:5500/",
+        "http://127.0.0.1",
+        "ftp://127.0.0.1:5500",
+        "http://127.0.0.1:5500, http://evil.example",
+        "http://evil.example http://127.0.0.1:5500",
+        f"http://{host}@evil.example",
+        f"http://evil.example@{host}",
+        f"http://{host}.evil.example",
+        f"http://{host}/",
+        f"file://{host}",
+        f"//{host}",
+        host,
+        "http://[",
+        "http://[::1",
+        "http://",
+    ):
         answer = await browser.get("/api/me/", Origin=origin)
         assert "Access-Control-Allow-Origin" not in answer.headers
         forged = await browser.fetch("DELETE", "/api/me/", {"password": PASSWORD}, Origin=origin)
         assert (forged.status, forged.json) == (403, {"detail": "Cross-site request refused."})
     assert (await browser.post("/api/logout/", Sec_Fetch_Site="cross-site")).status == 403
+    assert (await browser.post("/api/token/refresh/", Host="[::1]:8000", Origin="http://[::1]:8000")).status == 200
     assert (await browser.get("/api/me/")).status == 200
     assert (await browser.post("/api/logout/", Origin=browser.url)).status == 200  # a page of this very host
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import unicodedata
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -63,7 +64,7 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The encoded hash, parameters and salt included. Raises Unavailable."""
-        return await self._run(self._hasher.hash, password)
+        return await self._run(self._hasher.hash, _normal(password))
 
     async def verify(self, encoded: str | None, password: str) -> bool:
         """Whether it is the password. None (there is no such user) takes the same time and is False.
@@ -71,7 +72,7 @@ class Passwords:
         Raises Unavailable: so many wait already that this one would wait too long.
         """
         try:
-            matches = await self._run(self._hasher.verify, encoded or self._nobody, password)
+            matches = await self._run(self._hasher.verify, encoded or self._nobody, _normal(password))
         except (VerificationError, InvalidHashError):
             return False
         return bool(matches) and encoded is not None
@@ -92,6 +93,11 @@ class Passwords:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)
         finally:
             self._under_way -= 1
+
+
+def _normal(password: str) -> str:
+    """One text for what keyboards and systems write differently, like an accent (NIST SP 800-63B, 5.1.1.2)."""
+    return password if password.isascii() else unicodedata.normalize("NFKC", password)
 
 
 def _cost_of(encoded: str) -> tuple[object, ...]:

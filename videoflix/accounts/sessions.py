@@ -52,10 +52,13 @@ class Sessions:
         )
         await self._store.add(session)
         # Whoever disables a user, or sets a password anew, ends the sessions that there are: was this one too late?
-        current = await self._users.get(user.id)
-        if current.password_hash != user.password_hash or not current.may_sign_in:
+        try:
+            current = await self._users.get(user.id)
+            if current.password_hash != user.password_hash or not current.may_sign_in:
+                raise NotFound
+        except NotFound:
             await self.end(_id=session.id)
-            raise NotFound
+            raise
         log(Event.SESSION_CREATED, user=user.id, session=session.id, client=client.address)
         return Pass(self._tokens.access(current, session.id), self._tokens.written(token))
 
