@@ -18,7 +18,7 @@ logs.configure("web")
 try:
     sign_in("hidden" + "word")
 except RuntimeError:
-    logging.getLogger("videoflix").error("unhandled request_id=%s", "0a1b", exc_info=True)
+    logging.getLogger("videoflix.part").error("unhandled request_id=%s", "0a1b", exc_info=True)
 """
 
 
@@ -47,6 +47,7 @@ def test_a_service_manager_gets_one_json_object_for_each_line() -> None:
     done = subprocess.run([sys.executable, "-c", _BUG], capture_output=True, text=True, check=True)
     (line,) = done.stderr.splitlines()
     said = json.loads(line)
-    assert (said["process"], said["level"], said["event"]) == ("web", "error", "unhandled request_id=0a1b")
+    assert (said["process"], said["logger"], said["level"]) == ("web", "videoflix.part", "error")
+    assert said["event"] == "unhandled request_id=0a1b"
     assert said["exception"].endswith("RuntimeError: a bug")
     assert "hiddenword" not in line

@@ -13,6 +13,7 @@ def configure(process: str, level: str = "INFO") -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper("iso", utc=True),
         lambda *given: {"process": process, **given[2]},
     ]
