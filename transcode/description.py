@@ -32,13 +32,15 @@ _TAIL = 0.5
 class Source:
     """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says.
 
-    `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first.
+    `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
+    seconds from a key frame until the picture is whole.
     """
 
     format: Mapping[str, Any]
     streams: Sequence[Mapping[str, Any]]
     ends: float = math.inf
     sparse: bool = False
+    refresh: float = 0.0
 
     @property
     def start(self) -> float:
@@ -108,7 +110,8 @@ def describe(path: Path, tools: Tools) -> Source:
 
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     """The timeline of a source that can be sought in. Raises MediaError."""
-    video, picture = replace(_video(source.picture), lag=_lag(source)), source.picture
+    picture = source.picture
+    video = replace(_video(picture), lag=_lag(source), refresh=round(source.refresh, 6))
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
     sounds = source.sounds()
     if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode.damage import garbage, judged
 from transcode.description import Source, describe
 from transcode.looking import Look, clock, look, refused
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
+from transcode.refresh import frames_until_whole
 from transcode.tools import Tools
 
 LONGEST = 24 * 3600  # seconds
@@ -18,6 +19,9 @@ _LAST = 2.0
 _TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
 # Frames from one key frame to the next: some minute of a film, and some seconds of work in which nothing comes out.
 _SPARSE = 1500
+# Bytes of a block's header in Matroska, of a sample's beginning that is looked at; seconds that are believed.
+_BLOCK_HEADER, _SAMPLE, _LONGEST_REFRESH = 4, 4096, 10.0
+_PER_REFERENCE = 4  # frames for each that others refer to: between them are seldom more than three B-frames
 # GUIDs of an ASF, and of its object that holds the size of the file behind 40 bytes (ASF specification, 3.2).
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -78,10 +82,10 @@ def check_end(path: Path, source: Source, tools: Tools) -> Source:
     A film that says it is longer than it is, and is whole, is returned with its real end.
     """
     claimed, found = source.end, _last_packets(path, source, tools)
-    packets = [_packet_end(line) for line in found.output.splitlines()]
+    packets = [_packet(line) for line in found.output.splitlines()]
     wanted = {source.picture["index"], *(stream["index"] for stream in source.sounds())}
-    ends = max((end for index, end in packets if index in wanted), default=0.0)
-    source = replace(source, sparse=_are_many(packets, source))
+    ends = max((packet.end for packet in packets if packet.index in wanted), default=0.0)
+    source = _with_key_frames(path, source, packets)
     if claimed - ends <= max(_LAST, claimed * _TOLERANCE):
         return source
     if not ends or found.last_words:
@@ -90,28 +94,52 @@ def check_end(path: Path, source: Source, tools: Tools) -> Source:
     return replace(source, ends=ends)
 
 
-def is_sparse(path: Path, source: Source, tools: Tools) -> bool:
-    """Whether key frames are far apart, as far as the last one tells."""
-    packets = [_packet_end(line) for line in _last_packets(path, source, tools).output.splitlines()]
-    return _are_many(packets, source)
+def look_at_key_frames(path: Path, source: Source, tools: Tools) -> Source:
+    """The same, with what its last key frame tells of all of them."""
+    packets = [_packet(line) for line in _last_packets(path, source, tools).output.splitlines()]
+    return _with_key_frames(path, source, packets)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    """Of which stream, its end in seconds, and its place in bytes, -1 when that is not known."""
+
+    index: int
+    end: float
+    place: int
 
 
 def _last_packets(path: Path, source: Source, tools: Tools) -> Look:
     """From the last key frame before the end on."""
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, "-read_intervals", f"{max(0.0, source.end - _LAST):.3f}%",
-        "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time", "-of", "csv=p=0", f"file:{path}",
+        "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,pos", "-of", "csv=p=0", f"file:{path}",
     ]  # fmt: skip
     return look(argv, path)
 
 
-def _are_many(packets: Sequence[tuple[int, float]], source: Source) -> bool:
-    number = int(source.picture["index"])
-    return sum(index == number for index, _ in packets) > _SPARSE
+def _with_key_frames(path: Path, source: Source, packets: Sequence[_Packet]) -> Source:
+    """`packets`: from a key frame to the end."""
+    pictures = [packet for packet in packets if packet.index == source.picture["index"]]
+    refresh = _refresh(path, source, pictures[0].place) if pictures else 0.0
+    return replace(source, sparse=len(pictures) > _SPARSE, refresh=refresh)
 
 
-def _packet_end(line: str) -> tuple[int, float]:
-    """Index and end of a packet, from ffprobe's CSV."""
-    index, *times = (line + ",,,").split(",")[:4]
+def _refresh(path: Path, source: Source, place: int) -> float:
+    """Seconds from a key frame of H.264 until the picture is whole."""
+    if source.picture.get("codec_name") != "h264" or not source.of("mov", "matroska") or place < 0 or not source.rate:
+        return 0.0
+    with path.open("rb") as file:
+        file.seek(place + (_BLOCK_HEADER if source.of("matroska") else 0))
+        references = frames_until_whole(file.read(_SAMPLE))
+    shown = references * _PER_REFERENCE if source.picture.get("has_b_frames") else references
+    return min(_LONGEST_REFRESH, shown / source.rate)
+
+
+def _packet(line: str) -> _Packet:
+    """From ffprobe's CSV."""
+    index, *times, place = (line + ",,,,").split(",")[:5]
     shown, decoded, length = (float(time) if time[:1].isdigit() else 0.0 for time in times)
-    return int(index) if index.isdigit() else -1, (shown or decoded) + length
+    return _Packet(
+        int(index) if index.isdigit() else -1, (shown or decoded) + length, int(place) if place.isdigit() else -1
+    )

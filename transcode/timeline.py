@@ -18,6 +18,7 @@ class VideoTrack:
     """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown.
 
     `lag`: seconds by which decoded frames are stamped too late, because the container holds no times to show them.
+    `refresh`: seconds from a key frame until the picture is whole, of a source that has no real ones.
     """
 
     index: int
@@ -30,6 +31,7 @@ class VideoTrack:
     transfer: str = ""
     full_range: bool = False
     lag: float = 0.0
+    refresh: float = 0.0
 
     @property
     def hdr(self) -> bool:

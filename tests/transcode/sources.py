@@ -117,6 +117,10 @@ def _turned(degrees: int, size: tuple[int, int]) -> Recipe:
     return Recipe(f"turned_{degrees}", "mp4", [*FILM, *H264, *AAC], size=size, again=again)
 
 
+# The picture refreshes bit by bit, which is under way where the second chunk begins.
+_REFRESH = (*H264, "-bf", "2", "-g", "48", "-x264-params", "intra-refresh=1")
+_WAVES = Recipe("intra_refresh", "mkv", [*picture(size="640x360"), *beeps(), *_REFRESH, *AAC], size=(640, 360))
+
 PRORES = ("-c:v", "prores_ks", "-profile:v")
 VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "0", "-crf", "10", "-c:a", "libopus")
 AV1 = ("-c:v", "libaom-av1", "-cpu-used", "8", "-usage", "realtime", "-crf", "10", "-c:a", "libvorbis")
@@ -163,6 +167,7 @@ RECIPES = (
     Recipe("anamorphic", "mp4", [*picture(size="48x36", filters="setsar=4/3"), *beeps(), *H264, *AAC]),
     Recipe("interlaced", "mkv", [*picture(filters="setfield=tff"), *beeps(), *H264, *INTERLACED, *AAC]),
     Recipe("h264_444", "mkv", [*FILM, *H264, "-pix_fmt", "yuv444p", *AAC]),
+    _WAVES,
     # Rates.
     *(_rate(rate) for rate in ("24000/1001", "30000/1001", "50", "60")),
     _rate("60000/1001", suffix="mkv"),

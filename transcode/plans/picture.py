@@ -31,7 +31,8 @@ def seek(timeline: Timeline, start: Fraction) -> list[str]:
     Not the accurate kind, which drops all frames before the time: of a variable-rate source the frame that is
     still showing would be dropped too. The fps filter takes what belongs on the grid.
     """
-    position = float(start - _LEAD / timeline.grid.fps) + timeline.origin - timeline.file_start
+    lead = float(_LEAD / timeline.grid.fps) + timeline.video.refresh
+    position = float(start) - lead + timeline.origin - timeline.file_start
     return ["-noaccurate_seek", "-ss", seconds(position)] if position > 0 else []
 
 

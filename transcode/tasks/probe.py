@@ -9,7 +9,7 @@ from typing import Any
 from transcode import damage, layout, playlists
 from transcode.assignment import Assignment, Monitor
 from transcode.description import Source, describe, timeline
-from transcode.probe import check, is_sparse
+from transcode.probe import check, look_at_key_frames
 from transcode.probe import probe as look_at
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import Copy, remux
@@ -31,8 +31,10 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
     damage.check_length(source, copied, copy.pictures)
     warning = damage.judged(_unreadable(Path(assignment.source), source, copy))
     keyed = source.sparse
-    if not keyed and is_sparse(copy.path, copied, assignment.tools):
-        keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
+    if not keyed:
+        copied = look_at_key_frames(copy.path, copied, assignment.tools)
+        if copied.sparse:
+            keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
     return replace(timeline(copied, remuxed=True), keyed=keyed, warning=warning)
 
 
