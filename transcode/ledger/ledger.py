@@ -1,4 +1,4 @@
-"""The ledger: who works on what, in Redis. Every method is one script, and every one may be sent again.
+"""The ledger: who works on what, in Redis. Every move is one script, and every call may be repeated.
 
 Any method raises `LedgerUnavailable` while Redis cannot be reached or cannot write.
 """

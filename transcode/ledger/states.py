@@ -20,7 +20,7 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.RUNNING, State.DEAD, State.CANCELLED}),
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
     State.RUNNING: frozenset(
         {State.SUCCEEDED, State.RETRYING, State.DEAD, State.QUEUED, State.CANCELLED},
