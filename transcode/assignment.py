@@ -25,6 +25,7 @@ class Assignment:
     timeline: Mapping[str, Any] | None = None
     index: int = 0
     rendition: str | None = None
+    reserve: int = 0  # bytes that should stay free on the volume
 
     @property
     def known(self) -> Timeline:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from transcode import layout, losses, schedule
 from transcode.assignment import Assignment
 from transcode.book import FilmBook, FilmEntry
-from transcode.errors import MediaError, NoRoom, Stopped, of_os_error
+from transcode.errors import MediaError, NoRoom, Stopped, TooLarge, of_os_error
 from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask
 from transcode.pool import Hands
 from transcode.room import Room
@@ -173,6 +173,7 @@ class Attempt:
             timeline=dict(entry.timeline) if entry.timeline is not None else None,
             index=self.lease.index,
             rendition=self.lease.rendition or None,
+            reserve=self._bench.room.min_free,
         )
 
     async def _pull_forward(self, entry: FilmEntry) -> None:
@@ -281,9 +282,7 @@ class Attempt:
             await self._stopped()
             return
         elif isinstance(error, NoRoom):
-            self._verdict = Verdict.NO_ROOM
-            self._bench.room.ran_full()
-            await self._let_go()
+            await self._found_no_room(error)
             return
         log.warning(
             "task_failed film=%s task=%s attempt=%s hopeless=%s: %s",
@@ -297,18 +296,28 @@ class Attempt:
         if answer is LeaseState.DEAD:
             self._bench.upset()  # the reconciler tells the catalogue, here and after a crash
 
+    async def _found_no_room(self, error: NoRoom) -> None:
+        """No fault of the film, so no attempt is spent; what is too large keeps no other work waiting."""
+        self._verdict = Verdict.NO_ROOM
+        if isinstance(error, TooLarge):
+            log.warning("task_too_large film=%s task=%s: %s", self.lease.film, self.lease.task, error.sentence)
+            await self._let_go(self._bench.times.backoff_max, error.sentence)
+        else:
+            self._bench.room.ran_full()
+            await self._let_go()
+
     async def _stopped(self) -> None:
         if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):
             await self._failed(MediaError(f"The work was stopped: {self._verdict.value}."))
         else:
             await self._let_go()
 
-    async def _let_go(self) -> None:
-        answer = await self._ledger(lambda: self._bench.ledger.release(self.lease))
+    async def _let_go(self, delay: float = 0, sentence: str = "") -> None:
+        answer = await self._ledger(lambda: self._bench.ledger.release(self.lease, delay, sentence))
         why = self._verdict.value if self._verdict else "its lease is not in force"
         log.info("task_let_go film=%s task=%s state=%s: %s", self.lease.film, self.lease.task, answer, why)
         left = self.lease.kind == "segment" and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
-        if answer is not LeaseState.QUEUED and not left:
+        if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:
             self._bench.upset()  # the film may be gone, or all of Redis
 
     def _backoff(self) -> float:

@@ -61,6 +61,10 @@ class NoRoom(MediaError):
         super().__init__(sentence, hopeless=hopeless, last_words=last_words)
 
 
+class TooLarge(NoRoom):
+    """What this one task writes does not fit, while others may go on."""
+
+
 def of_os_error(error: OSError) -> MediaError:
     """What a failed read or write of a file means for a task."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -16,7 +16,7 @@ class Room:
 
     def __init__(self, root: Path, min_free: int, pause: float) -> None:
         self._root = root
-        self._min_free = min_free
+        self.min_free = min_free
         self._pause = pause
         self._free = 0
         self._full_until = 0.0
@@ -33,7 +33,7 @@ class Room:
 
     def to_begin(self) -> bool:
         """Whether a task may be claimed."""
-        return self._free >= self._min_free and not self._ran_full
+        return self._free >= self.min_free and not self._ran_full
 
     def to_serve(self) -> bool:
         """Whether a task that a viewer waits for may be claimed: the reserve is there for those, too."""
@@ -41,7 +41,7 @@ class Room:
 
     def to_go_on(self) -> bool:
         """Whether a running task may go on: half the reserve, so that the guard does not flap."""
-        return self._free >= self._min_free // 2
+        return self._free >= self.min_free // 2
 
     def ran_full(self) -> None:
         """A task found no room, whatever the numbers say (a quota, a reserve that is too small)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError, NoRoom, Stopped
+from transcode.errors import MediaError, NoRoom, Stopped, TooLarge
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.timeline import AudioTrack, Timeline, VideoTrack
@@ -72,6 +72,8 @@ def obey(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         raise MediaError("This file is not a film.", hopeless=True)
     if order == "no room":
         raise NoRoom
+    if order == "too large":
+        raise TooLarge("There is no room for it.")
     if order == "stumble":
         raise ZeroDivisionError
     if order == "die":

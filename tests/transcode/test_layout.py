@@ -1,13 +1,20 @@
-"""How finished files come into their places."""
+"""How finished files come into their places, and whether there is room for them."""
 
 from __future__ import annotations
 
 import errno
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.transcode.support import NO_TOOLS
 from transcode import layout
+from transcode.assignment import Assignment
+from transcode.errors import TooLarge
+from transcode.runner import GIB
+from transcode.tasks.ffmpeg import require_room
 
 
 @pytest.fixture(params=["hard links", "none"])
@@ -20,6 +27,13 @@ def volume(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "none":
         monkeypatch.setattr(Path, "hardlink_to", refuse)
     return tmp_path
+
+
+def test_a_copy_that_would_eat_up_the_reserve_is_not_begun(tmp_path: Path) -> None:
+    work = Assignment("probe", 1, "film.ts", tmp_path, tmp_path, NO_TOOLS)
+    require_room(work, 1)
+    with pytest.raises(TooLarge, match=r"a copy of 2.0 GiB"):
+        require_room(replace(work, reserve=shutil.disk_usage(tmp_path).total), 2 * GIB)
 
 
 def test_a_quick_segment_is_published_where_there_is_none_and_stays_out_where_there_is_one(volume: Path) -> None:

@@ -250,6 +250,17 @@ async def test_a_full_disk_spends_no_attempt_and_is_shown_until_there_is_room(
         assert (await task_of(ledger, 1, "chunk:0000")).attempts == 1
 
 
+async def test_what_is_too_large_for_the_disk_keeps_no_other_work_waiting(redis_url, io_loop, tmp_path, book, orders):
+    orders.give("thumbnail", "too large")
+    async with open_ledger(redis_url, replace(QUICK, room=60)) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.films[1].chunks_done == {0, 1, 2} and len(orders.began("thumbnail")) > 1)
+        assert (await task_of(ledger, 1, "thumbnail")).error == "There is no room for it."
+        orders.take_back("thumbnail")
+        await ended(ledger, 1)
+        assert (await task_of(ledger, 1, "thumbnail")).attempts == 1
+
+
 async def test_a_disk_that_ran_full_gets_a_pause_also_from_what_viewers_wait_for(
     redis_url, io_loop, tmp_path, book, orders
 ):

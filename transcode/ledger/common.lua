@@ -150,6 +150,14 @@ local function die(task, keep_ms)
   end
 end
 
+local function try_again(job, id, delay_ms)
+  local key = task_key(job, id)
+  move(key, 'retrying')
+  redis.call('HSET', key, 'progress', '0', 'due', int(NOW + delay_ms))
+  redis.call('ZADD', P .. 'delayed', int(NOW + delay_ms), job .. '|' .. id)
+  wake('retry')
+end
+
 -- Another attempt after delay_ms, or the end when none is left. Returns the new state.
 local function fail(job, id, hopeless, delay_ms, keep_ms)
   local key = task_key(job, id)
@@ -158,10 +166,7 @@ local function fail(job, id, hopeless, delay_ms, keep_ms)
     die(task, keep_ms)
     return 'dead'
   end
-  move(key, 'retrying')
-  redis.call('HSET', key, 'progress', '0', 'due', int(NOW + delay_ms))
-  redis.call('ZADD', P .. 'delayed', int(NOW + delay_ms), job .. '|' .. id)
-  wake('retry')
+  try_again(job, id, delay_ms)
   return 'retrying'
 end
 

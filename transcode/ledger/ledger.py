@@ -160,9 +160,11 @@ class Ledger:
             )
         )
 
-    async def release(self, lease: Lease) -> LeaseState:
-        """Give a task back without spending an attempt, or let go of a cancelled one."""
-        return LeaseState(await self._run("release", **lease.as_json()))
+    async def release(self, lease: Lease, delay: float = 0, sentence: str = "") -> LeaseState:
+        """Give a task back without spending an attempt, until after `delay` seconds, or let go of a cancelled one."""
+        return LeaseState(
+            await self._run("release", **lease.as_json(), delay_ms=self._ms(delay), sentence=sentence),
+        )
 
     async def reap(self) -> list[Reaped]:
         """Take back the tasks of workers that stopped renewing, and trim old jobs: to be called often.

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import NoRoom
-from transcode.runner import Limits, Run
+from transcode.errors import NoRoom, TooLarge
+from transcode.runner import GIB, Limits, Run
 
 BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
 URGENT = Limits()
@@ -49,9 +49,12 @@ def run(
 
 
 def require_room(assignment: Assignment, size: int) -> None:
-    """Raise NoRoom unless so many bytes fit on the volume: what would fill it is not even begun."""
-    if shutil.disk_usage(assignment.scratch).free < size + _LEFT:
-        raise NoRoom(last_words=f"There is no room for a copy of {size} bytes.")
+    """Raise TooLarge unless so many bytes fit on the volume: what would fill it is not even begun.
+
+    Down to the reserve, for below that all work on the volume is stopped, and this would be begun again for ever.
+    """
+    if shutil.disk_usage(assignment.scratch).free < size + max(_LEFT, assignment.reserve):
+        raise TooLarge(f"There is no room for a copy of {size / GIB:.1f} GiB.")
 
 
 def of_frames(frames: int) -> Progress:
