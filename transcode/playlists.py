@@ -215,6 +215,7 @@ def _described(rendition: Rendition, rates: Rates, codecs: Sequence[str]) -> str
 
 
 def _capped(timeline: Timeline, rendition: Rendition) -> Rates:
+    """What hard scenes cost with these settings (RFC 8216, 4.3.4.2); plain noise takes a fifth more at its worst."""
     peak = round((rendition.cap + (sound.BITRATE if timeline.audio else 0)) * _MUXING)
     return Rates(peak, peak // 2)
 

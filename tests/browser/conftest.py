@@ -119,3 +119,10 @@ def visitor(page: Page, site: Up, other_origin: str) -> Player:
     page.goto(other_origin)
     _log_in(page, site)
     return Player(page)
+
+
+@pytest.fixture
+def guest(page: Page, other_origin: str) -> Player:
+    """In a page of the other origin, without cookies."""
+    page.goto(other_origin)
+    return Player(page)

@@ -6,6 +6,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.acceptance.support import Up
+
 # A stall is as long as the playing position stood still while it should have moved, in milliseconds.
 _WATCH = """
 () => {
@@ -56,6 +58,11 @@ _LUMA = """
   return context.getImageData(8, 12, 1, 1).data[0];
 }
 """
+
+
+def address(site: Up) -> str:
+    """Of the first film, for players without cookies."""
+    return str(site.get("/api/video/1/playback/", site.log_in())["master_url"])
 
 
 class Player:
