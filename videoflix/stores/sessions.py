@@ -80,7 +80,7 @@ class SessionStore:
     async def ended(self, since: datetime) -> list[Tombstone]:
         """The tombstones of sessions that ended after that."""
         found = self._sessions.find({"ended_at": {"$gt": since}}, {"ended_at": 1, "expires_at": 1})
-        return [Tombstone(it["_id"], it["ended_at"], it["expires_at"].timestamp()) async for it in found]
+        return [Tombstone(it["_id"], it["ended_at"], it["expires_at"].timestamp()) for it in await found.to_list(None)]
 
 
 def _document(session: Session) -> dict[str, Any]:
