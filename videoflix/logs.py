@@ -7,6 +7,14 @@ import sys
 
 import structlog
 
+_OURS = ("videoflix", "handlers", "transcode")
+
+
+def quiet() -> None:
+    """For commands that end by themselves: what goes wrong is said in their own sentence, once."""
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
 
 def configure(process: str, level: str = "INFO") -> None:
     """Send everything that any library logs to stderr, named after this process."""
@@ -34,6 +42,8 @@ def configure(process: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.NOTSET)
     logging.getLogger("pymongo").setLevel(logging.WARNING)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     # It repeats what was no HTTP as it came in; the access log has a line for each of those.

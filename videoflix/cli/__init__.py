@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from videoflix import __version__
+from videoflix import __version__, logs
 from videoflix.cli import films, people, serving, up
 from videoflix.errors import CommandError, FieldErrors, ServiceError
 
@@ -47,6 +47,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter is no reason to end
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    logs.quiet()
     try:
         app()
     except CommandError as error:
