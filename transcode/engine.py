@@ -128,9 +128,7 @@ class Engine:
 
     async def task_states(self, most: int = 100) -> Counter[str]:
         """How many tasks are in each state, of the oldest jobs that are not over. Raises LedgerUnavailable."""
-        films = sorted(await self._ledger.at_work())[:most]
-        jobs = await asyncio.gather(*(self._ledger.job(film) for film in films))
-        return Counter(task.state.value for job in jobs if job is not None for task in job.tasks)
+        return await self._ledger.task_states(sorted(await self._ledger.at_work())[:most])
 
     async def progress(self, films: Iterable[int]) -> dict[int, Progress]:
         """How far the films are that have a job. Raises LedgerUnavailable."""

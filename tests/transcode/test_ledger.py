@@ -399,6 +399,16 @@ async def test_many_films_are_asked_for_in_several_questions(redis_url, io_loop,
         assert await ledger.states([]) == {}
 
 
+async def test_tasks_are_counted_by_their_states(redis_url, io_loop):
+    async with open_ledger(redis_url) as ledger:
+        for film in range(1, 13):
+            await ledger.start(film, [chunk(0), chunk(1)], FINISH)
+        await ledger.settle(await take(ledger), {})
+        await take(ledger)
+        assert await ledger.task_states(range(1, 14)) == {"queued": 22, "running": 1, "succeeded": 1}
+        assert await ledger.task_states([]) == {}
+
+
 async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):
     async with open_ledger(redis_url) as ledger:
         assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED

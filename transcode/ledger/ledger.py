@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -33,7 +34,8 @@ from transcode.times import DEFAULT, Times
 _PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError)
 _PASSING_WORDS = ("MISCONF", "OOM ", "LOADING", "READONLY", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
 
-_AT_ONCE = 500  # films in one question: Redis does nothing else until it is answered
+# Films in one question, and those whose tasks are looked at: Redis does nothing else until it is answered.
+_AT_ONCE, _JOBS_AT_ONCE = 500, 10
 
 
 class LedgerUnavailable(Exception):
@@ -260,6 +262,14 @@ class Ledger:
         """The state of every job that is known."""
         films = await self._guard(self._client.zrange(self._prefix + "films", 0, -1))
         return await self.states(int(film) for film in films)
+
+    async def task_states(self, films: Sequence[int]) -> Counter[str]:
+        """How many tasks of these films' jobs are in each state."""
+        found = Counter[str]()
+        for first in range(0, len(films), _JOBS_AT_ONCE):
+            some = [str(film) for film in films[first : first + _JOBS_AT_ONCE]]
+            found.update(json.loads(await self._run("tally", films=some)))
+        return found
 
     async def ping(self) -> None:
         """Raise `LedgerUnavailable` unless Redis answers."""

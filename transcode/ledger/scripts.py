@@ -35,7 +35,7 @@ from transcode.ledger.states import MOVES
 
 NAMES = (
     "start", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "raise",
-    "forget", "want", "unwant", "held", "show", "progress",
+    "forget", "want", "unwant", "held", "show", "progress", "tally",
 )  # fmt: skip
 
 
