@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import ExitStack
 
 import pytest
 
 from handlers import connections
 from tests.tools import Browser
+from videoflix.composition import web
+from videoflix.settings import Settings
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -40,3 +44,17 @@ async def test_a_connection_that_goes_on_asking_is_kept(browser: Browser, http_s
         assert await reader.readexactly(15) == b'{"status":"ok"}'
         await asyncio.sleep(0.05)
     writer.close()
+
+
+def test_a_slow_viewer_holds_little_of_a_film_in_the_kernel_and_a_fast_one_enough(settings: Settings) -> None:
+    sockets = web.listen(settings.model_copy(update={"port": 0}))
+    with ExitStack() as stack:
+        for bound in sockets:
+            stack.enter_context(bound)
+        stack.enter_context(socket.create_connection(sockets[0].getsockname()))
+        sockets[0].settimeout(5)
+        served = stack.enter_context(sockets[0].accept()[0])
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == web._UNSENT
+        if web._may_have(web._SEND_BUFFER):
+            assert served.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= web._SEND_BUFFER
+        assert not web._may_have(2**30)  # more than any system allows, so it is left to it
