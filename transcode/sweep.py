@@ -49,13 +49,17 @@ class Sweeper:
         if not folders:
             return
         tokens = await self._ledger.leased_tokens()
-        unfinished = await self._ledger.at_work() | set(await self._book.unfinished())
+        in_work = await self._in_work()
         for film, attempts in folders.items():
             dead = [attempt for attempt in attempts if attempt.name not in tokens]
             await self._remove(dead)
-            if film not in unfinished and len(dead) == len(attempts):
+            over = film not in in_work and len(dead) == len(attempts)
+            if over and film not in await self._in_work():  # still: removing takes its time, and it may be tried again
                 await self._remove((layout.audio_dir(self._root, film), layout.remuxed_path(self._root, film)))
                 await asyncio.to_thread(_remove_empty, layout.scratch_dir(self._root, film))
+
+    async def _in_work(self) -> set[int]:
+        return await self._ledger.at_work() | set(await self._book.unfinished())
 
     def _listed(self) -> dict[int, list[Path]]:
         films = [folder for folder in _inside(self._root / "scratch") if folder.name.isdecimal()]

@@ -48,6 +48,20 @@ async def test_attempts_without_a_lease_are_removed_and_so_is_the_scratch_of_fil
         assert not layout.scratch_dir(tmp_path, 7).exists()
 
 
+async def test_a_film_that_is_tried_again_at_this_moment_keeps_its_sound(redis_url, io_loop, tmp_path, monkeypatch):
+    book, answers = MemoryBook(), [[], [1]]
+
+    async def unfinished() -> list[int]:
+        return answers.pop(0)
+
+    monkeypatch.setattr(book, "unfinished", unfinished)
+    async with open_ledger(redis_url) as ledger:
+        sound = put(layout.audio_path(tmp_path, 1, 0))
+        await Sweeper(ledger, book, tmp_path).once()
+        assert sound.exists()
+        assert answers == []
+
+
 async def test_what_comes_in_late_for_a_deleted_film_is_removed(redis_url, io_loop, tmp_path):
     book = MemoryBook()
     async with open_ledger(redis_url) as ledger:
