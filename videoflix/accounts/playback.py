@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import jwt
 
+from videoflix.accounts.tokens import end_of
 from videoflix.errors import TokenNotValid
 from videoflix.models import Identity
 
 _ALGORITHM = "HS256"
 _URL_SAFE = re.compile(r"[A-Za-z0-9_.-]{1,2000}")
 _TYPE = "playback"
-_CLAIMS = ["exp", "sub", "sid", "typ", "vid"]
+_CLAIMS = ["exp", "iat", "sub", "sid", "typ", "vid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,14 @@ class PlaybackTokens:
 
     def issue(self, identity: Identity, video_id: int) -> tuple[str, PlaybackPass]:
         """A token for this film; URL-safe."""
-        expires = int(time.time() + self.lifetime)
+        moment = time.time()
+        expires = int(moment + self.lifetime)
         claims = {
             "typ": _TYPE,
             "sub": str(identity.user_id),
             "sid": identity.session_id,
             "vid": video_id,
+            "iat": int(moment),
             "exp": expires,
         }
         token = jwt.encode(claims, self._secret, _ALGORITHM)
@@ -62,7 +65,7 @@ class PlaybackTokens:
             claims = jwt.decode(token, self._secret, [_ALGORITHM], options={"require": _CLAIMS})
             if claims["typ"] != _TYPE:
                 raise TokenNotValid
-            identity = Identity(int(claims["sub"]), str(claims["sid"]), False, float(claims["exp"]))
+            identity = Identity(int(claims["sub"]), str(claims["sid"]), False, end_of(claims, self.lifetime))
             return PlaybackPass(int(claims["vid"]), identity)
-        except (jwt.InvalidTokenError, ValueError):
+        except (jwt.InvalidTokenError, TypeError, ValueError):
             raise TokenNotValid from None

@@ -12,6 +12,7 @@ import hmac
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,17 @@ from videoflix.models import Identity, User
 
 _ALGORITHM = "HS256"
 _LONGEST = 2048  # characters; ours have about 300
+
+
+def end_of(claims: Mapping[str, Any], lifetime: float) -> float:
+    """Unix time at which a token expires: when it says so, or earlier when lifetimes were made shorter since.
+
+    Revoked sessions are remembered for as long as tokens live now. Raises TokenNotValid when that is over.
+    """
+    expires = min(float(claims["exp"]), float(claims["iat"]) + lifetime)
+    if expires <= time.time():
+        raise TokenNotValid
+    return expires
 
 
 def hashed(secret: str) -> str:
@@ -66,7 +78,8 @@ class Tokens:
         """Who an access token speaks of. Raises TokenNotValid: expired, of another purpose, forged, or none."""
         claims = self._claims(token, "access", "exp", "iat", "sub", "adm")
         try:
-            return Identity(int(claims["sub"]), claims["sid"], claims["adm"] is True, float(claims["exp"]))
+            expires = end_of(claims, self.lifetime)
+            return Identity(int(claims["sub"]), claims["sid"], claims["adm"] is True, expires)
         except (TypeError, ValueError):
             raise TokenNotValid from None
 
