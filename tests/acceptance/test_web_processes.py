@@ -68,11 +68,12 @@ def test_processes_share_a_port_and_one_that_dies_is_started_again(
     with web(settings, "--processes", "2") as (parent, url):
         until(lambda: answers(url), 30)
         until(lambda: len(parent.children()) == 2, 10)
-        first, _ = parent.children()
+        first, second = parent.children()
         first.kill()
         for _ in range(20):  # nobody is refused meanwhile
             assert answers(url)
         until(lambda: len(living := parent.children()) == 2 and first not in living, 20)
-        for _ in range(20):
+        second.terminate()
+        for _ in range(20):  # nor cut off
             assert answers(url)
         assert {counted(url) for _ in range(8)} == {41.0}  # whichever is asked, and also what the dead one did
