@@ -17,8 +17,10 @@ import pytest
 from tests.transcode import sources
 from tests.transcode.studio import Studio
 from transcode import looking
+from transcode.description import describe
 from transcode.errors import MediaError, NoRoom
 from transcode.plans.source import GUARDS
+from transcode.probe import LONGEST
 from transcode.tools import Tools
 
 NO_FILM = "This file is not a film"
@@ -290,11 +292,15 @@ def _claiming(mp4: Path, hours: int, boxes: dict[bytes, int]) -> bytes:
     return bytes(data)
 
 
-def test_what_an_mp4_promises_in_its_header_counts_for_nothing_beside_its_samples(
+def test_an_mp4_that_promises_10000_hours_is_refused_or_as_long_as_its_samples(
     studio: Of, originals: Originals
 ) -> None:
-    lengths = {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}
-    assert studio(_claiming(originals.mp4, 10_000, lengths)).probe().duration == pytest.approx(12, abs=0.1)
+    """ffmpeg 5 believes such a header, and later ones the table of samples behind it."""
+    film = studio(_claiming(originals.mp4, 10_000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}))
+    if describe(film.source, film.tools).length > LONGEST:
+        assert refusal(film) == "The film says that it is longer than 24 hours."
+    else:
+        assert film.probe().duration == pytest.approx(12, abs=0.1)
 
 
 def test_an_mp4_whose_samples_last_for_1000_hours_is_refused(studio: Of, originals: Originals) -> None:
