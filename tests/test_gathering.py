@@ -31,7 +31,7 @@ async def test_calls_of_one_moment_become_one_and_each_gets_its_own_answer() -> 
     assert (str(answers[1]), answers[2]) == ("3", 8)
 
 
-async def test_a_lone_call_does_not_wait_and_those_that_follow_a_crowd_wait_for_each_other(
+async def test_calls_one_after_another_do_not_wait_and_those_in_a_storm_wait_for_each_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     doubling, loop = Doubling(), asyncio.get_running_loop()
@@ -50,13 +50,16 @@ async def test_a_lone_call_does_not_wait_and_those_that_follow_a_crowd_wait_for_
         return len(doubling.asked)
 
     waiting: list[asyncio.Task[int]] = []
-    assert await calls_made(1, 0) == 1
-    assert await calls_made(50, 0.02) == 1
-    assert await calls_made(0, 0.01) == 2
-    assert await calls_made(1, 0.09) == 2
-    assert await calls_made(1, 0.02) == 3
-    assert await asyncio.gather(*waiting) == [4] * 53
-    assert [len(asked) for asked in doubling.asked] == [1, 50, 2]
+    for number in range(1, 10):
+        assert await calls_made(1, 0) == number
+    assert await calls_made(1, 0.05) == 10  # the tenth of this moment: a storm from now on
+    assert await calls_made(50, 0.04) == 10
+    assert await calls_made(0, 0.02) == 11
+    assert await calls_made(1, 0.09) == 11
+    assert await calls_made(0, 0.3) == 12
+    assert await calls_made(1, 0) == 13  # it is over
+    assert await asyncio.gather(*waiting) == [4] * 62
+    assert [len(asked) for asked in doubling.asked] == [1] * 10 + [50, 1, 1]
 
 
 async def test_a_crowd_is_served_in_portions() -> None:
