@@ -13,10 +13,13 @@ from pathlib import Path
 import pymongo
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from tests.tools import FfmpegTools
 from videoflix import __version__
+from videoflix.cli import app
 from videoflix.cli.context import settings_here
+from videoflix.cli.films import import_film
 from videoflix.cli.up import _Start as start_up
 from videoflix.composition.root import open_clients
 from videoflix.embedded import processes, servers
@@ -96,15 +99,19 @@ def test_a_machine_without_room_for_the_demo_film_has_a_site_all_the_same(
     assert "demo film left out: There is not enough room on the disk" in caplog.text
 
 
-def test_the_version_is_told(settings: Settings) -> None:
-    assert run(settings, "--version").stdout == f"videoflix {__version__}\n"
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"videoflix {__version__}\n"
+
+
+def test_a_folder_is_not_told_to_be_absent(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is no file but a folder"):
+        import_film(tmp_path, data_dir=tmp_path / "var")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
         ("absent.mp4", None, "There is no file"),
-        (".", None, "is no file but a folder"),
         ("empty.mp4", b"", "is empty"),
         ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a film"),
     ],
