@@ -264,7 +264,7 @@ def client(redis_url: str) -> Iterator[tuple[asyncio.AbstractEventLoop, Redis]]:
 
 
 @settings(
-    max_examples=40, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink],
+    max_examples=25, deadline=None, derandomize=True, database=None, phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 @given(moves=st.lists(st.tuples(st.sampled_from(OFTEN), st.integers(0, 7)), min_size=50, max_size=70))

@@ -25,6 +25,8 @@ from transcode.engine import Engine
 from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State
 from transcode.room import Room
 
+# On a machine that is busy with other tests, children that are only just there seem to stand still.
+PATIENT = replace(QUICK, room=60, stall=60, stall_segment=60)
 CHUNKS = {"0", "1", "2"}  # of twenty seconds
 
 
@@ -79,18 +81,6 @@ async def test_chunks_begin_while_the_sound_is_still_being_made(redis_url, io_lo
         assert sorted(orders.began("chunk")) == sorted(CHUNKS)
 
 
-async def test_films_that_come_in_do_not_keep_the_work_on_others_waiting(redis_url, io_loop, tmp_path, book, orders):
-    orders.give("probe", "work")
-    async with open_ledger(redis_url) as ledger:
-        for film in (2, 3, 4):
-            book.add(film)
-            await ledger.start(film, [schedule.probe()], schedule.finish())
-        book.add(1, film_of(20, sound=True))
-        await ledger.start(1, [NewTask("audio", "audio", lane=Lane.SOUND)], schedule.finish())
-        async with at_work(ledger, book, tmp_path):
-            await until(lambda: "audio:0" in book.told)
-
-
 async def test_films_that_take_long_to_open_leave_a_hand_for_the_next_and_one_for_the_rest(
     redis_url, io_loop, tmp_path, book, orders
 ):
@@ -99,10 +89,11 @@ async def test_films_that_take_long_to_open_leave_a_hand_for_the_next_and_one_fo
         for film in (1, 2, 3, 4):
             book.add(film)
             await ledger.start(film, [schedule.probe()], schedule.finish())
-        book.add(5, film_of(4))
-        await ledger.start(5, [NewTask("thumbnail", "thumbnail")], schedule.finish())
+        book.add(5, film_of(4, sound=True))
+        others = [NewTask("thumbnail", "thumbnail"), NewTask("audio", "audio", lane=Lane.SOUND)]
+        await ledger.start(5, others, schedule.finish())
         async with at_work(ledger, book, tmp_path, slots=2):
-            await until(lambda: len(orders.began("probe")) == 3 and "thumbnail:0" in book.told)
+            await until(lambda: len(orders.began("probe")) == 3 and {"thumbnail:0", "audio:0"} <= set(book.told))
 
 
 async def test_a_worker_that_leaves_gives_its_tasks_back_without_spending_an_attempt(
@@ -252,7 +243,7 @@ async def test_a_full_disk_spends_no_attempt_and_is_shown_until_there_is_room(
 
 async def test_what_is_too_large_for_the_disk_keeps_no_other_work_waiting(redis_url, io_loop, tmp_path, book, orders):
     orders.give("thumbnail", "too large")
-    async with open_ledger(redis_url, replace(QUICK, room=60)) as ledger, at_work(ledger, book, tmp_path):
+    async with open_ledger(redis_url, PATIENT) as ledger, at_work(ledger, book, tmp_path):
         await begin(ledger, book)
         await until(lambda: book.films[1].chunks_done == {0, 1, 2} and len(orders.began("thumbnail")) > 1)
         assert (await task_of(ledger, 1, "thumbnail")).error == "There is no room for it."
@@ -265,7 +256,7 @@ async def test_a_disk_that_ran_full_gets_a_pause_also_from_what_viewers_wait_for
     redis_url, io_loop, tmp_path, book, orders
 ):
     orders.give("segment", "no room")
-    async with open_ledger(redis_url, replace(QUICK, room=60)) as ledger, at_work(ledger, book, tmp_path):
+    async with open_ledger(redis_url, PATIENT) as ledger, at_work(ledger, book, tmp_path):
         book.add(1, film_of(20))
         await ledger.want(1, schedule.segment("480p", 4), "a web process")
         await until(lambda: orders.began("segment"))
