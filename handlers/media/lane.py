@@ -81,15 +81,15 @@ class MediaLane:
             return None
         return _Errand(self, connection, start_line.method, path, headers, asset, reply)
 
-    def head(self, reply: Reply, headers: HTTPHeaders, request_id: str) -> bytes:
-        """Status line and headers, as they are sent."""
+    def head(self, reply: Reply, origin: str, request_id: str, is_last: bool) -> bytes:
+        """Status line and headers, as they are sent; `is_last` of its connection."""
         lines = [f"X-Request-Id: {request_id}", f"Date: {http_date(int(time.time()))}"]
         lines += [f"{name}: {value}" for name, value in reply.headers]
-        if headers.get("Connection", "").lower() == "close":
+        if is_last:
             lines.append("Connection: close")
         return b"%b%b%b\r\n\r\n" % (
             _STATUS[reply.status],
-            self._common[headers.get("Origin", "")],
+            self._common[origin],
             "\r\n".join(lines).encode("latin1"),
         )
 
@@ -143,7 +143,7 @@ class _Errand(HTTPMessageDelegate):
         self._lane = lane
         self._connection = connection
         self._line = (method, path)
-        self._headers = headers
+        self._origin = headers.get("Origin", "")
         self._asset = asset
         self._reply = reply
         self._client = lane.client(connection, headers)
@@ -153,7 +153,8 @@ class _Errand(HTTPMessageDelegate):
 
     def finish(self) -> None:
         """The request was read: answer it."""
-        head = self._lane.head(self._reply, self._headers, self._request_id)
+        is_last = self._connection._disconnect_on_finish  # as the client wishes, or because the process stops
+        head = self._lane.head(self._reply, self._origin, self._request_id, is_last)
         content, stream = self._asset.content, self._connection.stream
         start, end = self._reply.start, self._reply.start + self._reply.length
         if stream.closed():
