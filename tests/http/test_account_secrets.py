@@ -28,7 +28,7 @@ async def test_known_and_unknown_addresses_take_the_same_time(
     browser.cookies = {}
     for path in ("/api/login/", "/api/password_reset/", "/api/resend_activation/"):
         known, unknown = [], []
-        for _ in range(15):
+        for _ in range(9):
             stranger = "nobody@example.org"
             known.append(await seconds(browser, path, {"email": ADDRESS, "password": "a wrong one"}))
             unknown.append(await seconds(browser, path, {"email": stranger, "password": "a wrong one"}))

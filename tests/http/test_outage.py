@@ -52,10 +52,7 @@ async def test_a_database_that_is_away_is_503_in_time_and_back_when_it_is_back(
         later.cookies = {"access_token": browser.cookies["access_token"]}
 
         process_of(server).suspend()
-        await everything_else_goes_on(browser, settings)
-        for _ in range(2):
-            answer = await later.get("/api/video/")
-            assert (answer.status, answer.json) == (503, AWAY)  # and not an empty list
+        await asyncio.gather(everything_else_goes_on(browser, settings), nothing_is_listed(later))
         process_of(server).resume()
         await all_is_well(browser, later)
 
@@ -64,6 +61,12 @@ async def test_a_database_that_is_away_is_503_in_time_and_back_when_it_is_back(
         running.close()
         running.enter_context(processes.running(server))
         await all_is_well(browser, later)
+
+
+async def nothing_is_listed(later: Browser) -> None:
+    for _ in range(2):
+        answer = await later.get("/api/video/")
+        assert (answer.status, answer.json) == (503, AWAY)  # and not an empty list
 
 
 async def everything_else_goes_on(browser: Browser, settings: Settings) -> None:
