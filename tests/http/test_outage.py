@@ -19,7 +19,6 @@ from tests.http.films import video_store
 from tests.http.people import ADDRESS, PASSWORD, join, registration, site
 from tests.http.test_sessions import aged
 from tests.tools import Browser, process_of
-from videoflix import checks
 from videoflix.composition import root
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
@@ -35,7 +34,6 @@ async def test_a_database_that_is_away_is_503_in_time_and_back_when_it_is_back(
     monkeypatch.setattr(root, "_HEARTBEAT_MS", 500)  # the least that the driver takes
     monkeypatch.setattr(root, "_ANSWER_MS", 400)
     monkeypatch.setattr(root, "_FIND_SERVER_MS", 200)
-    monkeypatch.setattr(checks, "_PATIENCE", 0.5)
     (tmp_path / "own").mkdir()
     server = servers.database(tmp_path / "own")
     own: dict[str, Any] = {"mongodb_uri": SecretStr(server.url), "rate_limit_factor": 100.0}
