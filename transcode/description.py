@@ -13,7 +13,7 @@ from typing import Any
 from transcode.grid import Grid, frame_rate
 from transcode.ladder import ladder
 from transcode.looking import NO_FILM, NO_PICTURE, STILL, look, refused
-from transcode.plans.source import GUARDS
+from transcode.plans.source import GUARDS, PATIENT
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
 from transcode.tools import Tools
 
@@ -33,7 +33,7 @@ class Source:
     """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says.
 
     `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
-    seconds from a key frame until the picture is whole.
+    seconds from a key frame until the picture is whole. `look_longer`: options without which ffmpeg does not find it.
     """
 
     format: Mapping[str, Any]
@@ -41,6 +41,7 @@ class Source:
     ends: float = math.inf
     sparse: bool = False
     refresh: float = 0.0
+    look_longer: Sequence[str] = ()
 
     @property
     def start(self) -> float:
@@ -101,11 +102,19 @@ def describe(path: Path, tools: Tools) -> Source:
     """Ask ffprobe. Raises MediaError, hopeless when the file is no film."""
     if path.stat().st_size == 0:
         raise refused("This file is empty.")
+    source = _described(path, tools, ())
+    if source.of(*_WITHOUT_INDEX) and not source.picture.get("width"):
+        return _described(path, tools, PATIENT)
+    return source
+
+
+def _described(path: Path, tools: Tools, look_longer: Sequence[str]) -> Source:
     argv = [
-        tools.ffprobe, "-v", "error", *GUARDS, "-of", "json", "-show_format", "-show_streams", f"file:{path}",
+        tools.ffprobe, "-v", "error", *GUARDS, *look_longer, "-of", "json", "-show_format", "-show_streams",
+        f"file:{path}",
     ]  # fmt: skip
     found = json.loads(look(argv, path).output or "{}")
-    return Source(found.get("format", {}), found.get("streams", []))
+    return Source(found.get("format", {}), found.get("streams", []), look_longer=look_longer)
 
 
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:

@@ -69,8 +69,8 @@ def _size_in_header(beginning: bytes) -> int:
 def try_decoding(path: Path, source: Source, tools: Tools) -> None:
     """Decode one picture. Raises a hopeless MediaError when there is none."""
     argv = [
-        tools.ffmpeg, *QUIET, *guarded(path, "-an", "-sn", "-dn"), "-map", f"0:{source.picture['index']}",
-        "-frames:v", "1", "-f", "framecrc", "-",
+        tools.ffmpeg, *QUIET, *guarded(path, *source.look_longer, "-an", "-sn", "-dn"),
+        "-map", f"0:{source.picture['index']}", "-frames:v", "1", "-f", "framecrc", "-",
     ]  # fmt: skip
     if not any(line and not line.startswith("#") for line in look(argv, path).output.splitlines()):
         raise refused("The picture of this film cannot be decoded.")

@@ -128,6 +128,17 @@ def test_a_film_without_key_frames_is_given_some(
     assert inspection.segment(tools, lost) == film.segments[1]
 
 
+def test_a_picture_that_comes_half_a_minute_late_is_found(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "late.ts"
+    late = ["-itsoffset", "30", *sources.picture(seconds=2), *sources.beeps(32)]
+    sources.ffmpeg(tools, *late, *sources.H264, "-g", "10", *sources.AAC, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().duration == pytest.approx(32, abs=0.3)
+    for number in (0, 7):  # the first frame stands until the picture begins
+        film.do("segment", number, "480p")
+        assert len(inspection.segment(tools, film.segments()[number]).shown) == film.timeline.grid.gop
+
+
 def test_a_film_of_many_hours_is_open_at_its_last_segment(tools: Tools, tmp_path: Path) -> None:
     short, source, hours = tmp_path / "short.mkv", tmp_path / "long.mkv", 7
     sources.ffmpeg(tools, *sources.picture("1", 100), *sources.H264, "-bf", "0", str(short))

@@ -69,6 +69,7 @@ class RemuxPlan:
     source: Path
     streams: tuple[Copied, ...]
     transport: bool = False  # whether the source is a transport stream
+    look_longer: tuple[str, ...] = ()
 
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
@@ -82,7 +83,7 @@ class RemuxPlan:
         ]  # fmt: skip
         search = ["-resync_size", _RESYNC] if self.transport else []
         return [
-            *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts", *search), *streams,
+            *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts", *self.look_longer, *search), *streams,
             *(_KEYED if any(stream.keyed for stream in self.streams) else ()),
             # The source's languages stay; a broken packet is dropped by the decoder, not here.
             "-map_chapters", "-1", "-max_interleave_delta", "0", "-f", "matroska", REMUXED,

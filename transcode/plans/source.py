@@ -17,6 +17,9 @@ GUARDS = (
     "-max_streams", str(MAX_STREAMS), "-max_pixels", str(MAX_PIXELS),
 )  # fmt: skip
 
+# Behind the guards: a longer look, for a recording whose picture comes late.
+PATIENT = ("-probesize", "500M", "-analyzeduration", "600M")
+
 # Nothing read from stdin, no questions; damaged packets are dropped, however many: what comes out is checked.
 _ALWAYS = ("-hide_banner", "-nostdin", "-y", "-max_error_rate", "1")
 # Nothing but errors on stderr.

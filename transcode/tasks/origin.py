@@ -54,7 +54,8 @@ def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bo
 
     ffmpeg.require_room(assignment, size)
     limits = replace(ffmpeg.BULK, file_size=_LARGEST if keyed else 2 * size + GIB)
-    ffmpeg.run(assignment, monitor, RemuxPlan(path, copied, source.of("mpegts")).argv(), limits, progress)
+    plan = RemuxPlan(path, copied, source.of("mpegts"), tuple(source.look_longer))
+    ffmpeg.run(assignment, monitor, plan.argv(), limits, progress)
     place = layout.remuxed_path(assignment.root, assignment.film)
     layout.publish(assignment.scratch / REMUXED, place)
     is_exact = len(copied) == len(source.streams) and all(one.becomes == "copy" for one in copied)
