@@ -3,8 +3,9 @@
 In each round, one after the other: a running Videoflix, from the answer to the upload until the film is `ready`; and
 the very ffmpeg runs that this takes, as many at once, in the same order and with nothing between them: no ledger, no
 pool, no database, no checks, nothing written to the disk for certain. The difference is all of it but ffmpeg's own
-time (at most 5 %). Other work on the machine meets one side or the other: look at several rounds, on a quiet one.
-The processor time of the two is told by benchmarks/first_play.py --to-the-end.
+time (at most 5 %). Most of it is fixed, the probe of some 0.8 s: a film of 12 s shows more of it than one of minutes.
+Other work on the machine meets one side or the other: look at several rounds, on a quiet one. The processor time of
+the two is told by benchmarks/first_play.py --to-the-end.
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str) -> Iterato
     """Running, with the demo film in work, open to the pages of the other origin."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CORS_ORIGINS", other_origin)
+        patch.setenv("WORKER_SLOTS", "2")  # with many, a film of ten minutes is done before a viewer jumps to its end
         with up(tmp_path_factory.mktemp("site")) as running:
             cookie = running.log_in()
             until(lambda: running.get("/api/video/", cookie), 60)
