@@ -103,6 +103,19 @@ async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
         assert now() - asked[-1] < timedelta(minutes=1)
 
 
+async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_services(settings) as one:
+        await until(lambda: one.accounts.in_step)
+        monkeypatch.setattr(one.admission._revocations, "_ended", None)  # asking the database fails
+        time.sleep(revocations._SILENCE + 0.1)
+        assert not one.accounts.in_step
+        await one.accounts.ensure_current()
+        assert one.accounts.in_step
+    assert not any("channel lost" in record.message for record in caplog.records)
+
+
 async def test_a_process_that_starts_later_knows_what_ended_before(settings: Settings) -> None:
     async with open_services(settings) as one:
         signed_in = await signed_in_at(one)

@@ -32,7 +32,8 @@ _KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time it
 
 # Seconds.
 _BEAT = 0.3  # a channel that is silent for so long is asked whether it lives
-_SILENCE = 1.0  # one that does not answer for so long is given up
+_UNANSWERED = 3  # one that was asked so often and did not answer is given up
+_SILENCE = 1.0  # who heard nothing for so long is not in step
 _COMPARE = 1.0  # between two comparisons with the database, each with what ended since the last one
 _OVERLAP = timedelta(seconds=10)  # what ended so much earlier may have become visible later
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -69,6 +70,8 @@ class Revocations:
 
     async def ensure_current(self) -> None:
         """Return when everything that was revoked before this call is known. Raises what the database raises."""
+        if not self.in_step and self._heard > float("-inf"):  # perhaps it was this process that stood still
+            await asyncio.sleep(_BEAT)
         if not self.in_step:
             await self.compare()
 
@@ -126,18 +129,20 @@ class Revocations:
                 _log.warning("revocations not compared error=%s", error)
 
     async def _listen(self, channel: PubSub) -> None:
-        silent_since = time.monotonic()
+        unanswered = 0  # counted, for time also passes while this process stands still and an answer lies there
         while True:
             message = await channel.get_message(timeout=_BEAT)
             if message is None:
-                if time.monotonic() - silent_since >= _SILENCE:
+                if unanswered == _UNANSWERED:
                     raise TimeoutError("no answer")
+                unanswered += 1
                 async with asyncio.timeout(_BEAT):
                     await channel.ping()
             else:
-                silent_since = time.monotonic()
+                unanswered = 0
+                heard = time.monotonic()
                 await self._take(message)
-                self._heard = silent_since
+                self._heard = heard
 
     async def _take(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "message":
