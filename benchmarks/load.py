@@ -37,12 +37,12 @@ class Spread:
 
 async def latencies(url: str, headers: Mapping[str, str], count: int, pause: float) -> Spread:
     """Of `count` requests, one after another on one connection, `pause` seconds apart."""
-    return (await latencies_in_turns([(url, headers)], count, pause))[0]
+    return spread((await taken_in_turns([(url, headers)], count, pause))[0])
 
 
-async def latencies_in_turns(
+async def taken_in_turns(
     asked: Sequence[tuple[str, Mapping[str, str]]], count: int, pause: float
-) -> Sequence[Spread]:
+) -> Sequence[Sequence[float]]:
     """The same of several servers, request by request in turns, so that a bad moment of the machine meets them all."""
     connections = [await _connect(url) for url, _ in asked]
     taken: list[list[float]] = [[] for _ in asked]
@@ -55,7 +55,7 @@ async def latencies_in_turns(
             await asyncio.sleep(pause)
     for _, writer in connections:
         writer.close()
-    return [spread(each) for each in taken]
+    return taken
 
 
 def spread(taken: Sequence[float]) -> Spread:
