@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+_TRIES = 5
 
 
 class CounterStore:
@@ -16,11 +20,14 @@ class CounterStore:
 
     async def next(self, name: str) -> int:
         """1, 2, 3, ... A number that was taken and not used stays unused."""
-        document = await self._counters.find_one_and_update(
-            {"_id": name}, {"$inc": {"value": 1}}, upsert=True, return_document=ReturnDocument.AFTER
-        )
-        assert document is not None  # an upsert returns what it made
-        return int(document["value"])
+        for _ in range(_TRIES):  # of those that ask for the first number at once, a database may fail all but one
+            with suppress(DuplicateKeyError):
+                document = await self._counters.find_one_and_update(
+                    {"_id": name}, {"$inc": {"value": 1}}, upsert=True, return_document=ReturnDocument.AFTER
+                )
+                if document is not None:
+                    return int(document["value"])
+        raise RuntimeError(f"no number for {name} in {_TRIES} tries")
 
     async def last(self, name: str) -> int:
         """The number that was given last; 0 before the first."""
