@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,14 @@ class _OneSiteForTheBrowser(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
     return _OneSiteForTheBrowser(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(autouse=True)
+def _loop_of_its_own(request: pytest.FixtureRequest) -> None:
+    """Every asynchronous test runs in a loop that is closed after it, also one that does not ask for `io_loop`."""
+    asyncio.set_event_loop(None)  # else asyncio makes one unasked, which nobody closes
+    if iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("io_loop")
 
 
 @pytest.fixture(scope="session")
