@@ -113,7 +113,7 @@ async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_t
     times = replace(QUICK, wait_segment=0.5)
     async with open_ledger(redis_url, times) as ledger, engine_on(ledger, tmp_path, max_waiters=2) as engine:
         waiting = [ask(engine, 1), ask(engine, 2)]
-        await asyncio.sleep(0)
+        await until(lambda: engine.waiters == 2)
         with pytest.raises(Busy) as refused:
             await engine.want_segment(1, "480p", 3)
         assert refused.value.retry_after == 2
