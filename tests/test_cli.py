@@ -147,12 +147,14 @@ def test_a_film_is_taken_in_and_its_job_is_listed(settings: Settings, film: Path
 def test_ctrl_c_ends_an_import_at_once_and_nothing_stays(settings: Settings, film: Path) -> None:
     os.truncate(film, 2 * 1024**3)  # nothing but zeros after the film, which take no room
     uploads = settings.media_root / "scratch" / "uploads"
-    with start(settings, "import", str(film)) as importing:
-        while not (uploads.is_dir() and list(uploads.iterdir())):
-            assert importing.poll() is None, importing.communicate()
-            time.sleep(0.01)
-        importing.send_signal(signal.SIGINT)
-        importing.communicate(timeout=60)
+    for _ in range(10):  # on a busy machine all may be copied before the keys are pressed
+        with start(settings, "import", str(film)) as importing:
+            while importing.poll() is None and not (uploads.is_dir() and list(uploads.iterdir())):
+                time.sleep(0.01)
+            importing.send_signal(signal.SIGINT)
+            importing.communicate(timeout=60)
+        if importing.returncode != 0:
+            break
     assert importing.returncode == 130
     assert list(uploads.iterdir()) == []
 
