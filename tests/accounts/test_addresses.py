@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from videoflix.accounts.addresses import checked_address, known_as
@@ -46,3 +48,17 @@ def test_what_is_no_address_is_refused_and_nobodys(given: str) -> None:
     with pytest.raises(ValueError, match="Enter a valid email address"):
         checked_address(given)
     assert known_as(given) == ""
+
+
+def test_a_megabyte_is_refused_as_fast_as_anything_else() -> None:
+    """The event loop waits for this."""
+
+    def seconds(text: str) -> float:
+        begin = time.perf_counter()
+        known_as(text)
+        return time.perf_counter() - begin
+
+    seconds("viewer@example.org")
+    usual = min(seconds("viewer@example.org") for _ in range(5))
+    for endless in ("v" * 1_000_000 + "@example.org", "viewer@" + "e." * 500_000 + "org"):
+        assert min(seconds(endless) for _ in range(3)) < 100 * usual

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from email_validator import EmailNotValidError, validate_email
 
+_LONGEST = 254  # characters (RFC 5321, 4.5.3.1.3); of a longer text the library would first look at every one
+_REFUSED = "Enter a valid email address."
+
 
 def checked_address(text: str) -> str:
     """Stripped, in lower case, in ASCII: a look-alike in another script never equals, nor passes for, a known one.
 
     Raises ValueError with a sentence.
     """
+    text = text.strip()
+    if len(text) > _LONGEST:
+        raise ValueError(_REFUSED)
     try:
-        found = validate_email(text.strip(), check_deliverability=False, allow_smtputf8=False, strict=True)
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError:
-        raise ValueError("Enter a valid email address.") from None
+        raise ValueError(_REFUSED) from None
     return (found.ascii_email or found.normalized).lower()
 
 

@@ -26,6 +26,9 @@ Result = TypeVar("Result")
 
 SHORTEST, LONGEST = 8, 4096  # characters; NIST SP 800-63B asks for at least 8 and for no low upper limit
 _COMMON = frozenset(FREQUENCY_LISTS["passwords"])  # the 30,000 most frequent ones of what was leaked, in lower case
+_NORMALISED = (
+    1000  # characters; Unicode's sorting of accents takes a second for 8,000 of them and minutes for a megabyte
+)
 _NICE = 5  # below everything that a viewer waits for
 
 
@@ -96,8 +99,13 @@ class Passwords:
 
 
 def _normal(password: str) -> str:
-    """One text for what keyboards and systems write differently, like an accent (NIST SP 800-63B, 5.1.1.2)."""
-    return password if password.isascii() else unicodedata.normalize("NFKC", password)
+    """One text for what keyboards and systems write differently, like an accent (NIST SP 800-63B, 5.1.1.2).
+
+    On the event loop, and with Python's lock: what is longer than anything that people type stays as it is.
+    """
+    if password.isascii() or len(password) > _NORMALISED:
+        return password
+    return unicodedata.normalize("NFKC", password)
 
 
 def _cost_of(encoded: str) -> tuple[object, ...]:
