@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 from transcode import layout, losses, schedule
 from transcode.assignment import Assignment
 from transcode.book import FilmBook, FilmEntry
-from transcode.errors import MediaError, NoRoom, Stopped, TooLarge, of_os_error
-from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask
+from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge, of_os_error
+from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
+from transcode.losses import Losses
 from transcode.pool import Hands
 from transcode.room import Room
 from transcode.times import Times
@@ -117,6 +118,8 @@ class Attempt:
             result = await self._work(entry)
         except Stopped:
             await self._stopped()
+        except Lost as error:
+            await self._lost(error)
         except MediaError as error:
             await self._failed(error)
         else:
@@ -272,8 +275,40 @@ class Attempt:
         chunk = schedule.chunk_of(entry, self.lease.index)
         if chunk in entry.chunks_done and result.get("is_new"):
             log.warning("chunk_lost film=%s chunk=%s: it is made again", entry.film, chunk)
-            await self._patiently(lambda: self._bench.book.lost(entry.film, {chunk}, ()))
-            await self._ledger(lambda: self._bench.ledger.start(entry.film, [schedule.probe()], schedule.finish()))
+            await self._make_again(entry, Losses(frozenset({chunk})))
+
+    async def _make_again(self, entry: FilmEntry, lost: Losses) -> None:
+        """By the job that is at work on the film, or by a new one."""
+        await self._patiently(lambda: self._bench.book.lost(entry.film, lost.chunks, lost.kinds))
+        await self._ledger(lambda: self._bench.ledger.start(entry.film, [schedule.probe()], schedule.finish()))
+
+    async def _lost(self, error: Lost) -> None:
+        """What the task builds on is made again, and then the task, unless the film was deleted."""
+        if self._verdict is not None or self.lease.kind == "probe":
+            await self._failed(error)
+            return
+        entry: FilmEntry | None = await self._patiently(lambda: self._bench.book.entry(self.lease.film))
+        if entry is None:
+            await self._unknown()
+            return
+        log.warning("ground_lost film=%s task=%s: %s", self.lease.film, self.lease.task, error.sentence)
+        if self.lease.kind == "segment":
+            await self._wait_for_ground(entry, error)
+            return
+        answer = await self._ledger(
+            lambda: self._bench.ledger.reopen(self.lease, schedule.probe(), error.sentence, error.last_words)
+        )
+        if answer is not LeaseState.QUEUED:
+            self._bench.upset()
+
+    async def _wait_for_ground(self, entry: FilmEntry, error: Lost) -> None:
+        """A segment is looked for again and again while somebody waits for it; not where its film was given up."""
+        states = await self._ledger(lambda: self._bench.ledger.states([entry.film]))
+        if entry.failed or states.get(entry.film) is State.DEAD:
+            await self._failed(error)
+            return
+        await self._make_again(entry, await asyncio.to_thread(losses.losses, entry, self._bench.root))
+        await self._let_go(self._bench.times.look, error.sentence)
 
     async def _failed(self, error: MediaError) -> None:
         if self._verdict in (Verdict.STALLED, Verdict.TOO_LONG):
@@ -314,7 +349,7 @@ class Attempt:
 
     async def _let_go(self, delay: float = 0, sentence: str = "") -> None:
         answer = await self._ledger(lambda: self._bench.ledger.release(self.lease, delay, sentence))
-        why = self._verdict.value if self._verdict else "its lease is not in force"
+        why = self._verdict.value if self._verdict else sentence or "its lease is not in force"
         log.info("task_let_go film=%s task=%s state=%s: %s", self.lease.film, self.lease.task, answer, why)
         left = self.lease.kind == "segment" and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
         if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:

@@ -9,9 +9,11 @@ from typing import Any
 class MediaError(Exception):
     """A task failed. `hopeless`: trying again cannot help. `last_words`: ffmpeg's, for admins."""
 
-    def __init__(self, sentence: str, *, hopeless: bool = False, last_words: str = "") -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    usual = "The work on this film failed."  # the sentence where none is given
+
+    def __init__(self, sentence: str = "", *, hopeless: bool = False, last_words: str = "") -> None:
+        self.sentence = sentence or self.usual
+        super().__init__(self.sentence)
         self.hopeless = hopeless
         self.last_words = last_words
 
@@ -23,42 +25,37 @@ class MediaError(Exception):
 class Stopped(MediaError):
     """The task was asked to stop, and did."""
 
-    def __init__(
-        self, sentence: str = "The work was stopped.", *, hopeless: bool = False, last_words: str = ""
-    ) -> None:
-        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+    usual = "The work was stopped."
 
 
 class Killed(MediaError):
     """SIGKILL from outside (the kernel out of memory, an operator): says nothing about the film."""
 
-    def __init__(
-        self, sentence: str = "The encoder was killed.", *, hopeless: bool = False, last_words: str = ""
-    ) -> None:
-        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+    usual = "The encoder was killed."
 
 
 class Failed(MediaError):
     """A program ended itself: what it was given is not as it should be, or the program is not."""
 
-    def __init__(self, sentence: str = "The encoder failed.", *, hopeless: bool = False, last_words: str = "") -> None:
-        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+    usual = "The encoder failed."
 
 
 class TookTooLong(MediaError):
     """A program did not end in time: the film is strange, or the machine is very busy."""
 
-    def __init__(
-        self, sentence: str = "Reading the film took too long.", *, hopeless: bool = False, last_words: str = ""
-    ) -> None:
-        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+    usual = "Reading the film took too long."
+
+
+class Lost(MediaError):
+    """What an earlier task left for this one is not there any more: no fault of the film, for it can be made again."""
+
+    usual = "A file of this film is gone."
 
 
 class NoRoom(MediaError):
     """The disk is full: no fault of the film, and over when there is room again."""
 
-    def __init__(self, sentence: str = "The disk is full.", *, hopeless: bool = False, last_words: str = "") -> None:
-        super().__init__(sentence, hopeless=hopeless, last_words=last_words)
+    usual = "The disk is full."
 
 
 class TooLarge(NoRoom):

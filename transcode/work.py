@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError, Stopped, of_os_error
+from transcode.errors import Lost, MediaError, Stopped, of_os_error
 from transcode.tasks.audio import audio
 from transcode.tasks.chunk import chunk
 from transcode.tasks.finish import finish
@@ -37,8 +38,18 @@ def perform(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     except FileNotFoundError as error:
         if monitor.stopped():
             raise Stopped from error
-        raise MediaError("A file of this film is gone.", last_words=str(error)) from error
+        raise _gone(error, assignment.scratch) from error
     except OSError as error:
         raise of_os_error(error) from error
     monitor.progress(1.0)
     return result
+
+
+def _gone(error: FileNotFoundError, scratch: Path) -> MediaError:
+    """What other tasks wrote is lost; what this attempt should have written itself was never made.
+
+    Whoever renames has seen that the file is there: it is the folder of the new place that is not.
+    """
+    place = Path(error.filename2 or error.filename or scratch)
+    kind = MediaError if place.is_relative_to(scratch) else Lost
+    return kind(last_words=str(error))

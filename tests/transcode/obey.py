@@ -11,7 +11,7 @@ from typing import Any
 
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError, NoRoom, Stopped, TooLarge
+from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.timeline import AudioTrack, Timeline, VideoTrack
@@ -74,6 +74,8 @@ def obey(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         raise NoRoom
     if order == "too large":
         raise TooLarge("There is no room for it.")
+    if order == "lose":
+        raise Lost
     if order == "stumble":
         raise ZeroDivisionError
     if order == "die":
@@ -98,6 +100,9 @@ def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
                 if monitor.stopped():
                     raise Stopped
                 time.sleep(0.01)
+    sound = layout.audio_path(root, film, assignment.index)
+    if assignment.kind == "chunk" and assignment.known.audio and not sound.exists():
+        raise Lost
     numbers = {"chunk": grid.chunk(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
     for name in assignment.known.rendition_names:
         for number in numbers.get(assignment.kind, ()):

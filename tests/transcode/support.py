@@ -125,8 +125,8 @@ class MemoryBook:
 @asynccontextmanager
 async def at_work(ledger: Ledger, book: MemoryBook, root: Path, **options: Any) -> AsyncIterator[Worker]:
     """A worker on this event loop, with real children, for as long as the block lasts."""
-    options = {"slots": 1, "min_free": 0, "perform": obey, **options}
-    worker = Worker(ledger, book, NO_TOOLS, root, **options)
+    options = {"tools": NO_TOOLS, "slots": 1, "min_free": 0, "perform": obey, **options}
+    worker = Worker(ledger, book, media_root=root, **options)
     running = asyncio.create_task(worker.run())
     try:
         yield worker

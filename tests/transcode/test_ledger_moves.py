@@ -32,7 +32,7 @@ PROCESSES = ("web-a", "web-b")
 
 # The moves, and how often each is made.
 OFTEN = [
-    *("start", "cancel", "forget", "be_due", "release"),
+    *("start", "cancel", "forget", "be_due", "release", "reopen"),
     *2 * ("unwant", "raise_priority", "renew", "die"),
     *4 * ("want", "fail", "settle"),
     *9 * ("claim",),
@@ -138,6 +138,16 @@ class Moves:
         if lease := self.lease(number):
             mine = await self.holds(lease)
             assert await self.ledger.release(lease) is LeaseState.QUEUED or not mine
+
+    async def reopen(self, number: int) -> None:
+        lease = self.lease(number)
+        if lease and lease.kind != "segment":
+            mine = await self.holds(lease)
+            answer = await self.ledger.reopen(lease, TASKS[0], "It is gone.")
+            assert (answer in (LeaseState.QUEUED, LeaseState.DEAD)) or not mine
+            if mine and answer is LeaseState.QUEUED:
+                assert await self.ledger.reopen(lease, TASKS[0], "It is gone.") is LeaseState.LOST
+                self.succeeded = {done for done in self.succeeded if done[0] != lease.job}
 
     async def renew(self, number: int) -> None:
         if lease := self.lease(number):

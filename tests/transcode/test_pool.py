@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def act(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     if assignment.source == "wait":
         raise Stopped
     return {"pid": os.getpid()}
+
+
+def kinds_of(error: type[MediaError]) -> list[type[MediaError]]:
+    return [error, *(kind for child in error.__subclasses__() for kind in kinds_of(child))]
+
+
+@pytest.mark.parametrize("kind", kinds_of(MediaError))
+def test_an_error_crosses_to_another_process_as_it_is(kind: type[MediaError]) -> None:
+    for error in (kind(), kind("No.", hopeless=True, last_words="words")):
+        arrived = pickle.loads(pickle.dumps(error))
+        assert type(arrived) is kind
+        assert (arrived.args, vars(arrived)) == (error.args, vars(error))
+    assert str(kind()) == kind.usual
 
 
 @pytest.fixture

@@ -168,6 +168,21 @@ class Ledger:
             await self._run("release", **lease.as_json(), delay_ms=self._ms(delay), sentence=sentence),
         )
 
+    async def reopen(self, lease: Lease, first: NewTask, sentence: str, last_words: str = "") -> LeaseState:
+        """What a task builds on is gone, so its job begins again with `first`: QUEUED, DEAD (this happens too often),
+        CANCELLED or LOST. Leases of other tasks stay in force. Not for interactive segments.
+        """
+        return LeaseState(
+            await self._run(
+                "reopen",
+                **lease.as_json(),
+                first=first.as_json(),
+                sentence=sentence,
+                last_words=last_words,
+                keep_ms=self._ms(self._times.dead_segment),
+            )
+        )
+
     async def reap(self) -> list[Reaped]:
         """Take back the tasks of workers that stopped renewing, and trim old jobs: to be called often.
 

@@ -8,7 +8,8 @@ Keys, all under one prefix (`KEYS[1]`, by default "videoflix:"); one Redis node,
     films                     sorted set, film by time of its job's start (newest last)
     job:<job>                 hash: id film state created started ended open total base done error failed_task last
                               (open: tasks that are not final; total/base/done: weights; last: the closing task),
-                              "rank:<task>" for tasks that a viewer wants before they are enqueued
+                              "rank:<task>" for tasks that a viewer wants before they are enqueued,
+                              "lost:<task>" how often what a task builds on was gone
     tasks:<job>               set of the job's task ids
     task:<job>:<task>         hash: job film id kind index rendition lane rank weight limit optional state attempts
                               progress parts token worker created claimed ended due error last_words result
@@ -34,7 +35,7 @@ from importlib import resources
 from transcode.ledger.states import MOVES
 
 NAMES = (
-    "start", "claim", "renew", "settle", "fail", "release", "reap", "cancel", "raise",
+    "start", "claim", "renew", "settle", "fail", "release", "reopen", "reap", "cancel", "raise",
     "forget", "want", "unwant", "held", "show", "progress", "tally",
 )  # fmt: skip
 

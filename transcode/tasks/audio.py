@@ -28,7 +28,7 @@ def audio(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         pieces.publish_complete()
         return seconds(block)
 
-    plan = AudioPlan(timeline, working_source(assignment, monitor))
+    plan = AudioPlan(timeline, working_source(assignment))
     done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress)
     pieces.publish_rest()
     return {"loudness": loudness(done.last_words)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from transcode import layout, playlists, transport
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError
+from transcode.errors import Lost, MediaError
 from transcode.grid import Grid
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
@@ -18,8 +18,7 @@ from transcode.tasks.origin import working_source
 def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `bytes`, by rendition."""
     timeline = assignment.known
-    sound = layout.audio_path(assignment.root, assignment.film, assignment.index) if timeline.audio else None
-    plan = ChunkPlan(timeline, assignment.index, working_source(assignment, monitor), sound)
+    plan = ChunkPlan(timeline, assignment.index, working_source(assignment), _sound(assignment))
     for name in timeline.rendition_names:
         (assignment.scratch / name).mkdir()
     done = ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_frames(plan.frames))
@@ -28,6 +27,16 @@ def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         name: _checked(assignment.scratch / name, timeline.grid, plan.segments) for name in timeline.rendition_names
     }
     return {"bytes": {name: _publish(assignment, name, files) for name, files in made.items()}}
+
+
+def _sound(assignment: Assignment) -> Path | None:
+    """Of this chunk. Raises Lost: the chunk was not begun before it was there."""
+    if not assignment.known.audio:
+        return None
+    sound = layout.audio_path(assignment.root, assignment.film, assignment.index)
+    if not sound.exists():
+        raise Lost("The sound of this part of the film is gone.")
+    return sound
 
 
 def _check_any(assignment: Assignment, plan: ChunkPlan, last_words: str) -> None:

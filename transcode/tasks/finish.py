@@ -8,7 +8,7 @@ from typing import Any
 
 from transcode import layout, playlists
 from transcode.assignment import Assignment, Monitor
-from transcode.errors import MediaError, Stopped
+from transcode.errors import Lost, Stopped
 from transcode.playlists import IFrame, Measured, Rates
 from transcode.tasks.beside import publish_master
 from transcode.tasks.storyboard import make_storyboard
@@ -45,7 +45,7 @@ def _sizes(segments: list[Path]) -> list[int]:
     try:
         return [segment.stat().st_size for segment in segments]
     except FileNotFoundError as error:
-        raise MediaError("A segment of this film is missing.", last_words=str(error)) from error
+        raise Lost("A segment of this film is missing.", last_words=str(error)) from error
 
 
 def _iframes(segments: list[Path], monitor: Monitor) -> list[IFrame]:

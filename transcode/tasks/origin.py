@@ -9,6 +9,7 @@ from pathlib import Path
 from transcode import layout
 from transcode.assignment import Assignment, Monitor
 from transcode.description import Source, describe
+from transcode.errors import Lost, MediaError
 from transcode.plans.remux import REMUXED, Copied, RemuxPlan
 from transcode.runner import GIB
 from transcode.tasks import ffmpeg
@@ -25,15 +26,30 @@ class Copy:
     is_exact: bool
 
 
-def working_source(assignment: Assignment, monitor: Monitor) -> Path:
-    """Where to read from. A lost copy is made again."""
-    source = Path(assignment.source)
+def working_source(assignment: Assignment) -> Path:
+    """Where to read from. Raises Lost when the copy is gone, and MediaError when the upload is."""
     if not assignment.known.remuxed:
-        return source
+        return uploaded(assignment)
     copy = layout.remuxed_path(assignment.root, assignment.film)
     if not copy.exists():
-        remux(assignment, monitor, describe(source, assignment.tools), keyed=assignment.known.keyed)
+        raise Lost("The copy of this film that work is done on is gone.")
     return copy
+
+
+def uploaded(assignment: Assignment) -> Path:
+    """The upload itself. Raises MediaError when it is gone: nothing can bring it back, but perhaps a disk is away."""
+    source = Path(assignment.source)
+    if not source.exists():
+        raise MediaError("The file that was uploaded is gone.", last_words=str(source))
+    return source
+
+
+def recopy(assignment: Assignment, monitor: Monitor) -> None:
+    """Make the copy again that work on a known film is done on, if it needs one and has none."""
+    known = assignment.known
+    if known.remuxed and not layout.remuxed_path(assignment.root, assignment.film).exists():
+        source = describe(uploaded(assignment), assignment.tools)
+        remux(assignment, monitor, source, keyed=known.keyed)
 
 
 def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bool = False) -> Copy:

@@ -12,19 +12,26 @@ from transcode.description import Source, describe, timeline
 from transcode.probe import check, look_at_key_frames
 from transcode.probe import probe as look_at
 from transcode.tasks.beside import publish_master
-from transcode.tasks.origin import Copy, remux
+from transcode.tasks.origin import Copy, recopy, remux, uploaded
 from transcode.timeline import Timeline
 
 
 def probe(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns the timeline as JSON: that of an earlier probe, or finished chunks would not fit."""
-    found = assignment.known if assignment.timeline else _timeline(assignment, monitor)
+    """Returns the timeline as JSON: that of an earlier probe, or finished chunks would not fit.
+
+    Of a film that was probed before, it makes again what its other tasks need and do not find.
+    """
+    if assignment.timeline:
+        recopy(assignment, monitor)
+        found = assignment.known
+    else:
+        found = _timeline(assignment, monitor)
     _publish(assignment, found)
     return found.as_json()
 
 
 def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
-    source = look_at(Path(assignment.source), assignment.tools)
+    source = look_at(uploaded(assignment), assignment.tools)
     if source.seekable:
         return timeline(source)
     copy, copied = _copied(assignment, monitor, source, source.sparse)

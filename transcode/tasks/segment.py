@@ -24,7 +24,7 @@ def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         return {"is_new": False}
     sound = layout.audio_path(assignment.root, assignment.film, timeline.grid.chunk_of(assignment.index))
     plan = SegmentPlan(
-        timeline, assignment.index, rendition, working_source(assignment, monitor), sound if sound.exists() else None
+        timeline, assignment.index, rendition, working_source(assignment), sound if sound.exists() else None
     )
     progress = ffmpeg.of_frames(plan.frames)
     ffmpeg.run(assignment, monitor, plan.argv(), ffmpeg.URGENT, progress)

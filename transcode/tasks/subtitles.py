@@ -23,7 +23,7 @@ _LIMITS = replace(ffmpeg.BULK, file_size=16 * 1024**2)
 def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `tracks`, the numbers of those that hold any words."""
     timeline = assignment.known
-    plan = SubtitlesPlan(timeline, working_source(assignment, monitor))
+    plan = SubtitlesPlan(timeline, working_source(assignment))
     ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_reading(timeline.duration, monitor))
     spoken = []
     for number in range(1, len(timeline.subtitles) + 1):

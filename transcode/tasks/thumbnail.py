@@ -26,7 +26,7 @@ _LUMA = re.compile(r"YAVG=([\d.]+)")
 
 def thumbnail(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `at`, the film time in seconds."""
-    timeline, source = assignment.known, working_source(assignment, monitor)
+    timeline, source = assignment.known, working_source(assignment)
     at, brightest = Fraction(0), -1.0
     for moment in moments(timeline):
         plan = ThumbnailPlan(timeline, moment, source)

@@ -23,7 +23,7 @@ def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     numbers = list(range(1, len(timeline.audio)))
     for number in numbers:
         (assignment.scratch / layout.audio_track(number)).mkdir()
-    plan = TracksPlan(timeline, working_source(assignment, monitor))
+    plan = TracksPlan(timeline, working_source(assignment))
     ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_reading(timeline.duration, monitor))
     for number in numbers:
         _publish(assignment, layout.audio_track(number))
