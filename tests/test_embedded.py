@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
 import pymongo
 import pytest
 import redis
+from pydantic import SecretStr
 
-from tests.tools import FfmpegTools
+from tests.tools import FfmpegTools, process_of
+from videoflix.composition.root import DURABLE, open_clients
 from videoflix.embedded import binaries, processes, servers
 from videoflix.errors import CommandError
+from videoflix.settings import Settings
 
 
 def test_redis_finds_its_data_again(tmp_path: Path) -> None:
@@ -33,11 +37,25 @@ def test_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
         assert private.stat().st_mode & 0o077 == 0
 
 
-def test_the_database_finds_its_data_again(tmp_path: Path) -> None:
-    for expected in (0, 1):
-        with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
-            assert client["test"]["things"].count_documents({}) == expected
-            client["test"]["things"].insert_one({"_id": expected})
+def test_the_database_finds_again_what_it_acknowledged_before_a_kill(tmp_path: Path) -> None:
+    acknowledged = 0
+    with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
+        things = client.get_database("test", write_concern=DURABLE)["things"]
+        things.insert_one({"_id": 0})
+        threading.Timer(0.3, process_of(server).kill).start()
+        with suppress(pymongo.errors.ConnectionFailure):
+            while things.insert_one({"_id": acknowledged + 1}).acknowledged:
+                acknowledged += 1
+    with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
+        assert client["test"]["things"].count_documents({}) >= acknowledged + 1 > 1
+
+
+async def test_a_write_is_acknowledged_when_it_is_in_the_journal_unless_the_uri_wants_less(settings: Settings) -> None:
+    uri = settings.mongodb_uri.get_secret_value()
+    for wished, expected in (("", DURABLE.document), ("&w=1", {"w": 1}), ("&journal=false", {"j": False})):
+        wanted = settings.model_copy(update={"mongodb_uri": SecretStr(uri + wished)})
+        async with open_clients(wanted) as clients:
+            assert clients.database["things"].write_concern.document == expected
 
 
 def test_a_stopped_server_is_gone(tmp_path: Path) -> None:

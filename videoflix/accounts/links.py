@@ -10,7 +10,7 @@ from enum import StrEnum
 from videoflix.accounts.tokens import hashed
 from videoflix.errors import NotFound
 from videoflix.models import now
-from videoflix.stores.links import LinkStore
+from videoflix.stores.links import LinkStore, Owner
 
 
 class Purpose(StrEnum):
@@ -35,16 +35,16 @@ class Links:
         await self._store.add(hashed(token), user_id, purpose.value, now() + _LIFETIMES[purpose])
         return token
 
-    async def owner(self, token: str, purpose: Purpose, uid: str | None = None) -> tuple[int, bool]:
-        """Whose it is, and whether it was used already. Raises NotFound: unknown, expired, or of somebody else."""
-        user_id, was_used = await self._store.owner(hashed(token), purpose.value)
-        if uid is not None and uid not in (encoded(user_id), str(user_id)):
+    async def owner(self, token: str, purpose: Purpose, uid: str | None = None) -> Owner:
+        """Whose it is. Raises NotFound: unknown, expired, or of somebody else."""
+        owner = await self._store.owner(hashed(token), purpose.value)
+        if uid is not None and uid not in (encoded(owner.user_id), str(owner.user_id)):
             raise NotFound
-        return user_id, was_used
+        return owner
 
-    async def use(self, token: str, purpose: Purpose) -> None:
+    async def use(self, token: str, purpose: Purpose, used_for: str) -> None:
         """Use it up. Raises NotFound when somebody else did, even at this very moment."""
-        await self._store.use(hashed(token), purpose.value)
+        await self._store.use(hashed(token), purpose.value, used_for)
 
     async def remove(self, user_id: int, purpose: Purpose | None = None) -> None:
         """Make the tokens of a user worthless."""

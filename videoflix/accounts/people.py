@@ -39,6 +39,9 @@ class People:
         changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
         if not changed:
             return before
+        await self._accounts.end_sessions(
+            user_id
+        )  # before as well: had this failed afterwards, nobody would do it again
         user = await self._users.change(user_id, **changed)
         await self._accounts.end_sessions(user_id)
         log(Event.RIGHTS_CHANGED, by=admin_id, user=user_id, **changed)

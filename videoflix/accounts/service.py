@@ -17,6 +17,7 @@ from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors
 from videoflix.mail.outbox import Kind, Outbox
 from videoflix.models import Client, Identity, Session, User
 from videoflix.stores.counters import CounterStore
+from videoflix.stores.links import Owner
 from videoflix.stores.users import UserStore
 
 # Removes what a user (by id) holds in some store; safe to repeat. The composition root names them all.
@@ -118,13 +119,16 @@ class Accounts:
     # In and out. Addresses come in their one spelling, see `addresses`; what is no address belongs to nobody.
 
     async def register(self, email: str, password: str) -> User:
-        """Make an inactive account and owe it a mail. Raises FieldErrors, and BadRequest for a known address."""
+        """Make an inactive account and owe it a mail. Raises FieldErrors, and BadRequest for a known address, which
+        gets a mail too while it waits for its confirmation.
+        """
         _require_good(password, email, "password")
         password_hash = await self._passwords.hash(password)
         user = User(id=await self._counters.next("users"), email=email, password_hash=password_hash)
         try:
             await self._users.add(user)
         except Conflict:
+            await self._outbox.owe(Kind.ACTIVATION, email)  # the first answer may have been lost, and the mail not owed
             raise BadRequest(_REFUSED) from None
         log(Event.USER_CREATED, user=user.id)
         await self._outbox.owe(Kind.ACTIVATION, email)
@@ -133,8 +137,7 @@ class Accounts:
     async def activate(self, token: str, uid: str | None) -> None:
         """Confirm an address; again is as well. Raises ActivationFailed: a bad link, or a disabled account."""
         try:
-            user_id, _ = await self._links.owner(token, Purpose.ACTIVATE, uid)
-            user = await self._users.activate(user_id)
+            user = await self._users.activate((await self._links.owner(token, Purpose.ACTIVATE, uid)).user_id)
         except NotFound:
             raise ActivationFailed from None
         log(Event.USER_ACTIVATED, user=user.id)
@@ -197,23 +200,35 @@ class Accounts:
         await self._outbox.owe(Kind.RESET, email)
 
     async def reset_password(self, token: str, uid: str | None, password: str) -> None:
-        """Set a password anew and end every session. Raises BadRequest for a bad link, FieldErrors for a weak one."""
+        """Set a password anew and end every session. Raises BadRequest for a bad link, FieldErrors for a weak one.
+
+        Links go last: whoever got no answer, because something was away in the middle, sends the same again.
+        """
         try:
-            user_id, was_used = await self._links.owner(token, Purpose.RESET, uid)
-            user = await self._users.get(user_id)
-            if was_used or not user.may_sign_in:
+            owner = await self._links.owner(token, Purpose.RESET, uid)
+            user = await self._users.get(owner.user_id)
+            if not user.may_sign_in:
                 raise NotFound
-            _require_good(password, user.email, "new_password")
-            password_hash = await self._passwords.hash(password)
-            await self._links.use(token, Purpose.RESET)
+            password_hash = await self._claimed(token, owner, user, password)
         except NotFound:
             log(Event.PASSWORD_CHANGE_FAIL)
             raise BadRequest(_BAD_LINK) from None
         await self._users.change(user.id, password_hash=password_hash)
-        await self._links.remove(user.id, Purpose.RESET)
         await self._sessions.end(user_id=user.id)
         log(Event.PASSWORD_CHANGE, user=user.id)
         await self._outbox.owe(Kind.PASSWORD_CHANGED, user.email)
+        await self._links.remove(user.id, Purpose.RESET)
+
+    async def _claimed(self, token: str, owner: Owner, user: User, password: str) -> str:
+        """The hash of the one password that a link is good for. Raises NotFound and FieldErrors."""
+        if owner.was_used:
+            if not await self._passwords.verify(owner.used_for, password):
+                raise NotFound
+            return owner.used_for or ""
+        _require_good(password, user.email, "new_password")
+        password_hash = await self._passwords.hash(password)
+        await self._links.use(token, Purpose.RESET, password_hash)
+        return password_hash
 
     # What a user has.
 

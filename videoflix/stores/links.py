@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from videoflix.errors import NotFound
 from videoflix.models import now
+
+
+class Owner(NamedTuple):
+    """Whose a token is, whether it was used already, and what for."""
+
+    user_id: int
+    was_used: bool
+    used_for: str | None
 
 
 class LinkStore:
@@ -28,18 +36,18 @@ class LinkStore:
             {"_id": token_hash, "user_id": user_id, "purpose": purpose, "expires_at": expires_at, "used_at": None}
         )
 
-    async def owner(self, token_hash: str, purpose: str) -> tuple[int, bool]:
-        """Id of the user that it belongs to, and whether it was used already. Raises NotFound."""
+    async def owner(self, token_hash: str, purpose: str) -> Owner:
+        """Raises NotFound."""
         found = await self._links.find_one({"_id": token_hash, "purpose": purpose, "expires_at": {"$gt": now()}})
         if found is None:
             raise NotFound
-        return found["user_id"], found["used_at"] is not None
+        return Owner(found["user_id"], found["used_at"] is not None, found.get("used_for"))
 
-    async def use(self, token_hash: str, purpose: str) -> None:
-        """Use it up: only one caller ever succeeds. Raises NotFound."""
+    async def use(self, token_hash: str, purpose: str, used_for: str) -> None:
+        """Use it up, for this: only one caller ever succeeds. Raises NotFound."""
         found = await self._links.update_one(
             {"_id": token_hash, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}},
-            {"$set": {"used_at": now()}},
+            {"$set": {"used_at": now(), "used_for": used_for}},
         )
         if found.modified_count == 0:
             raise NotFound

@@ -1,0 +1,120 @@
+"""The command line: one run, its report, and 1 when something was lost."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random
+
+import benchmarks.soak
+from benchmarks.soak import films
+from benchmarks.soak.asking import Asker
+from benchmarks.soak.faults import Faults
+from benchmarks.soak.invariants import Invariants
+from benchmarks.soak.library import Admin, Viewer
+from benchmarks.soak.people import Mails, Person
+from benchmarks.soak.record import Record
+from benchmarks.soak.site import Site
+from tests.acceptance.workshop import small_disk
+from transcode.tools import Tools
+from videoflix.embedded.binaries import ffmpeg_tools
+
+_DISK = 192  # megabytes
+_SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "0", "WORKER_SLOTS": "2"}
+
+
+async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Tools, *, can_fill: bool) -> None:
+    """Live, with faults; then recover, and look."""
+    over, calm = asyncio.Event(), asyncio.Event()
+    keeping = asyncio.create_task(site.keep())
+    kinds = await asyncio.to_thread(films.make, tools, site.folder / "sources")
+    token = await _sign_in(site, record)
+    mails = Mails(site.folder / "var" / "mail")
+    admins = [Admin(site, record, kinds, Random(f"{seed} admin {n}"), token) for n in range(2)]
+    viewers = [Viewer(site, record, Random(f"{seed} viewer {n}"), token) for n in range(4)]
+    asker = Asker(site.up.url, record)
+    people = [Person(f"person{n}@example.org", asker, mails, record, Random(f"{seed} person {n}")) for n in range(8)]
+    faults = [Faults(site, record, Random(f"{seed} faults {n}"), can_fill=can_fill) for n in range(2)]
+    living = [asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people)]
+    breaking = [asyncio.create_task(one.run(calm)) for one in faults]
+    await asyncio.wait([*living, *breaking], timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    calm.set()
+    await asyncio.gather(*breaking)
+    record.tell("the faults are over")
+    over.set()
+    await asyncio.gather(*living)
+    await Invariants(site, record, admins[0], people, tools).check()
+    keeping.cancel()
+
+
+async def _sign_in(site: Site, record: Record) -> str:
+    body = {"email": site.banner["Sign in"], "password": site.banner["Password"]}
+    answer = await Asker(site.up.url, record).ask("POST", "/api/login/", body)
+    return str(
+        next(line for line in answer.headers.get_list("Set-Cookie") if "access_token" in line)[13:].split(";")[0]
+    )
+
+
+def main() -> int:
+    """1 when there are complaints."""
+    parser = argparse.ArgumentParser(description=benchmarks.soak.__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--keep", type=Path, help="a folder for the logs and the story of this run")
+    given = parser.parse_args()
+    os.environ.update(_SETTINGS)
+    record = Record()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))).resolve()
+        os.environ["TMPDIR"] = str(folder / "tmp")
+        (folder / "tmp").mkdir()
+        can_fill = _mount(stack, folder)
+        site = Site(folder)
+        try:
+            asyncio.run(soak(site, record, given.seed, given.minutes * 60, Tools(*ffmpeg_tools()), can_fill=can_fill))
+        finally:
+            for stray in site.stop():
+                record.complain(f"still running: {stray}")
+            if given.keep:
+                _write(given.keep, site, record)
+    _report(given.seed, record)
+    return 1 if record.complaints else 0
+
+
+def _mount(stack: ExitStack, folder: Path) -> bool:
+    """A small volume for films, where this user may have one."""
+    try:
+        stack.enter_context(small_disk(folder / "media", _DISK))
+    except OSError as error:
+        print(f"no disk will be full: {error}")
+        (folder / "media").rmdir()
+        return False
+    return True
+
+
+def _write(folder: Path, site: Site, record: Record) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "site.log").write_text(site.text())
+    (folder / "story.txt").write_text("\n".join(record.story))
+    for log in (site.folder / "var").glob("*.log"):
+        shutil.copy(log, folder)
+
+
+def _report(seed: int, record: Record) -> None:
+    for name, number in sorted(record.counts.items()):
+        if not name.startswith("tried"):
+            print(f"{number:6} {name}")
+    for complaint in record.complaints:
+        print(f"! {complaint}")
+    print(f"seed {seed}: {len(record.complaints)} complaints")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

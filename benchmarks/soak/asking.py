@@ -1,0 +1,73 @@
+"""A client that looks at every answer: is it what clients may rely on, whatever is broken behind it?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.simple_httpclient import HTTPTimeoutError
+
+from benchmarks.soak.record import Record
+from tests.tools import Answer
+
+_LONGEST = 25.0  # seconds: players wait 20 for a segment, and this machine is busy
+_PATIENCE = 45.0
+_ALLOWED = (503, 507)  # of the answers that are the server's fault
+
+
+class Asker:
+    """`answer.status` 0 stands for no answer: a process that was killed, or a client that gave up."""
+
+    def __init__(self, url: str, record: Record) -> None:
+        self.url = url
+        self.record = record
+        self._client = AsyncHTTPClient(force_instance=True, max_clients=500)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str = "",
+        cookie: str = "",
+        kind: str = "application/json",
+        patience: float = _PATIENCE,
+    ) -> Answer:
+        """`body`: bytes as they are, of this `kind`, anything else as JSON."""
+        headers = {"Content-Type": kind, "Cookie": cookie, "Authorization": f"Bearer {token}" if token else ""}
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        begin = time.monotonic()
+        try:
+            response = await self._client.fetch(
+                self.url + path, method=method, body=data, raise_error=False, allow_nonstandard_methods=True,
+                headers={name: value for name, value in headers.items() if value}, request_timeout=patience,
+                connect_timeout=patience,
+            )  # fmt: skip
+        except HTTPTimeoutError:
+            self.record.require(patience < _PATIENCE, f"{method} {path}: no answer in {patience} s")
+            return Answer(0, {}, b"")  # type: ignore[arg-type]
+        except (OSError, asyncio.IncompleteReadError, Exception):  # whatever a broken connection is called
+            return Answer(0, {}, b"")  # type: ignore[arg-type]
+        self._look(method, path, response, time.monotonic() - begin)
+        return Answer(response.code, response.headers, response.body)
+
+    def _look(self, method: str, path: str, response: HTTPResponse, seconds: float) -> None:
+        status, said = response.code, response.body[:300]
+        what = f"{method} {path}: {status} {said!r} after {seconds:.1f} s"
+        self.record.count(f"answers {status}")
+        self.record.require(seconds < _LONGEST, f"slow: {what}")
+        self.record.require(status < 500 or status in _ALLOWED, what)
+        self.record.require(status != 503 or "Retry-After" in response.headers, f"no Retry-After: {what}")
+        if status >= 400 or path.startswith("/api/"):
+            self.record.require(_is_json(response.body), f"no JSON: {what}")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict | list)
+    except ValueError:
+        return False

@@ -1,0 +1,228 @@
+"""People with accounts: each does one thing after another, and remembers what was answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from pathlib import Path
+from random import Random
+
+from benchmarks.soak.asking import Asker
+from benchmarks.soak.record import Record
+from tests.http.people import link, read, registration
+from tests.tools import Answer
+
+_GRACE = 30.0  # seconds in which the predecessor of a refresh token may come once more
+_UNKNOWN = (0, 503)  # what happened then is not known
+
+
+class Mails:
+    """What came into MAIL_DIR."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: set[str] = set()
+        self._links: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+
+    def links(self, address: str, subject: str) -> list[tuple[str, str]]:
+        """`uid` and `token`, the oldest first."""
+        files = [file for file in self._folder.glob("*.eml") if file.name not in self._read]
+        for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
+            self._read.add(file.name)
+            message = read(file)
+            if "changed" not in str(message["Subject"]):
+                self._links[message["To"], message["Subject"]].append(link(message))
+        return self._links[address, subject]
+
+
+@dataclass
+class Session:
+    """`ended`: None when nobody knows. `tried_at`: when an exchange of the refresh token began that got no answer."""
+
+    access: str
+    refresh: str
+    ended: bool | None = False
+    tried_at: float | None = None
+
+
+@dataclass
+class Person:
+    """One account after the other is not needed: this one lives through everything."""
+
+    address: str
+    asker: Asker
+    mails: Mails
+    record: Record
+    random: Random
+    passwords: list[str] = field(default_factory=list)  # more than one: nobody knows which is in force
+    registered: bool | None = False
+    active: bool = False
+    sessions: list[Session] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    listed: dict[int, bool | None] = field(default_factory=dict)
+
+    async def run(self, until: asyncio.Event) -> None:
+        """Until then."""
+        while not until.is_set():
+            await self._move()()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(until.wait(), self.random.uniform(0.2, 2))
+
+    def _move(self) -> Callable[[], Awaitable[object]]:
+        if self.registered is False:
+            return self.register
+        if not self.active:
+            return self.activate
+        if not self._living():
+            return self.log_in
+        moves = [self.log_in, self.refresh, self.refresh, self.log_out, self.look, self.look, self.put_on_list]
+        return self.random.choice([*moves, self.change_password] if self.random.random() < 0.3 else moves)
+
+    def _living(self) -> list[Session]:
+        return [session for session in self.sessions if session.ended is False]
+
+    async def _ask(self, method: str, path: str, body: object = None, *, token: str = "", cookie: str = "") -> Answer:
+        answer = await self.asker.ask(
+            method, path, body if body is not None or method == "GET" else b"", token=token, cookie=cookie
+        )
+        self.record.count(f"account calls answered {answer.status}")
+        return answer
+
+    def _claim(self, is_so: object, what: str, answer: Answer) -> None:
+        self.record.require(is_so, f"{self.address}: {what}: {answer.status} {answer.body[:200]!r}")
+
+    async def register(self) -> None:
+        """Again and again until it is known that the account is there."""
+        self.passwords = self.passwords or [self._new_password()]
+        answer = await self._ask("POST", "/api/register/", registration(self.address, self.passwords[0]))
+        if answer.status == 201:
+            self.registered = True
+        elif answer.status == 400:
+            self._claim(self.record.counts[f"tried {self.address}"], "register", answer)
+            self.registered = True  # the one before was taken, although nobody could say so
+        self.record.count(f"tried {self.address}")
+
+    async def activate(self) -> bool:
+        """With the link of the last mail. False when none has come."""
+        links = self.mails.links(self.address, "Confirm your email")
+        if not links:
+            await asyncio.sleep(0.5)
+            return False
+        uid, token = self.random.choice(links)
+        answer = await self._ask("GET", f"/api/activate/{uid}/{token}/")
+        self._claim(answer.status in (200, *_UNKNOWN), "activate", answer)
+        self.active = answer.status == 200
+        return self.active
+
+    async def log_in(self) -> int:
+        """A session more, when the password is right."""
+        password = self.random.choice(self.passwords)
+        answer = await self._ask("POST", "/api/login/", {"email": self.address, "password": password})
+        self._claim(answer.status in (200, *_UNKNOWN) or len(self.passwords) > 1, "login", answer)
+        if answer.status == 200:
+            if self.passwords != [password]:
+                await self._knows(password)
+            self.sessions.append(_session(answer))
+        elif answer.status == 400 and len(self.passwords) > 1:
+            self.passwords.remove(password)
+        return answer.status
+
+    async def _knows(self, password: str) -> None:
+        """A password that was set without an answer is in force."""
+        self.passwords = [password]
+
+    async def refresh(self) -> None:
+        """The next link of the chain. Whoever got no answer asks once more with the same."""
+        if not (living := self._living()):
+            return
+        session = self.random.choice(living)
+        asked = time.monotonic()
+        answer = await self._ask("POST", "/api/token/refresh/", cookie=f"refresh_token={session.refresh}")
+        if answer.status == 200:
+            following = _session(answer)
+            session.access, session.refresh, session.tried_at = following.access, following.refresh, None
+        elif answer.status in _UNKNOWN:
+            session.tried_at = session.tried_at or asked
+        else:
+            late = session.tried_at is not None and time.monotonic() - session.tried_at > _GRACE - 2
+            self._claim(late and answer.status == 401, "refresh", answer)
+            session.ended = None
+
+    async def log_out(self) -> None:
+        """When it is answered, nothing of this session opens anything any more."""
+        session = self.random.choice(self._living())
+        session.ended = None
+        answer = await self._ask("POST", "/api/logout/", cookie=f"refresh_token={session.refresh}")
+        self._claim(answer.status in (200, *_UNKNOWN), "logout", answer)
+        if answer.status == 200:
+            session.ended = True
+
+    async def look(self) -> None:
+        """Some session, whether it lives or not: what it opens must fit."""
+        session = self.random.choice(self.sessions)
+        ended = session.ended  # before the question
+        answer = await self._ask("GET", "/api/me/", token=session.access)
+        if ended:
+            self._claim(answer.status in (401, *_UNKNOWN), "a session that was ended opens", answer)
+        elif ended is False and session.ended is False and session.tried_at is None:
+            self._claim(answer.status in (200, *_UNKNOWN), "a session that lives opens nothing", answer)
+
+    async def put_on_list(self) -> None:
+        """A film, or it is taken off again."""
+        there, living = self.record.there(), self._living()
+        if not there or not living:
+            return
+        film, wanted = self.random.choice(there).id, self.random.random() < 0.7
+        self.listed[film] = None
+        method = "PUT" if wanted else "DELETE"
+        answer = await self._ask(method, f"/api/me/list/{film}/", token=living[0].access)
+        if answer.status in (200, 201):
+            self.listed[film] = wanted
+
+    async def change_password(self) -> None:
+        """By a link in a mail; afterwards no earlier session opens anything."""
+        answer = await self._ask("POST", "/api/password_reset/", {"email": self.address})
+        self._claim(answer.status in (200, *_UNKNOWN), "reset", answer)
+        links = [found for found in self.mails.links(self.address, "Reset your password") if found[1] not in self.used]
+        if links:
+            await self._confirm(*links[-1])
+
+    async def _confirm(self, uid: str, token: str) -> None:
+        """As people do who get no answer: once more with the same."""
+        self.used.add(token)
+        new = self._new_password()
+        old, self.passwords = self.passwords, [*self.passwords, new]
+        before = list(self.sessions)
+        for session in before:
+            session.ended = session.ended or None
+        body = {"new_password": new, "confirm_password": new}
+        tries, status = 0, 0
+        while status in _UNKNOWN and tries < 40:
+            answer = await self._ask("POST", f"/api/password_confirm/{uid}/{token}/", body)
+            tries, status = tries + 1, answer.status
+            await asyncio.sleep(min(tries, 3) if status in _UNKNOWN else 0)
+        self.record.count(f"passwords changed {status}" + (" after trouble" if tries > 1 else ""))
+        if status == 200:
+            self.passwords = [new]
+            for session in before:
+                session.ended = True
+        elif status == 400 and tries == 1:
+            self.passwords = old  # the link was no good: an older mail, or a newer password has come meanwhile
+            self.record.tell(f"{self.address}: link refused {answer.body!r}")
+        elif status == 400:
+            self.record.complain(f"{self.address}: a link is used up, and nobody said whether the password is changed")
+
+    def _new_password(self) -> str:
+        return f"correct horse {self.random.getrandbits(40):x}"
+
+
+def _session(answer: Answer) -> Session:
+    cookies: dict[str, str] = {}
+    for line in answer.headers.get_list("Set-Cookie"):
+        cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
+    return Session(cookies["access_token"], cookies["refresh_token"])

@@ -1,0 +1,104 @@
+"""Everything that `make run` starts, with two web processes, and a second worker beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from tests.acceptance.support import Up, environment
+from tests.tools import living
+
+KINDS = ("web", "worker", "hand", "ffmpeg", "redis", "database")
+
+
+class Site:
+    """A running one; `keep` looks after the second worker for as long as it is awaited."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.media = folder / "media"
+        self.up = Up(folder, "--no-demo")
+        self.banner = self.up.banner()
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._seen: set[psutil.Process] = set()
+
+    async def keep(self) -> None:
+        """Start a second worker, again and again."""
+        while True:
+            if self._worker is None or self._worker.poll() is not None:
+                with (self.folder / "worker.log").open("ab") as log:
+                    argv = [sys.executable, "-m", "videoflix", "worker"]
+                    self._worker = subprocess.Popen(argv, cwd=self.folder, env=environment(), stdout=log, stderr=log)
+            self.family()
+            await asyncio.sleep(1)
+
+    def family(self) -> list[psutil.Process]:
+        """All that live of what it ever started."""
+        for root in (self.up.process, self._worker):
+            with suppress(psutil.NoSuchProcess):
+                if root is not None and root.poll() is None:
+                    parent = psutil.Process(root.pid)
+                    self._seen |= {parent, *parent.children(recursive=True)}
+        return [process for process in self._seen if process.is_running()]
+
+    def of(self, kind: str) -> list[psutil.Process]:
+        """Its processes of a kind, oldest first."""
+        found = [process for process in self.family() if _kind(process) == kind]
+        return sorted(found, key=lambda process: process.pid)
+
+    def text(self) -> str:
+        """What all of it said."""
+        beside = self.folder / "worker.log"
+        return self.up.text + (beside.read_text(errors="replace") if beside.exists() else "")
+
+    def stop(self) -> Sequence[str]:
+        """Stop everything; what lives on although it should not."""
+        family = self.family()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+        if self._worker is not None:
+            self._worker.terminate()
+            self._worker.wait(30)
+        self.up.stop()
+        return [" ".join(_argv(process)) for process in living({*family, *self._strays()}, 3)]
+
+    def _strays(self) -> list[psutil.Process]:
+        """Whatever works in the folder, wherever it came from."""
+        mine, found = os.getpid(), []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.pid != mine and self.folder in (Path(process.cwd()), *Path(process.cwd()).parents):
+                    found.append(process)
+        return found
+
+
+def _kind(process: psutil.Process) -> str:
+    argv = _argv(process)
+    if not argv:
+        return ""
+    program = Path(argv[0]).name
+    if program in ("ffmpeg", "ffprobe"):
+        return "ffmpeg"
+    if program.startswith("redis-server"):
+        return "redis"
+    if any("secantusd" in argument for argument in argv[:2]):
+        return "database"
+    if "spawn_main" in " ".join(argv):
+        return "hand"
+    if "videoflix" in argv:
+        return argv[argv.index("videoflix") + 1]
+    return ""
+
+
+def _argv(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []

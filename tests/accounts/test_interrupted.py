@@ -1,0 +1,79 @@
+"""The database goes away in the middle of something; whoever asks again gets all of it."""
+
+from __future__ import annotations
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from tests.http.people import link, mails
+from videoflix.composition.root import open_services
+from videoflix.errors import BadRequest
+from videoflix.settings import Settings
+from videoflix.stores.outbox import OutboxStore
+from videoflix.stores.sessions import SessionStore
+from videoflix.stores.users import UserStore
+
+ADDRESS, PASSWORD, NEW = "viewer@example.org", "correct horse battery", "another horse battery"
+
+
+@pytest.fixture
+def away_once(monkeypatch: pytest.MonkeyPatch):
+    """Lets the next call of a store's method fail."""
+
+    def away(store: type, name: str) -> None:
+        method = getattr(store, name)
+
+        async def fails(*_: object, **__: object) -> None:
+            monkeypatch.setattr(store, name, method)
+            raise AutoReconnect("away")
+
+        monkeypatch.setattr(store, name, fails)
+
+    return away
+
+
+async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(settings: Settings, away_once) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        password = PASSWORD
+        for number, step in enumerate(((UserStore, "change"), (SessionStore, "end"))):
+            before = (await services.accounts.log_in(ADDRESS, password)).access_token
+            await services.accounts.request_reset(ADDRESS)
+            token = link((await mails(services))[-1])[1]
+            password = f"{NEW} {number}"
+            away_once(*step)
+            with pytest.raises(AutoReconnect):
+                await services.accounts.reset_password(token, None, password)
+            with pytest.raises(BadRequest):  # the link is good for that password alone
+                await services.accounts.reset_password(token, None, PASSWORD)
+            await services.accounts.reset_password(token, None, password)
+            assert not services.accounts.admits(before)
+            assert await services.accounts.opens(ADDRESS, password)
+            with pytest.raises(BadRequest):
+                await services.accounts.reset_password(token, None, password)
+
+
+async def test_who_registers_again_because_no_answer_came_gets_the_mail(settings: Settings, away_once) -> None:
+    async with open_services(settings) as services:
+        away_once(OutboxStore, "put")
+        with pytest.raises(AutoReconnect):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        assert await mails(services) == []
+        with pytest.raises(BadRequest):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        (mail,) = await mails(services)
+        await services.accounts.activate(link(mail)[1], None)
+        with pytest.raises(BadRequest):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        assert await mails(services) == []
+
+
+async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(settings: Settings, away_once) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
+        away_once(SessionStore, "end")
+        with pytest.raises(AutoReconnect):
+            await services.people.change(0, 1, is_admin=False)
+        await services.people.change(0, 1, is_admin=False)
+        assert not services.accounts.admits(token)
