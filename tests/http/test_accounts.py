@@ -53,6 +53,10 @@ async def test_a_known_address_is_refused_in_the_words_of_any_bad_input(browser:
     await mails(services)
     answer = await browser.post("/api/register/", registration(ADDRESS.upper()))
     assert (answer.status, answer.json) == (400, REFUSED)
+    (mail,) = await mails(services)  # the address waits for its confirmation; and nobody else is told
+    await browser.get("/api/activate/{}/{}/".format(*link(mail)))
+    answer = await browser.post("/api/register/", registration())
+    assert (answer.status, answer.json) == (400, REFUSED)
     assert await mails(services) == []
 
 
