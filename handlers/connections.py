@@ -1,15 +1,25 @@
-"""The connections of a web process: which wait for a request, for how long, and which are being answered."""
+"""The connections of a web process: which wait for a request, for how long, and which are being answered.
+
+Whoever opens connections and asks nothing, or sends a byte of a body now and then, must not use up what others need.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import resource
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from itertools import islice
+from math import inf
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
 
 _PATIENCE = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
 _LOOK = 5.0  # seconds between two looks for connections that are out of patience
+_SLOWEST = 30_000  # bytes of a body in `_PATIENCE` seconds; Apache's mod_reqtimeout asks for 500 in each second
+_MOST = 10_000  # connections at once
+_SPARE = 100  # descriptors for everything else: databases, logs
 _FIRST = 0.3  # seconds that the first request of a new connection has when the process stops
 
 
@@ -18,6 +28,15 @@ class _Waiting:
     since: float
     request_conn: HTTPConnection
     is_new: bool  # nothing was asked yet
+
+
+@dataclass(slots=True)
+class _Body:
+    """One that is coming in: `size` bytes since then, by the loop's clock."""
+
+    request_conn: HTTPConnection
+    since: float
+    size: int = 0
 
 
 class Connections:
@@ -29,6 +48,7 @@ class Connections:
     def __init__(self) -> None:
         self._waiting: dict[object, _Waiting] = {}
         self._busy: dict[object, HTTPConnection] = {}
+        self._bodies: dict[object, _Body] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_ending = False
 
@@ -40,17 +60,43 @@ class Connections:
         if self._timer is None:
             self._timer = loop.call_later(_LOOK, self._look)
 
-    def begin(self, server_conn: object, request_conn: HTTPConnection) -> None:
-        """It came."""
+    def begin(self, server_conn: object, request_conn: HTTPConnection, has_body: bool) -> None:
+        """Its headers came."""
         self._waiting.pop(server_conn, None)
         self._busy[server_conn] = request_conn
+        if has_body:
+            self._bodies[server_conn] = _Body(request_conn, asyncio.get_running_loop().time())
         if self._is_ending:
             _let_be_the_last(request_conn)
 
+    def received(self, server_conn: object, size: int) -> None:
+        """A piece of its body."""
+        if body := self._bodies.get(server_conn):
+            body.size += size
+
+    async def taking(self, server_conn: object, piece: Awaitable[object]) -> None:
+        """Have a piece dealt with; as long as that takes, it is not the client who is slow."""
+        body = self._bodies.get(server_conn)
+        if body:
+            body.since = inf
+        await piece
+        if body:
+            body.since, body.size = asyncio.get_running_loop().time(), 0
+
+    def complete(self, server_conn: object) -> None:
+        """All of it came."""
+        self._bodies.pop(server_conn, None)
+
     def closed(self, server_conn: object) -> None:
         """Nothing more comes."""
-        self._waiting.pop(server_conn, None)
-        self._busy.pop(server_conn, None)
+        for held in (self._waiting, self._busy, self._bodies):
+            held.pop(server_conn, None)
+
+    def make_room(self) -> bool:
+        """Close the one that waits longest for a request; whether there was one."""
+        longest = list(islice(self._waiting, 1))
+        self._close(longest)
+        return bool(longest)
 
     async def end(self, seconds: float) -> None:
         """Answer what is being asked, if that takes no longer, and close every connection behind its answer."""
@@ -67,14 +113,28 @@ class Connections:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        self._close([each for each, it in self._waiting.items() if loop.time() - it.since > _PATIENCE])
-        self._timer = loop.call_later(_LOOK, self._look) if self._waiting else None
+        since = loop.time() - _PATIENCE
+        self._close([each for each, it in self._waiting.items() if it.since < since])
+        for body in [each for each in self._bodies.values() if each.since < since]:
+            if body.size < _SLOWEST:
+                _close(body.request_conn)
+            body.since, body.size = loop.time(), 0
+        self._timer = loop.call_later(_LOOK, self._look) if self._waiting or self._bodies else None
 
     def _close(self, server_conns: list[object]) -> None:
         for server_conn in server_conns:
-            request_conn = self._waiting.pop(server_conn).request_conn
-            if isinstance(request_conn, HTTP1Connection):
-                request_conn.close()
+            _close(self._waiting.pop(server_conn).request_conn)
+
+
+def most_at_once() -> int:
+    """So many connections that none of them lacks the three descriptors that a viewer takes."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(_MOST, (descriptors - _SPARE) // 3))
+
+
+def _close(request_conn: HTTPConnection) -> None:
+    if isinstance(request_conn, HTTP1Connection):
+        request_conn.close()
 
 
 def _let_be_the_last(request_conn: HTTPConnection) -> None:

@@ -54,7 +54,8 @@ class _Fork(HTTPMessageDelegate):
     ) -> Awaitable[None] | None:
         """Decide."""
         server_conn, request_conn = self._connections
-        self._entrance.connections.begin(server_conn, request_conn)
+        has_body = headers.get("Content-Length") is not None or headers.get("Transfer-Encoding") is not None
+        self._entrance.connections.begin(server_conn, request_conn, has_body)
         if isinstance(start_line, RequestStartLine) and isinstance(request_conn, HTTP1Connection):
             self._delegate = self._entrance.lane.take(request_conn, start_line, headers)
             if self._delegate is not None:
@@ -64,10 +65,14 @@ class _Fork(HTTPMessageDelegate):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A piece of the body."""
-        return self._delegate.data_received(chunk) if self._delegate else None
+        connections, server_conn = self._entrance.connections, self._connections[0]
+        connections.received(server_conn, len(chunk))
+        piece = self._delegate.data_received(chunk) if self._delegate else None
+        return None if piece is None else connections.taking(server_conn, piece)
 
     def finish(self) -> None:
         """The request is complete."""
+        self._entrance.connections.complete(self._connections[0])
         if self._delegate:
             self._delegate.finish()
 

@@ -5,12 +5,16 @@ Parsing took a quarter of the time of a playlist, and most of the look-ups in it
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tornado.httputil import HTTPHeaders
 
 _MOST = 4096  # blocks that are kept
 _LONGEST = 3072  # bytes of a block that is kept; browsers send half of it
+
+# As proxies are asked, and every server must take it (RFC 9112, 3.2.2).
+_ABSOLUTE = re.compile(r"(\S+ )https?://([^/?# ]*)(/?)(\S* HTTP/.*)", re.IGNORECASE)
 
 
 class SeenHeaders(HTTPHeaders):
@@ -49,7 +53,8 @@ class HeaderParser:
         headers: HTTPHeaders | None = self._seen.get(block)
         if headers is None:
             headers = self._parsed(block)
-        return data[:end].decode("latin1").rstrip("\r"), headers
+        line = data[:end].decode("latin1").rstrip("\r")
+        return _in_origin_form(line, headers) if "://" in line else (line, headers)
 
     def _parsed(self, block: bytes) -> HTTPHeaders:
         text = block.decode("latin1")
@@ -63,3 +68,14 @@ class HeaderParser:
         if len(self._seen) > _MOST:
             del self._seen[next(iter(self._seen))]
         return headers
+
+
+def _in_origin_form(line: str, headers: HTTPHeaders) -> tuple[str, HTTPHeaders]:
+    """What the target says of the host counts, and not what the header says."""
+    found = _ABSOLUTE.fullmatch(line)
+    if found is None:
+        return line, headers
+    if "," not in headers.get("Host", ","):  # none, or two, are refused as always
+        headers = headers.copy()
+        headers["Host"] = found[2]
+    return f"{found[1]}/{found[4]}", headers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import sys
 import time
@@ -19,14 +20,18 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from handlers.access_log import write_line
 from handlers.common import common_headers, new_request_id
+from handlers.connections import most_at_once
 from handlers.entrance import Entrance
 from handlers.origin import client_address
 from videoflix.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers
 _LINGER = 30.0  # seconds that a refused client may go on sending; nginx's lingering_time
 _SILENCE = 5.0  # seconds without a byte after which it has stopped; nginx's lingering_timeout
 _PIECE = 64 * 1024  # bytes
+_COMPLAINT = 60.0  # seconds between two lines in the log
 
 _BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # what Tornado says to each HTTPInputError
 _INTERIM = b"HTTP/1.1 100"
@@ -55,6 +60,8 @@ class Server(HTTPServer):
         """Tornado calls this instead of a constructor."""
         super().initialize(entrance, **given)
         self._entrance = entrance
+        self._most = most_at_once()
+        self._complained = float("-inf")
 
     def on_close(self, server_conn: object) -> None:
         """Called by the connection."""
@@ -62,9 +69,20 @@ class Server(HTTPServer):
         self._entrance.on_close(server_conn)
 
     def _handle_connection(self, connection: socket, address: Any) -> None:
+        """Of a new client. When there is no room, the one makes it that has been silent longest."""
+        if len(self._connections) >= self._most:
+            self._complain()
+            if not self._entrance.connections.make_room():
+                connection.close()
+                return
         peer = str(address[0]) if address else ""  # a Unix socket has none
         stream = _Stream(connection, self._entrance.services.settings, peer, self.read_chunk_size)
         self.handle_stream(stream, address)
+
+    def _complain(self) -> None:
+        if time.monotonic() - self._complained > _COMPLAINT:
+            self._complained = time.monotonic()
+            _log.warning("too many connections most=%d", self._most)
 
 
 class _Stream(IOStream):

@@ -33,6 +33,7 @@ _PATH = re.compile(
     r"/(?:(?:media/hls|api/video)/([0-9]{1,15})/([a-z0-9]+(?:/[a-z0-9]+)?\.[a-z0-9]+)(/?)|media/thumbnails/([0-9]{1,15})\.jpg)"
 )
 
+_LONGEST = 3072  # characters of cookies that are remembered; ours have some 700
 
 _STATUS = {status: f"HTTP/1.1 {status} {responses[status]}\r\n".encode() for status in (200, 206, 304)}
 
@@ -107,7 +108,7 @@ class MediaLane:
                 return scheme.lower() == "bearer" and bool(self._admission.by_access_token(bearer.strip()))
             if token:
                 return bool(self._admission.by_playback_token(token, video_id))
-            access_token, can_renew = _tokens(cookie) if cookie else (None, False)
+            access_token, can_renew = _tokens(cookie) if cookie and len(cookie) < _LONGEST else (None, False)
             if access_token is None:
                 return False
             identity = self._admission.by_access_token(access_token)
@@ -222,7 +223,7 @@ def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # of what strangers send as well
 def _tokens(cookies: str) -> tuple[str | None, bool]:
     """The access token, and whether another one can be had."""
     found = parse_cookie(cookies)

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
+from tornado.httputil import HTTPConnection
 
 from handlers import connections
+from handlers.server import Server
 from tests.tools import Browser
 from videoflix.composition import web
 from videoflix.settings import Settings
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+LENGTH = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+CHUNKED = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_PATIENCE", 0.4)
     monkeypatch.setattr(connections, "_LOOK", 0.05)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not is_so():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_connection_is_closed_when_no_request_comes(
@@ -32,6 +43,75 @@ async def test_a_connection_is_closed_when_no_request_comes(
             answer = await reader.read()
         assert answer.startswith(b"HTTP/1.1 200") == bool(sent)
         writer.close()
+
+
+async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
+    browser: Browser, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_SLOWEST", 50)
+
+    async def is_dropped(head: bytes, size: int) -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+        writer.write(head)
+        for _ in range(20):
+            writer.write(b"x" * size)
+            await asyncio.sleep(0.05)
+        dropped = reader.at_eof()
+        writer.close()
+        return dropped
+
+    trickles = is_dropped(LENGTH, 1), is_dropped(CHUNKED, 1), is_dropped(LENGTH, 40)
+    assert await asyncio.gather(*trickles) == [True, True, False]
+
+
+async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[HTTPConnection] = []
+    monkeypatch.setattr(connections, "_close", closed.append)
+    monkeypatch.setattr(connections, "_PATIENCE", -1)
+    kept, film, trickle = connections.Connections(), HTTPConnection(), HTTPConnection()
+    kept.begin("film", film, has_body=True)
+    kept.begin("trickle", trickle, has_body=True)
+    written = asyncio.Event()
+    piece = asyncio.create_task(kept.taking("film", written.wait()))
+    await asyncio.sleep(0)
+    kept._look()
+    assert closed == [trickle]
+    written.set()
+    await piece
+    kept._look()
+    assert closed == [trickle, film, trickle]
+    for each in ("film", "trickle"):
+        kept.closed(each)
+    await until(lambda: kept._timer is None)
+
+
+async def test_when_all_places_are_taken_the_most_silent_makes_room_and_nobody_who_is_served(
+    browser: Browser, http_server: Server, http_server_port: tuple[object, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    http_server._most = 3
+    port = http_server_port[1]
+    kept = http_server._entrance.connections
+    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    lines[1][1].write(LENGTH)  # its body is still to come
+    await until(lambda: (len(kept._waiting), len(kept._bodies)) == (2, 1))
+    for taken in (2, 3):  # the places of the first and of the third
+        lines.append(await asyncio.open_connection("127.0.0.1", port))
+        lines[-1][1].write(LENGTH)
+        await until(lambda taken=taken: len(kept._bodies) == taken)
+    lines.append(await asyncio.open_connection("127.0.0.1", port))
+    for gone in (0, 2, 5):
+        assert await lines[gone][0].read() == b""
+    lines[1][1].write(b"x" * 1000)
+    assert b" 400 " in await lines[1][0].readline()
+    assert sum(record.message == "too many connections most=3" for record in caplog.records) == 1
+    for _, writer in lines:
+        writer.close()
+
+
+def test_there_are_never_so_many_connections_that_a_viewer_finds_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for descriptors, most in ((64, 1), (1024, 308), (1_048_576, 10_000)):
+        monkeypatch.setattr(connections.resource, "getrlimit", lambda _, limit=descriptors: (limit, limit))
+        assert connections.most_at_once() == most
 
 
 async def test_a_connection_that_goes_on_asking_is_kept(browser: Browser, http_server_port: tuple[object, int]) -> None:

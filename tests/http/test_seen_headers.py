@@ -51,6 +51,27 @@ def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
     assert parser.parse(REQUESTS[0])[1].get("Host") == "x"
 
 
+@pytest.mark.parametrize(
+    ("line", "path", "host"),
+    [
+        (b"GET http://a.example/b?c=d://e HTTP/1.1", "GET /b?c=d://e HTTP/1.1", "a.example"),
+        (b"GET HTTPS://a.example:8000?c HTTP/1.1", "GET /?c HTTP/1.1", "a.example:8000"),
+        (b"GET http://a.example HTTP/1.1", "GET / HTTP/1.1", "a.example"),
+        (b"GET /b?c=http://d/ HTTP/1.1", "GET /b?c=http://d/ HTTP/1.1", "x"),
+        (b"GET ftp://a.example/b HTTP/1.1", "GET ftp://a.example/b HTTP/1.1", "x"),
+    ],
+)
+def test_a_target_may_be_a_whole_url_whose_host_counts(line: bytes, path: str, host: str) -> None:
+    parser = HeaderParser()
+    for _ in range(2):
+        parsed, headers = parser.parse(line + b"\r\nHost: x\r\n\r\n")
+        assert (parsed, headers.get("Host")) == (path, host)
+    assert parser.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")[1].get("Host") == "x"
+    for hosts in (b"", b"Host: x\r\nHost: y\r\n"):  # as wrong as ever
+        parsed, headers = parser.parse(line + b"\r\n" + hosts + b"\r\n")
+        assert headers.get("Host") in (None, "x,y")
+
+
 @pytest.mark.parametrize("block", [b"no colon\r\n\r\n", b"A: b\r\n folded\r\n\r\n", b"A: \x01\r\n\r\n"])
 def test_what_is_no_header_is_refused_each_time(block: bytes) -> None:
     parser = HeaderParser()

@@ -95,6 +95,8 @@ async def _beside(services: Services) -> AsyncIterator[None]:
 
 def _allow_many_files() -> None:
     """A viewer takes up to three descriptors; most systems start a process with a limit of 1,024 and allow more."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS says "unlimited" and means 10,240
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (most, max(now, 10_240)):  # macOS says "unlimited" and means 10,240
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            return
