@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from transcode import languages
+from transcode.bandwidth import SILENT, Rates
 from transcode.grid import Grid, nearest_integer
 from transcode.ladder import Rendition
 from transcode.layout import IFRAME_PLAYLIST, MEDIA_PLAYLIST, audio_track, segment_name, subtitle_track
 from transcode.plans import sound
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
 
-# What the packets of a transport stream add, roughly, while nothing has been measured.
-_MUXING = Fraction(105, 100)
-
 _PIECE = re.compile(r"^#EXTINF:([\d.]+),.*\n(.+)$", re.MULTILINE)
+_IFRAME = re.compile(r"^#EXT-X-BYTERANGE:(\d+)@0$", re.MULTILINE)
 _VERSION = 6
 _AUDIO_GROUP, _SUBTITLE_GROUP = "audio", "subs"
-_ROUNDING = 1e-6  # seconds, far below a frame
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Bits per second: of the worst stretch about one target duration long, and of the whole (RFC 8216, 4.3.4.2)."""
-
-    peak: int
-    average: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +31,11 @@ class IFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Rates of one rendition and of its I-frame playlist."""
+class Listed:
+    """Rates of one rendition, and of its I-frame playlist, None while there is none."""
 
     stream: Rates
-    iframes: Rates
+    iframes: Rates | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +44,7 @@ class Beside:
 
     audio: tuple[int, ...] = ()
     subtitles: tuple[int, ...] = ()
-    sound: Rates = Rates(0, 0)
+    sound: Rates = SILENT
 
 
 NOTHING = Beside()
@@ -91,25 +80,19 @@ def iframe_playlist(grid: Grid, iframes: Sequence[IFrame]) -> str:
     return _text([*lines, "#EXT-X-ENDLIST"])
 
 
-def master_playlist(
-    timeline: Timeline, measured: Mapping[str, Measured] | None = None, beside: Beside = NOTHING
-) -> str:
-    """The adaptive playlist: with the caps as bandwidths until the film is finished, then with measured ones.
-
-    I-frame playlists are listed with the measured rates, for they exist from then on.
-    """
+def master_playlist(timeline: Timeline, renditions: Mapping[str, Listed], beside: Beside = NOTHING) -> str:
+    """The adaptive playlist."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     lines += [*_sounds(timeline, beside), *_subtitles(timeline, beside)]
     for rendition in timeline.renditions:
-        rates = measured[rendition.name].stream if measured else _capped(timeline, rendition)
         lines += [
-            f"#EXT-X-STREAM-INF:{_stream(timeline, rendition, rates, beside)}",
+            f"#EXT-X-STREAM-INF:{_stream(timeline, rendition, renditions[rendition.name].stream, beside)}",
             f"{rendition.name}/{MEDIA_PLAYLIST}",
         ]
-    for rendition in timeline.renditions if measured else ():
-        assert measured is not None
-        described = _described(rendition, measured[rendition.name].iframes, [rendition.codec])
-        lines.append(f'#EXT-X-I-FRAME-STREAM-INF:{described},URI="{rendition.name}/{IFRAME_PLAYLIST}"')
+    for rendition in timeline.renditions:
+        if rates := renditions[rendition.name].iframes:
+            described = _described(rendition, rates, [rendition.codec])
+            lines.append(f'#EXT-X-I-FRAME-STREAM-INF:{described},URI="{rendition.name}/{IFRAME_PLAYLIST}"')
     return _text(lines)
 
 
@@ -118,22 +101,9 @@ def listed(playlist: str) -> dict[str, Fraction]:
     return {name: Fraction(length) for length, name in _PIECE.findall(playlist)}
 
 
-def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rates:
-    """Of segments of these many bytes and seconds: linear in their number, whatever their lengths.
-
-    The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
-    """
-    average = sum(sizes) * 8 / sum(lengths)
-    peak, seconds = average, [float(length) for length in lengths]
-    for first in range(len(sizes)):
-        size, length = 0, 0.0
-        for place in range(first, len(sizes)):
-            size, length = size + sizes[place], length + seconds[place]
-            if length > 1.5 * target + _ROUNDING:
-                break
-            if length >= 0.5 * target - _ROUNDING:
-                peak = max(peak, size * 8 / length)
-    return Rates(math.ceil(peak), math.ceil(average))
+def listed_iframes(playlist: str) -> dict[int, int]:
+    """Bytes of the I-frame of each segment in an I-frame playlist."""
+    return {number: int(size) for number, size in enumerate(_IFRAME.findall(playlist))}
 
 
 def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], word: str) -> list[str]:
@@ -212,12 +182,6 @@ def _described(rendition: Rendition, rates: Rates, codecs: Sequence[str]) -> str
         f'BANDWIDTH={rates.peak},AVERAGE-BANDWIDTH={rates.average},CODECS="{",".join(codecs)}",'
         f"RESOLUTION={rendition.width}x{rendition.height}"
     )
-
-
-def _capped(timeline: Timeline, rendition: Rendition) -> Rates:
-    """What hard scenes cost with these settings (RFC 8216, 4.3.4.2); plain noise takes a fifth more at its worst."""
-    peak = round((rendition.cap + (sound.BITRATE if timeline.audio else 0)) * _MUXING)
-    return Rates(peak, peak // 2)
 
 
 def _text(lines: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 import time
 from fractions import Fraction
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode import languages, playlists, webvtt
+from transcode import bandwidth, languages, playlists, webvtt
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.plans.audio import AudioPlan
@@ -44,7 +46,7 @@ def test_the_playlists_of_a_film_of_24_hours_are_there_at_once() -> None:
     assert len(playlist.segments) == timeline.segments > 20_000
     assert sum(Fraction(str(one.duration)) for one in playlist.segments) == pytest.approx(24 * 3600, abs=0.1)
     lengths = [timeline.grid.length(number) for number in range(timeline.segments)]
-    playlists.rates([1000 + number % 7 for number in range(timeline.segments)], lengths, timeline.grid.target)
+    bandwidth.rates([1000 + number % 7 for number in range(timeline.segments)], lengths, timeline.grid.target)
     assert time.process_time() - begun < 20
 
 
@@ -52,7 +54,7 @@ def test_rates_take_a_time_that_is_linear_in_the_number_of_segments() -> None:
     def spent(count: int) -> float:
         sizes, lengths = list(range(count)), [Fraction(4004, 1000)] * count
         begun = time.process_time()
-        playlists.rates(sizes, lengths, 4)
+        bandwidth.rates(sizes, lengths, 4)
         return time.process_time() - begun
 
     spent(1000)
@@ -70,10 +72,39 @@ def test_the_peak_is_that_of_the_worst_run_about_one_target_long(pieces: list[tu
         for first, after in runs
         if Fraction(target, 2) <= sum(lengths[first:after]) <= Fraction(3 * target, 2)
     ]
-    rates = playlists.rates(sizes, lengths, target)
+    rates = bandwidth.rates(sizes, lengths, target)
     average = sum(sizes) * 8 / sum(lengths)
     assert rates.average == pytest.approx(float(average), abs=1.1)
     assert rates.peak == pytest.approx(float(max([average, *found])), abs=1.1)
+
+
+CAP = bandwidth.Rates(9_600_000, 4_800_000)
+
+
+@given(st.dictionaries(st.integers(0, 99), st.integers(1, 8_000_000), min_size=1))
+def test_an_estimate_is_never_below_what_is_there_and_never_above_the_caps_without_need(sizes: dict[int, int]) -> None:
+    grid = Grid(Fraction(25), 100 * 100)
+    found, measured = bandwidth.expected(sizes, grid, CAP), bandwidth.of_segments(sizes, grid)
+    assert measured.peak <= found.peak <= max(CAP.peak, measured.peak)
+    assert measured.average <= found.average <= found.peak
+
+
+def test_estimates_come_down_to_an_ordinary_film_in_few_steps() -> None:
+    """An hour of some 2.4 Mbit/s with scenes of twice as much, after a minute of black."""
+    grid, chance, sizes = Grid(Fraction(25), 25 * 3600), random.Random(4), dict[int, int]()
+    said = [bandwidth.expected(sizes, grid, CAP)]
+    for chunk in range(grid.chunks):
+        for number in grid.chunk(chunk):
+            sizes[number] = 20_000 if number < 15 else round(1_200_000 * chance.uniform(0.5, 2.0))
+        said.append(bandwidth.expected(sizes, grid, CAP))
+    assert said[4].peak > 2_000_000  # black says little
+    assert said[30].peak < CAP.peak / 1.5
+    exact = bandwidth.of_segments(sizes, grid)
+    for share in (0.25, 0.5, 1.0):
+        late = said[round(share * grid.chunks)]
+        assert exact.average / 1.1 <= late.average <= 1.4 * exact.average
+        assert 0.9 * exact.peak <= late.peak <= 1.4 * exact.peak
+    assert sum(one != other for one, other in itertools.pairwise(said)) <= 20 < grid.chunks / 5
 
 
 @given(st.integers(1, 2000), st.sampled_from(["1", "7/3", "10", "12.5", "24000/1001", "24", "25", "30000/1001", "60"]))

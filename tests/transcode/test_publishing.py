@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import m3u8
@@ -54,11 +55,32 @@ def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@dataclass
+class Published:
+    """A film, and its master playlist at the beginning and just before the end."""
+
+    film: Studio
+    opened: m3u8.M3U8
+    made: m3u8.M3U8
+
+
 @pytest.fixture(scope="module")
-def film(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Studio:
-    made = Studio(tmp_path_factory.mktemp("published"), source, tools)
-    made.make()
-    return made
+def published(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Published:
+    film = Studio(tmp_path_factory.mktemp("published"), source, tools)
+    film.probe()
+    opened = m3u8.load(str(film.folder / "master.m3u8"))
+    film.do("thumbnail")
+    film.sound()
+    film.chunks()
+    made = m3u8.load(str(film.folder / "master.m3u8"))
+    for kind in ("tracks", "subtitles", "finish"):
+        film.do(kind)
+    return Published(film, opened, made)
+
+
+@pytest.fixture(scope="module")
+def film(published: Published) -> Studio:
+    return published.film
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +107,39 @@ def test_the_master_lists_every_rendition_with_what_a_player_must_know(film: Stu
         assert (info.audio, info.subtitles) == ("audio", "subs")
 
 
-def test_until_the_film_is_finished_the_caps_stand_for_bandwidths(source: Path, tools: Tools, tmp_path: Path) -> None:
-    young = Studio(tmp_path, source, tools)
-    young.probe()
-    master = m3u8.load(str(young.folder / "master.m3u8"))
-    assert not master.media
-    assert not master.iframe_playlists
-    for playlist, rendition in zip(master.playlists, young.timeline.renditions, strict=True):
-        assert rendition.cap < playlist.stream_info.bandwidth < 1.2 * rendition.cap
+def test_bandwidths_begin_at_the_caps_and_come_down_while_the_film_is_made(published: Published) -> None:
+    film, opened, made = published.film, published.opened, published.made
+    assert not opened.media
+    assert not [*opened.iframe_playlists, *made.iframe_playlists]
+    for rendition, first, now in zip(film.timeline.renditions, opened.playlists, made.playlists, strict=True):
+        assert rendition.cap < first.stream_info.bandwidth < 1.2 * rendition.cap
+        full = [8 * file.stat().st_size / 4 for file in film.segments(rendition.name)[:3]]
+        assert max(full) <= now.stream_info.bandwidth < 0.8 * first.stream_info.bandwidth
+        assert now.stream_info.average_bandwidth <= now.stream_info.bandwidth
+
+
+def test_a_master_of_measured_bandwidths_stays_one_after_a_restart_and_while_the_film_is_mended(
+    film: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, lost, write = film.folder / "master.m3u8", film.segments()[1], layout.publish_text
+    exact, written = place.read_text(), place.stat().st_mtime_ns
+    film.probe()
+    assert place.stat().st_mtime_ns == written  # it said so already
+    lost.rename(film.root / "lost.ts")
+    film.probe()
+    assert place.read_text() != exact
+    assert len(m3u8.load(str(place)).iframe_playlists) == 2
+
+    def write_late(scratch: Path, target: Path, text: str) -> None:
+        """From what was there a moment ago: the segment has come back meanwhile."""
+        if target == place and not lost.exists():
+            (film.root / "lost.ts").rename(lost)
+        write(scratch, target, text)
+
+    monkeypatch.setattr(layout, "publish_text", write_late)
+    place.unlink()
+    film.probe()
+    assert place.read_text() == exact
 
 
 def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: Studio) -> None:

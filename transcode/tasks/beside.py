@@ -1,38 +1,88 @@
-"""What is published beside the renditions so far, and the master playlist that lists it."""
+"""The master playlist, for what is there: renditions, and what is published beside them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from transcode import layout, playlists
+from transcode import bandwidth, layout, playlists
 from transcode.assignment import Assignment
+from transcode.bandwidth import Rates
 from transcode.losses import is_complete
-from transcode.playlists import Beside, Measured, Rates
+from transcode.playlists import Beside, Listed
 from transcode.timeline import Timeline
 
 
-def publish_master(assignment: Assignment, measured: Mapping[str, Measured] | None = None) -> Beside:
-    """Write the master playlist for what is there; returns what that is beside the renditions."""
-    timeline, folder = assignment.known, layout.film_dir(assignment.root, assignment.film)
-    beside = _published(timeline, assignment.root, assignment.film)
-    text = playlists.master_playlist(timeline, measured, beside)
-    layout.publish_text(assignment.scratch, folder / layout.MASTER, text)
-    layout.to_disk(folder)
-    return beside
+@dataclass(frozen=True, slots=True)
+class Master:
+    """What a master playlist says: of every rendition by its name, and of what lies beside them."""
+
+    renditions: Mapping[str, Listed]
+    beside: Beside
 
 
-def _published(timeline: Timeline, root: Path, film: int) -> Beside:
-    def complete(track: str) -> bool:
-        return is_complete(layout.track_dir(root, film, track))
+def publish_master(assignment: Assignment) -> Master:
+    """Write the master playlist unless it says already what is there; returns what it says.
 
-    audio = tuple(n for n in range(1, len(timeline.audio)) if complete(layout.audio_track(n)))
-    subtitles = tuple(n for n in range(1, len(timeline.subtitles) + 1) if complete(layout.subtitle_track(n)))
-    rates = [_rates(layout.track_dir(root, film, layout.audio_track(n)), timeline.grid.target) for n in audio]
+    Until the film is finished for the first time, bandwidths are estimates from what there is, and from then on, also
+    after a restart, they are measured. Others may write it at the same time, from what they saw: so it is looked at
+    again afterwards.
+    """
+    place = layout.film_dir(assignment.root, assignment.film) / layout.MASTER
+    while True:
+        master = _found(assignment.known, place.parent)
+        text = playlists.master_playlist(assignment.known, master.renditions, master.beside)
+        if _text_of(place) == text:
+            layout.to_disk(place.parent)
+            return master
+        layout.publish_text(assignment.scratch, place, text)
+
+
+def _found(timeline: Timeline, folder: Path) -> Master:
+    return Master(_renditions(timeline, folder), _beside(timeline, folder))
+
+
+def _renditions(timeline: Timeline, folder: Path) -> dict[str, Listed]:
+    grid, found = timeline.grid, dict[str, Listed]()
+    iframes = {name: _text_of(folder / name / layout.IFRAME_PLAYLIST) for name in timeline.rendition_names}
+    is_finished = all(iframes.values())
+    for rendition in timeline.renditions:
+        sizes = _sizes(folder / rendition.name, timeline.segments)
+        if is_finished and sizes:
+            pictures = playlists.listed_iframes(iframes[rendition.name])
+            found[rendition.name] = Listed(bandwidth.of_segments(sizes, grid), bandwidth.of_segments(pictures, grid))
+        else:
+            cap = bandwidth.capped(rendition, bool(timeline.audio))
+            found[rendition.name] = Listed(bandwidth.expected(sizes, grid, cap))
+    return found
+
+
+def _beside(timeline: Timeline, folder: Path) -> Beside:
+    audio = tuple(n for n in range(1, len(timeline.audio)) if is_complete(folder / layout.audio_track(n)))
+    spoken = range(1, len(timeline.subtitles) + 1)
+    subtitles = tuple(n for n in spoken if is_complete(folder / layout.subtitle_track(n)))
+    rates = [_rates(folder / layout.audio_track(n), timeline.grid.target) for n in audio]
     peak, average = (max((getattr(one, name) for one in rates), default=0) for name in ("peak", "average"))
     return Beside(audio, subtitles, Rates(peak, average))
 
 
 def _rates(folder: Path, target: int) -> Rates:
     pieces = playlists.listed((folder / layout.MEDIA_PLAYLIST).read_text())
-    return playlists.rates([(folder / name).stat().st_size for name in pieces], list(pieces.values()), target)
+    return bandwidth.rates([(folder / name).stat().st_size for name in pieces], list(pieces.values()), target)
+
+
+def _sizes(folder: Path, segments: int) -> dict[int, int]:
+    """Bytes of the segments that are there, by their numbers."""
+    numbers = {layout.segment_name(number): number for number in range(segments)}
+    with os.scandir(folder) as entries:
+        return {numbers[entry.name]: entry.stat().st_size for entry in entries if entry.name in numbers}
+
+
+def _text_of(place: Path) -> str:
+    """ "" for what is not there."""
+    try:
+        return place.read_text()
+    except FileNotFoundError:
+        return ""

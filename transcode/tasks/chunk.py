@@ -11,6 +11,7 @@ from transcode.errors import Lost, MediaError
 from transcode.grid import Grid
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.beside import publish_master
 from transcode.tasks.frames import check_frames
 from transcode.tasks.origin import working_source
 
@@ -26,7 +27,9 @@ def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     made = {
         name: _checked(assignment.scratch / name, timeline.grid, plan.segments) for name in timeline.rendition_names
     }
-    return {"bytes": {name: _publish(assignment, name, files) for name, files in made.items()}}
+    sizes = {name: _publish(assignment, name, files) for name, files in made.items()}
+    publish_master(assignment)  # which knows more of the film now
+    return {"bytes": sizes}
 
 
 def _sound(assignment: Assignment) -> Path | None:

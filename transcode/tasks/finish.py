@@ -9,41 +9,39 @@ from typing import Any
 from transcode import layout, playlists
 from transcode.assignment import Assignment, Monitor
 from transcode.errors import Lost, Stopped
-from transcode.playlists import IFrame, Measured, Rates
+from transcode.playlists import IFrame
 from transcode.tasks.beside import publish_master
 from transcode.tasks.storyboard import make_storyboard
-from transcode.timeline import Timeline
 from transcode.transport import first_picture_size
 
 
 def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `bytes` and measured bandwidths in bits per second, by rendition, and what lies beside them."""
     timeline, root, film = assignment.known, assignment.root, assignment.film
-    sizes, iframes, measured = {}, {}, {}
+    sizes, iframes = {}, {}
     for place, name in enumerate(timeline.rendition_names):
         segments = [layout.segment_path(root, film, name, number) for number in range(timeline.segments)]
-        sizes[name], iframes[name] = _sizes(segments), _iframes(segments, monitor)
-        measured[name] = _measured(timeline, sizes[name], iframes[name])
+        sizes[name], iframes[name] = _size(segments), _iframes(segments, monitor)
         target = layout.rendition_dir(root, film, name) / layout.IFRAME_PLAYLIST
         layout.publish_text(assignment.scratch, target, playlists.iframe_playlist(timeline.grid, iframes[name]))
         layout.to_disk(target.parent)
         monitor.progress((place + 1) / (len(timeline.renditions) + 2))
     smallest = {iframe.segment: iframe for iframe in iframes[timeline.rendition_names[0]]}
     storyboard = make_storyboard(assignment, monitor, smallest)
-    beside = publish_master(assignment, measured)
+    master = publish_master(assignment)
     _clear(root, film)
     return {
-        "bytes": {name: sum(found) for name, found in sizes.items()},
-        "bandwidths": {name: found.stream.peak for name, found in measured.items()},
+        "bytes": sizes,
+        "bandwidths": {name: found.stream.peak for name, found in master.renditions.items()},
         "storyboard": storyboard,
-        "audio": list(beside.audio),
-        "subtitles": list(beside.subtitles),
+        "audio": list(master.beside.audio),
+        "subtitles": list(master.beside.subtitles),
     }
 
 
-def _sizes(segments: list[Path]) -> list[int]:
+def _size(segments: list[Path]) -> int:
     try:
-        return [segment.stat().st_size for segment in segments]
+        return sum(segment.stat().st_size for segment in segments)
     except FileNotFoundError as error:
         raise Lost("A segment of this film is missing.", last_words=str(error)) from error
 
@@ -55,15 +53,6 @@ def _iframes(segments: list[Path], monitor: Monitor) -> list[IFrame]:
             raise Stopped
         found.append(IFrame(number, first_picture_size(segment)))
     return found
-
-
-def _measured(timeline: Timeline, sizes: list[int], iframes: list[IFrame]) -> Measured:
-    lengths = [timeline.grid.length(number) for number in range(timeline.segments)]
-
-    def rates(found: list[int]) -> Rates:
-        return playlists.rates(found, lengths, timeline.grid.target)
-
-    return Measured(rates(sizes), rates([iframe.size for iframe in iframes]))
 
 
 def _clear(root: Path, film: int) -> None:

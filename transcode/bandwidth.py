@@ -1,0 +1,81 @@
+"""How many bits a second a rendition takes: measured in what there is, estimated for what is still to come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from transcode.grid import Grid
+from transcode.ladder import Rendition
+from transcode.plans import sound
+
+# What the packets of a transport stream add, roughly, while nothing has been measured.
+_MUXING = Fraction(105, 100)
+_ROUNDING = 1e-6  # seconds, far below a frame
+
+# Segments at the caps that an estimate counts as seen: a film that begins with a black picture says little of the rest.
+_FEARED = 4
+_STEP = 1.25  # from one estimate to the next larger one
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Bits per second: of the worst stretch about one target duration long, and of the whole (RFC 8216, 4.3.4.2)."""
+
+    peak: int
+    average: int
+
+
+SILENT = Rates(0, 0)
+
+
+def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rates:
+    """Of segments of these many bytes and seconds: linear in their number, whatever their lengths.
+
+    The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
+    """
+    average = sum(sizes) * 8 / sum(lengths)
+    peak, seconds = average, [float(length) for length in lengths]
+    for first in range(len(sizes)):
+        size, length = 0, 0.0
+        for place in range(first, len(sizes)):
+            size, length = size + sizes[place], length + seconds[place]
+            if length > 1.5 * target + _ROUNDING:
+                break
+            if length >= 0.5 * target - _ROUNDING:
+                peak = max(peak, size * 8 / length)
+    return Rates(math.ceil(peak), math.ceil(average))
+
+
+def of_segments(sizes: Mapping[int, int], grid: Grid) -> Rates:
+    """Of these segments by their numbers, in bytes: one at least, not necessarily all."""
+    numbers = sorted(sizes)
+    lengths = [grid.length(number) for number in numbers]
+    return rates([sizes[number] for number in numbers], lengths, grid.target)
+
+
+def capped(rendition: Rendition, sounding: bool) -> Rates:
+    """What hard scenes cost with the encoder's settings; plain noise takes a fifth more at its worst."""
+    peak = round((rendition.cap + (sound.BITRATE if sounding else 0)) * _MUXING)
+    return Rates(peak, peak // 2)
+
+
+def expected(sizes: Mapping[int, int], grid: Grid, cap: Rates) -> Rates:
+    """Of a whole rendition of which these segments are there: never less than what they take.
+
+    It begins at the caps and comes down to what is measured the more of it there is. It is rounded up, by a quarter at
+    most: what comes next may take a little more, and a playlist that says it has to be written a few times only.
+    """
+    if not sizes:
+        return cap
+    known, fear = of_segments(sizes, grid), _FEARED / (_FEARED + len(sizes))
+    peak = _expected(known.peak, cap.peak, fear)
+    return Rates(peak, min(peak, _expected(known.average, cap.average, fear)))
+
+
+def _expected(known: int, cap: int, fear: float) -> int:
+    bits = known + fear * max(0, cap - known)
+    rounded = math.ceil(_STEP ** math.ceil(math.log(max(bits, 1), _STEP)))
+    return max(known, min(rounded, cap))
