@@ -35,8 +35,7 @@ _UID, _TOKEN = r"(?P<uid>[^/]{1,64})", r"(?P<token>[^/]{1,512})"
 
 ROUTES = (
     (r"/", PageHandler),
-    (r"/page\.css", PageHandler),
-    (r"/page\.js", PageHandler),
+    (r"/page/(?P<name>[^/]{1,64})", PageHandler),
     (r"/healthz/?", AliveHandler),
     (r"/readyz/?", ReadyHandler),
     (r"/metrics/?", MetricsHandler),

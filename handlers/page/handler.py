@@ -1,14 +1,17 @@
-"""Three small files, sent to anybody; what the page may do is decided by the API that it calls."""
+"""A few small files, sent to anybody; what the page may do is decided by the API that it calls."""
 
 from __future__ import annotations
 
 from importlib import resources
 
 from handlers.base import ApiHandler
+from videoflix.errors import NotFound
 
-_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _FILES = {
-    name: resources.files(__package__).joinpath(name).read_bytes() for name in ("page.html", "page.css", "page.js")
+    file.name: (_TYPES[suffix], file.read_bytes())
+    for file in resources.files(__package__).iterdir()
+    if (suffix := file.name.rpartition(".")[2]) in _TYPES
 }
 # Nothing but these files runs, whatever a title may hold (Content Security Policy, level 3).
 _POLICY = (
@@ -18,14 +21,16 @@ _POLICY = (
 
 
 class PageHandler(ApiHandler):
-    """GET /, /page.css and /page.js."""
+    """GET / and what it loads from /page/."""
 
     public = True
 
-    def get(self) -> None:
-        """The page itself has no name."""
-        name = self.request.path[1:] or "page.html"
-        self.set_header("Content-Type", _TYPES[name.rpartition(".")[2]])
+    def get(self, name: str = "page.html") -> None:
+        """One of the files."""
+        if name not in _FILES:
+            raise NotFound
+        kind, body = _FILES[name]
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
         self.set_header("Content-Security-Policy", _POLICY)
         self.set_header("Cache-Control", "no-cache")
-        self.finish(_FILES[name])
+        self.finish(body)

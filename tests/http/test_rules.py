@@ -111,8 +111,7 @@ def test_exactly_these_handlers_are_public() -> None:
     public = {path for path, _, handler in EXAMPLES if handler.public}
     assert public == {
         "/",
-        "/page.css",
-        "/page.js",
+        "/page/abc",
         "/healthz",
         "/readyz",
         "/api/register",
@@ -131,7 +130,7 @@ def test_exactly_these_handlers_are_public() -> None:
 
 
 async def test_an_unknown_path_is_404_as_json(browser: Browser) -> None:
-    for path in ("/page", "/page.html", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
+    for path in ("/page", "/page/handler.py", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
         answer = await browser.get(path, Origin=ORIGIN)
         assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN

@@ -54,6 +54,11 @@ def worker(slots: Slots = None, data_dir: DataDir = None) -> None:
     asyncio.run(worker_process.work(settings))
 
 
+def command(*arguments: str) -> tuple[str, ...]:
+    """Starts this very Videoflix: `-P` leaves out what lies in the current folder under the name of a module."""
+    return sys.executable, "-P", "-m", "videoflix", *arguments
+
+
 def _serve_with_many(settings: Settings, sockets: Sequence[socket]) -> None:
     """Processes that accept from the same sockets, each started again when it ends, until SIGTERM or SIGINT.
 
@@ -63,7 +68,7 @@ def _serve_with_many(settings: Settings, sockets: Sequence[socket]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, supervisor.request_stop)
     inherited = [bound.fileno() for bound in sockets]
-    argv = (sys.executable, "-m", "videoflix", "web", "--sockets", ",".join(map(str, inherited)))
+    argv = command("web", "--sockets", ",".join(map(str, inherited)))
     with TemporaryDirectory(prefix="videoflix-metrics-") as folder:
         env = {**settings.as_environment(), FOLDER: folder}
         try:

@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import logging
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
@@ -22,7 +21,7 @@ from videoflix import logs
 from videoflix.cli import first_start
 from videoflix.cli.context import DataDir, settings_here
 from videoflix.cli.first_start import SignIn
-from videoflix.cli.serving import Host, Port
+from videoflix.cli.serving import Host, Port, command
 from videoflix.composition.web import listen
 from videoflix.embedded import binaries, processes, servers
 from videoflix.embedded.home import Home, Running
@@ -99,7 +98,7 @@ class _Start:
         self._home.announce(Running(*servers, str(settings.media_root.resolve())))
         self._supervisor.next_group()
         for name in ("web", "worker"):
-            self._supervisor.start(name, (sys.executable, "-m", "videoflix", name), settings.as_environment())
+            self._supervisor.start(name, command(name), settings.as_environment())
 
     def _make_film(self) -> None:
         """A site without it is a site all the same."""

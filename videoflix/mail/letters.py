@@ -15,6 +15,7 @@ _SUBJECTS = {
     "reset": "Reset your password",
     "password_changed": "Your password was changed",
 }
+_LONGEST_LINE = 998  # characters
 
 
 class Letters:
@@ -39,6 +40,12 @@ class Letters:
         message["Message-ID"] = f"<{reference}@{self._sender_address.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
         known = {"address": address, **facts}
-        message.set_content(self._templates.get_template(f"{kind}.txt").render(known))
-        message.add_alternative(self._templates.get_template(f"{kind}.html").render(known), subtype="html")
+        text, page = (self._templates.get_template(f"{kind}.{part}").render(known) for part in ("txt", "html"))
+        message.set_content(text, cte=_encoding(text))
+        message.add_alternative(page, subtype="html", cte=_encoding(page))
         return message
+
+
+def _encoding(text: str) -> str:
+    """As it is where any server takes it (RFC 5322, 2.1.1), so that a link can also be read in the file of a mail."""
+    return "7bit" if text.isascii() and max(map(len, text.splitlines())) <= _LONGEST_LINE else "quoted-printable"
