@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 _AGAIN = 0.1  # seconds
@@ -23,3 +24,13 @@ async def running(*works: Coroutine[object, object, object]) -> AsyncIterator[No
             for task in tasks:
                 task.cancel()
             _, tasks = await asyncio.wait(tasks, timeout=_AGAIN)
+
+
+async def now_and_then(work: Callable[[], Awaitable[None]], pause: float, complaints: logging.Logger) -> None:
+    """At once and then `pause` seconds after it was done; what fails is done the next time."""
+    while True:
+        try:
+            await work()
+        except Exception as error:  # whatever a driver raises
+            complaints.warning("%s waits error=%s", work.__qualname__, error)
+        await asyncio.sleep(pause)

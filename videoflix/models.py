@@ -26,11 +26,14 @@ class User:
 
     id: int
     email: str
-    password_hash: str = field(repr=False)
+    password_hash: str = field(repr=False)  # empty: no password opens the account
     is_active: bool = False
     is_disabled: bool = False
     is_admin: bool = False
     created_at: datetime = field(default_factory=now)
+    asked_to_confirm_at: datetime | None = (
+        None  # the last time; None once the address is confirmed, or an admin decided
+    )
 
     @property
     def may_sign_in(self) -> bool:

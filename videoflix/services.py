@@ -8,6 +8,7 @@ from videoflix.accounts.admission import Admission
 from videoflix.accounts.people import People
 from videoflix.accounts.service import Accounts
 from videoflix.accounts.throttle import Throttle
+from videoflix.accounts.unconfirmed import Unconfirmed
 from videoflix.catalogue import Catalogue
 from videoflix.catalogue.leftovers import Leftovers
 from videoflix.catalogue.listing import Listing
@@ -30,6 +31,7 @@ class Services:
     accounts: Accounts
     admission: Admission
     people: People
+    unconfirmed: Unconfirmed
     throttle: Throttle
     outbox: Outbox
     mailer: Mailer

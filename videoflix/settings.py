@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     password_threads: int = Field(0, ge=0, le=64)
     rate_limit_factor: float = Field(1.0, ge=0, le=1_000_000)
 
+    # Registration.
+    unconfirmed_days: int = Field(7, ge=0, le=3650)
+
     # Pages of the frontend that mails link to.
     frontend_activation_url: Page = _PAGES + "/activate.html?uid={uid}&token={token}"
     frontend_reset_url: Page = _PAGES + "/confirm_password.html?uid={uid}&token={token}"

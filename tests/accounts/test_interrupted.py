@@ -36,7 +36,7 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(setti
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         password = PASSWORD
-        for number, step in enumerate(((UserStore, "change"), (SessionStore, "end"))):
+        for number, step in enumerate(((UserStore, "set_password"), (SessionStore, "end"))):
             before = (await services.accounts.log_in(ADDRESS, password)).access_token
             await services.accounts.request_reset(ADDRESS)
             token = link((await mails(services))[-1])[1]

@@ -42,6 +42,7 @@ async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
     assert await passwords.verify(encoded, PASSWORD)
     assert not await passwords.verify(encoded, PASSWORD + " ")
     assert not await passwords.verify(None, "the password of nobody")
+    assert not await passwords.verify("", "the password of nobody")
     assert not await passwords.verify("no hash at all", PASSWORD)
     passwords.close()
 

@@ -55,9 +55,51 @@ async def test_a_known_address_is_refused_in_the_words_of_any_bad_input(browser:
     assert (answer.status, answer.json) == (400, REFUSED)
     (mail,) = await mails(services)  # the address waits for its confirmation; and nobody else is told
     await browser.get("/api/activate/{}/{}/".format(*link(mail)))
+    await browser.log_in(ADDRESS, PASSWORD)
     answer = await browser.post("/api/register/", registration())
     assert (answer.status, answer.json) == (400, REFUSED)
     assert await mails(services) == []
+
+
+STRANGERS = "the password of a stranger"
+
+
+async def refuses(browser: Browser, *passwords: str) -> bool:
+    said = [(await browser.post("/api/login/", {"email": ADDRESS, "password": each})).json for each in passwords]
+    return said == [REFUSED] * len(passwords)
+
+
+async def test_who_registered_somebody_elses_address_first_never_gets_into_what_the_owner_confirms(
+    browser: Browser, services: Services
+) -> None:
+    await register(browser, password=STRANGERS)
+    (sent_for_the_stranger,) = await mails(services)
+    assert (await browser.post("/api/register/", registration())).json == REFUSED
+    (mail,) = await mails(services)
+    assert mail["Subject"] == "Reset your password"
+    assert (await browser.get("/api/activate/{}/{}/".format(*link(sent_for_the_stranger)))).status == 200
+    assert await refuses(browser, STRANGERS, PASSWORD)  # whose of the two it is, nobody knows
+    body = {"new_password": NEW, "confirm_password": NEW}
+    assert (await browser.post("/api/password_confirm/{}/{}/".format(*link(mail)), body)).status == 200
+    assert await refuses(browser, STRANGERS)
+    await browser.log_in(ADDRESS, NEW)
+    await browser.post("/api/register/", registration(password=STRANGERS))  # too late
+    await browser.log_in(ADDRESS, NEW)
+
+
+async def test_a_reset_of_an_unconfirmed_account_confirms_it_with_the_new_password_alone(
+    browser: Browser, services: Services
+) -> None:
+    await register(browser, password=STRANGERS)
+    await mails(services)
+    await browser.post("/api/password_reset/", {"email": ADDRESS})
+    uid, token = link((await mails(services))[0])
+    assert (await browser.get(f"/api/activate/{uid}/{token}/")).status == 400
+    assert await refuses(browser, STRANGERS)
+    body = {"new_password": NEW, "confirm_password": NEW}
+    assert (await browser.post(f"/api/password_confirm/{uid}/{token}/", body)).status == 200
+    assert await refuses(browser, STRANGERS)
+    await browser.log_in(ADDRESS, NEW)
 
 
 async def test_all_bad_fields_are_named_at_once(browser: Browser) -> None:
@@ -307,6 +349,21 @@ async def test_one_deletes_ones_account_with_the_password(browser: Browser, serv
     assert (await browser.get("/api/me/")).status == 401
     assert (await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})).json == REFUSED
     await register(browser)  # the address is free again
+
+
+async def test_the_last_admin_cannot_delete_himself(admin: Browser, services: Services) -> None:
+    password = {"password": "correct horse battery"}
+    for number in (2, 3):
+        await services.accounts.make_admin(f"admin{number}@example.org", PASSWORD)
+    await services.people.change(1, 2, is_disabled=True)
+    await services.people.change(1, 3, is_active=False)
+    last = await admin.fetch("DELETE", "/api/me/", password)
+    assert (last.status, last.json) == (
+        409,
+        {"detail": "You are the last admin: make an admin of somebody else first."},
+    )
+    await services.people.change(1, 2, is_disabled=False)
+    assert (await admin.fetch("DELETE", "/api/me/", password)).status == 200
 
 
 async def test_the_csrf_cookie_is_to_be_had_and_comes_with_the_first_signed_in_get(

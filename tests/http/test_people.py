@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.http.people import ADDRESS, PASSWORD, join, mails, register
+from tests.http.people import ADDRESS, PASSWORD, join, link, mails, register
 from tests.tools import Browser
 from videoflix.services import Services
 
@@ -60,6 +60,16 @@ async def test_rights_change_with_the_next_sign_in_and_the_last_one_is_void(admi
     await browser.log_in(ADDRESS, PASSWORD)
     assert (await browser.get("/api/admin/users/")).status == 403
     browser.close()
+
+
+async def test_a_link_of_before_does_not_undo_what_an_admin_decided(admin: Browser, services: Services) -> None:
+    await register(admin)
+    uid, token = link((await mails(services))[0])
+    assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 200
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_active": False})
+    assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 400
+    await admin.post("/api/resend_activation/", {"email": ADDRESS})  # the address has to be confirmed anew
+    assert (await admin.get("/api/activate/{}/{}/".format(*link((await mails(services))[0])))).status == 200
 
 
 async def test_deleting_removes_the_user_and_all_that_was_held(admin: Browser, services: Services) -> None:

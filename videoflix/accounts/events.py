@@ -19,6 +19,7 @@ class Event(StrEnum):
     LOGIN_FAIL = "authn_login_fail"
     PASSWORD_CHANGE = "authn_password_change"  # noqa: S105  # the name of an event
     PASSWORD_CHANGE_FAIL = "authn_password_change_fail"  # noqa: S105
+    PASSWORD_CONTESTED = "authn_password_contested"  # noqa: S105  # ours: two registrations of one address
     TOKEN_REUSE = "authn_token_reuse"  # noqa: S105
     TOKEN_REVOKED = "authn_token_revoked"  # noqa: S105
     TOKEN_DENIED = "authn_token_denied"  # noqa: S105  # ours: a refresh token that opens nothing

@@ -8,7 +8,7 @@ from videoflix.accounts.links import Links, Purpose, encoded
 from videoflix.errors import NotFound
 from videoflix.mail.letters import Letters
 from videoflix.mail.outbox import Kind, OwedMail
-from videoflix.models import User
+from videoflix.models import User, now
 from videoflix.settings import Settings
 from videoflix.stores.users import UserStore
 
@@ -31,6 +31,8 @@ class AccountLetters:
         kind = _kind_for(Kind(mail.kind), user)
         if kind is None:
             return None
+        if not user.is_active:
+            await self._users.change_unconfirmed(user.id, asked_to_confirm_at=now())
         facts: dict[str, object] = {}
         if kind is not Kind.PASSWORD_CHANGED:
             facts["link"] = await self._link(user, Purpose.ACTIVATE if kind is Kind.ACTIVATION else Purpose.RESET)
@@ -43,11 +45,9 @@ class AccountLetters:
 
 
 def _kind_for(owed: Kind, user: User) -> Kind | None:
-    """Who never confirmed the address has to do that before a new password is of any use."""
-    if user.is_disabled:
+    """Whose address two people registered sets a password; that confirms the address as well."""
+    if user.is_disabled or (owed is Kind.ACTIVATION and user.is_active):
         return None
-    if owed is Kind.RESET and not user.is_active:
-        return Kind.ACTIVATION
-    if owed is Kind.ACTIVATION and user.is_active:
-        return None
+    if owed is Kind.ACTIVATION and not user.password_hash:
+        return Kind.RESET
     return owed

@@ -70,7 +70,7 @@ class Passwords:
         return await self._run(self._hasher.hash, _normal(password))
 
     async def verify(self, encoded: str | None, password: str) -> bool:
-        """Whether it is the password. None (there is no such user) takes the same time and is False.
+        """Whether it is the password. None (there is no such user) and "" take the same time and are False.
 
         Raises Unavailable: so many wait already that this one would wait too long.
         """
@@ -78,7 +78,7 @@ class Passwords:
             matches = await self._run(self._hasher.verify, encoded or self._nobody, _normal(password))
         except (VerificationError, InvalidHashError):
             return False
-        return bool(matches) and encoded is not None
+        return bool(matches) and bool(encoded)
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether it was made with other parameters than those of today."""

@@ -31,7 +31,8 @@ class People:
     async def change(self, admin_id: int, user_id: int, **rights: bool) -> User:
         """Set `is_disabled`, `is_admin` or `is_active`. Raises NotFound, and Conflict for oneself.
 
-        The user's sessions end, for their access tokens say what was true until now.
+        The user's sessions end, for their access tokens say what was true until now. What an admin has decided about
+        stays, also when its address is never confirmed.
         """
         if admin_id == user_id:
             raise Conflict(_ONESELF)
@@ -39,11 +40,10 @@ class People:
         changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
         if not changed:
             return before
-        await self._accounts.end_sessions(
-            user_id
-        )  # before as well: had this failed afterwards, nobody would do it again
-        user = await self._users.change(user_id, **changed)
-        await self._accounts.end_sessions(user_id)
+        # Before as well: had this failed afterwards, nobody would do it again.
+        await self._accounts.shut_out(user_id)
+        user = await self._users.change(user_id, asked_to_confirm_at=None, **changed)
+        await self._accounts.shut_out(user_id)
         log(Event.RIGHTS_CHANGED, by=admin_id, user=user_id, **changed)
         return user
 

@@ -15,7 +15,7 @@ from videoflix.accounts.sessions import Pass, Sessions
 from videoflix.accounts.tokens import Tokens
 from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors, NotFound, TokenNotValid
 from videoflix.mail.outbox import Kind, Outbox
-from videoflix.models import Client, Identity, Session, User
+from videoflix.models import Client, Identity, Session, User, now
 from videoflix.stores.counters import CounterStore
 from videoflix.stores.links import Owner
 from videoflix.stores.users import UserStore
@@ -25,6 +25,7 @@ Holding = Callable[[int], Awaitable[None]]
 
 _REFUSED = "Please check your input and try again."
 _BAD_LINK = "The link is invalid or has expired."
+_LAST_ADMIN = "You are the last admin: make an admin of somebody else first."
 _NOWHERE = Client()
 
 
@@ -124,15 +125,28 @@ class Accounts:
         """
         _require_good(password, email, "password")
         password_hash = await self._passwords.hash(password)
-        user = User(id=await self._counters.next("users"), email=email, password_hash=password_hash)
+        user_id = await self._counters.next("users")
+        user = User(id=user_id, email=email, password_hash=password_hash, asked_to_confirm_at=now())
         try:
             await self._users.add(user)
         except Conflict:
+            await self._contest(email, password)
             await self._outbox.owe(Kind.ACTIVATION, email)  # the first answer may have been lost, and the mail not owed
             raise BadRequest(_REFUSED) from None
         log(Event.USER_CREATED, user=user.id)
         await self._outbox.owe(Kind.ACTIVATION, email)
         return user
+
+    async def _contest(self, email: str, password: str) -> None:
+        """Two people register one address with two passwords, and nobody confirmed it: then neither password counts.
+
+        Else whoever came first, perhaps a stranger, would have the password of what the owner activates. The mail that
+        is owed lets its reader set one.
+        """
+        known = await self._known(email)
+        is_same = await self._passwords.verify(known.password_hash if known else None, password)
+        if known and not is_same and await self._users.change_unconfirmed(known.id, password_hash=""):
+            log(Event.PASSWORD_CONTESTED, user=known.id)
 
     async def activate(self, token: str, uid: str | None) -> None:
         """Confirm an address; again is as well. Raises ActivationFailed: a bad link, or a disabled account."""
@@ -202,18 +216,17 @@ class Accounts:
     async def reset_password(self, token: str, uid: str | None, password: str) -> None:
         """Set a password anew and end every session. Raises BadRequest for a bad link, FieldErrors for a weak one.
 
+        The link came by mail, so the address is confirmed as well.
         Links go last: whoever got no answer, because something was away in the middle, sends the same again.
         """
         try:
             owner = await self._links.owner(token, Purpose.RESET, uid)
             user = await self._users.get(owner.user_id)
-            if not user.may_sign_in:
-                raise NotFound
             password_hash = await self._claimed(token, owner, user, password)
+            await self._users.set_password(user.id, password_hash)
         except NotFound:
             log(Event.PASSWORD_CHANGE_FAIL)
             raise BadRequest(_BAD_LINK) from None
-        await self._users.change(user.id, password_hash=password_hash)
         await self._sessions.end(user_id=user.id)
         log(Event.PASSWORD_CHANGE, user=user.id)
         await self._outbox.owe(Kind.PASSWORD_CHANGED, user.email)
@@ -253,12 +266,19 @@ class Accounts:
         """Sign this user out everywhere, at once."""
         await self._sessions.end(user_id=user_id)
 
+    async def shut_out(self, user_id: int) -> None:
+        """End the sessions; and links in mails that were sent until now open nothing any more."""
+        await self.end_sessions(user_id)
+        await self._links.remove(user_id)
+
     async def delete_own(self, user_id: int, password: str) -> None:
-        """Delete the account of whoever knows its password. Raises FieldErrors."""
+        """Delete the account of whoever knows its password. Raises FieldErrors, and Conflict for the last admin."""
         user = await self.user(user_id)
         if not await self._passwords.verify(user.password_hash, password):
             log(Event.LOGIN_FAIL, user=user_id)
             raise FieldErrors({"password": ["The password is not right."]})
+        if user.is_admin and not await self._users.has_admin(besides=user_id):
+            raise Conflict(_LAST_ADMIN)
         await self.delete(user_id)
 
     async def delete(self, user_id: int) -> None:
@@ -267,8 +287,7 @@ class Accounts:
         Disabled first and removed last: after a crash in between nobody signs in as them, and deleting again goes on.
         """
         user = await self._users.change(user_id, is_disabled=True)
-        await self.end_sessions(user_id)
-        await self._links.remove(user_id)
+        await self.shut_out(user_id)
         await self._outbox.forget(user.email)
         for remove in self._holdings:
             await remove(user_id)
@@ -286,9 +305,9 @@ class Accounts:
         if known.is_admin and await self.opens(email, password):
             return known  # nothing changes: nobody is signed out
         hashed = await self._passwords.hash(password)
-        rights = {"is_active": True, "is_disabled": False, "is_admin": True}
+        rights = {"is_active": True, "is_disabled": False, "is_admin": True, "asked_to_confirm_at": None}
         user = await self._users.change(known.id, password_hash=hashed, **rights)
-        await self.end_sessions(user.id)
+        await self.shut_out(user.id)
         log(Event.RIGHTS_CHANGED, user=user.id, is_admin=True)
         return user
 

@@ -6,12 +6,11 @@ and whatever another process wrote at the same moment, is found here by the anno
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from videoflix.background import running
+from videoflix.background import now_and_then, running
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
@@ -34,7 +33,7 @@ class Leftovers:
     @asynccontextmanager
     async def swept(self) -> AsyncIterator[None]:
         """At once and from time to time, for as long as the block lasts."""
-        async with running(self._sweep_now_and_then()):
+        async with running(now_and_then(self.sweep, _PAUSE, _log)):
             yield
 
     async def sweep(self) -> None:
@@ -45,11 +44,3 @@ class Leftovers:
             for forget in self._forget:
                 await forget(video_id)
             await self._deletions.finish(video_id)
-
-    async def _sweep_now_and_then(self) -> None:
-        while True:
-            try:
-                await self.sweep()
-            except Exception as error:  # whatever the driver raises
-                _log.warning("leftovers_wait error=%s", error)
-            await asyncio.sleep(_PAUSE)

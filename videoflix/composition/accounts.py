@@ -23,6 +23,7 @@ from videoflix.accounts.service import Accounts, Holding
 from videoflix.accounts.sessions import Sessions
 from videoflix.accounts.throttle import Throttle
 from videoflix.accounts.tokens import Tokens
+from videoflix.accounts.unconfirmed import Unconfirmed
 from videoflix.mail.letters import Letters
 from videoflix.mail.mailer import Mailer
 from videoflix.mail.outbox import Outbox
@@ -42,6 +43,7 @@ class AccountServices:
     accounts: Accounts
     admission: Admission
     people: People
+    unconfirmed: Unconfirmed
     throttle: Throttle
     outbox: Outbox
     mailer: Mailer
@@ -73,6 +75,7 @@ async def open_accounts(
                 accounts=accounts,
                 admission=Admission(tokens.identify, playback, revocations),
                 people=People(users, accounts),
+                unconfirmed=Unconfirmed(users, links, settings.unconfirmed_days),
                 throttle=Throttle(channel, settings.rate_limit_factor),
                 outbox=outbox,
                 mailer=Mailer(outbox, letters.compose, transport_of(settings)),

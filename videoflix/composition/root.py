@@ -106,6 +106,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             accounts=people.accounts,
             admission=people.admission,
             people=people.people,
+            unconfirmed=people.unconfirmed,
             throttle=people.throttle,
             outbox=people.outbox,
             mailer=people.mailer,

@@ -89,7 +89,12 @@ async def serve(settings: Settings, sockets: Sequence[socket]) -> None:
 @asynccontextmanager
 async def _beside(services: Services) -> AsyncIterator[None]:
     """What goes on beside the requests."""
-    async with services.mailer.working(), services.leftovers.swept(), services.metrics.kept():
+    async with (
+        services.mailer.working(),
+        services.leftovers.swept(),
+        services.unconfirmed.swept(),
+        services.metrics.kept(),
+    ):
         yield
 
 

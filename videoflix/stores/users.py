@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,8 @@ from pymongo.errors import DuplicateKeyError
 from videoflix.errors import Conflict, NotFound
 from videoflix.gathering import Gathering
 from videoflix.models import User
+
+_CONFIRMED = {"is_active": True, "asked_to_confirm_at": None}
 
 
 class UserStore:
@@ -26,6 +29,7 @@ class UserStore:
     async def create_indexes(self) -> None:
         """Safe to repeat."""
         await self._users.create_index("email", unique=True)
+        await self._users.create_index("asked_to_confirm_at")
 
     async def add(self, user: User) -> None:
         """Raises Conflict when the address is taken."""
@@ -53,9 +57,32 @@ class UserStore:
     async def activate(self, user_id: int) -> User:
         """The address is confirmed. Raises NotFound, also for a user whom an admin disabled."""
         found = await self._users.find_one_and_update(
-            {"_id": user_id, "is_disabled": False}, {"$set": {"is_active": True}}, return_document=True
+            {"_id": user_id, "is_disabled": False}, {"$set": _CONFIRMED}, return_document=True
         )
         return _user(found)
+
+    async def set_password(self, user_id: int, password_hash: str) -> User:
+        """Of whoever reads the mail, so the address is confirmed. Raises NotFound, also for a user who is disabled."""
+        found = await self._users.find_one_and_update(
+            {"_id": user_id, "is_disabled": False},
+            {"$set": {"password_hash": password_hash, **_CONFIRMED}},
+            return_document=True,
+        )
+        return _user(found)
+
+    async def change_unconfirmed(self, user_id: int, **fields: object) -> bool:
+        """Set these fields; False when the address was confirmed meanwhile, even at this very moment."""
+        done = await self._users.update_one({"_id": user_id, "asked_to_confirm_at": {"$ne": None}}, {"$set": fields})
+        return done.modified_count == 1
+
+    async def unconfirmed(self, since: datetime) -> list[int]:
+        """Ids of those who were asked to confirm their address before that, and did not."""
+        return [document["_id"] async for document in self._users.find(_unconfirmed(since), {"_id": 1})]
+
+    async def delete_unconfirmed(self, user_id: int, since: datetime) -> bool:
+        """Delete one of them; False when the address was confirmed meanwhile, even at this very moment."""
+        done = await self._users.delete_one({"_id": user_id, **_unconfirmed(since)})
+        return done.deleted_count == 1
 
     async def page(self, search: str, offset: int, limit: int) -> tuple[list[User], int]:
         """Users whose address contains `search`, oldest first, and how many there are in all."""
@@ -77,9 +104,14 @@ class UserStore:
         users = {document[field]: _user(document) for document in found}
         return [users.get(value) or NotFound() for value in values]
 
-    async def has_admin(self) -> bool:
-        """Whether anyone can put films in."""
-        return await self._users.find_one({"is_admin": True}, {"_id": 1}) is not None
+    async def has_admin(self, besides: int = 0) -> bool:
+        """Whether anyone, other than this user, can put films in."""
+        admin = {"_id": {"$ne": besides}, "is_admin": True, "is_active": True, "is_disabled": False}
+        return await self._users.find_one(admin, {"_id": 1}) is not None
+
+
+def _unconfirmed(since: datetime) -> dict[str, Any]:
+    return {"asked_to_confirm_at": {"$ne": None, "$lt": since}, "is_active": False, "is_disabled": False}
 
 
 def _document(user: User) -> dict[str, Any]:
@@ -91,6 +123,7 @@ def _document(user: User) -> dict[str, Any]:
         "is_disabled": user.is_disabled,
         "is_admin": user.is_admin,
         "created_at": user.created_at,
+        "asked_to_confirm_at": user.asked_to_confirm_at,
     }
 
 

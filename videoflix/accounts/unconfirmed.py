@@ -1,0 +1,46 @@
+"""Accounts whose address nobody confirms are deleted after some days, so that whoever it belongs to can register."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from videoflix.accounts.events import Event, log
+from videoflix.accounts.links import Links
+from videoflix.background import now_and_then, running
+from videoflix.models import now
+from videoflix.stores.users import UserStore
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 1800.0  # seconds between two sweeps
+
+
+class Unconfirmed:
+    """`days` after the last mail that asked for it; 0 keeps them. Any number of processes may sweep.
+
+    Only what its registration made: an account that an admin has decided about stays.
+    """
+
+    def __init__(self, users: UserStore, links: Links, days: int) -> None:
+        self._users = users
+        self._links = links
+        self._days = days
+
+    @asynccontextmanager
+    async def swept(self) -> AsyncIterator[None]:
+        """At once and from time to time, for as long as the block lasts."""
+        async with running(now_and_then(self.sweep, _PAUSE, _log)):
+            yield
+
+    async def sweep(self) -> None:
+        """Once. Who confirms at this very moment keeps the account."""
+        if not self._days:
+            return
+        since = now() - timedelta(days=self._days)
+        for user_id in await self._users.unconfirmed(since):
+            if await self._users.delete_unconfirmed(user_id, since):
+                await self._links.remove(user_id)
+                log(Event.USER_DELETED, user=user_id, unconfirmed_days=self._days)
