@@ -109,6 +109,9 @@ def settings(
         media_root=tmp_path / "media",
         mail_dir=tmp_path / "mail",
         min_free_gib=0,
+        # What makes a hash safe would take a third of most tests' time.
+        password_memory_mib=8,
+        password_iterations=1,
     )
     for collection in database.list_collection_names():
         database[collection].delete_many({})

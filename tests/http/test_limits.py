@@ -23,7 +23,7 @@ async def attempt(browser: Browser, address: str = ADDRESS, **headers: str) -> A
 async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with site(settings, password_memory_mib=8, password_iterations=1) as (browser, services):
+    async with site(settings) as (browser, services):
         await join(browser, services)
         for address in (ADDRESS, "unknown@example.org"):
             for _ in range(10):
@@ -40,7 +40,7 @@ async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
 
 
 async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> None:
-    async with site(settings, password_memory_mib=8, password_iterations=1) as (browser, services):
+    async with site(settings) as (browser, services):
         await join(browser, services)
         for _ in range(3):
             for _ in range(8):
