@@ -33,9 +33,9 @@ import psutil
 
 from benchmarks.uploading import upload
 from tests.acceptance.support import Up, up
-from transcode import description
 from transcode.plans.segment import SEGMENT, SegmentPlan
 from transcode.runner import ENVIRONMENT
+from transcode.source import description
 from transcode.timeline import Timeline
 from transcode.tools import Tools
 from videoflix.embedded.binaries import ffmpeg_tools

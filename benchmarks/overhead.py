@@ -21,19 +21,19 @@ from pathlib import Path
 
 from benchmarks.transcode import ours
 from tests.acceptance.support import up
-from transcode import description
+from transcode.hls.storyboard import Storyboard
+from transcode.hls.transport import first_picture_size
 from transcode.layout import segment_name
 from transcode.plans.audio import AudioPlan
 from transcode.plans.chunk import ChunkPlan
 from transcode.plans.storyboard import StoryboardPlan
 from transcode.plans.thumbnail import ThumbnailPlan
 from transcode.runner import Run
-from transcode.storyboard import Storyboard
+from transcode.source import description
 from transcode.tasks.ffmpeg import BULK
 from transcode.tasks.thumbnail import moments
 from transcode.timeline import Timeline
 from transcode.tools import Tools
-from transcode.transport import first_picture_size
 from videoflix.embedded.binaries import ffmpeg_tools
 
 TOOLS = Tools(*ffmpeg_tools())

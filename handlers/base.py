@@ -13,11 +13,11 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
 from handlers import cookies
-from handlers.access_log import loggable
 from handlers.bodies import ApiBody
-from handlers.body_limit import is_too_large
-from handlers.common import common_headers, new_request_id
-from handlers.origin import believe_proxies
+from handlers.http.access_log import loggable
+from handlers.http.body_limit import is_too_large
+from handlers.http.common import common_headers, new_request_id
+from handlers.http.origin import believe_proxies
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.throttle import Call
 from videoflix.errors import (

@@ -7,8 +7,8 @@ import hmac
 from prometheus_client import CONTENT_TYPE_LATEST
 from tornado.web import RequestHandler
 
-from handlers.access_log import log_request
 from handlers.base import ApiHandler, BaseHandler
+from handlers.http.access_log import log_request
 
 
 class MetricsHandler(ApiHandler):

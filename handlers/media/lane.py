@@ -19,11 +19,11 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, parse_cookie
 from tornado.iostream import IOStream
 
-from handlers.access_log import write_line
-from handlers.common import common_headers, new_request_id
+from handlers.http.access_log import write_line
+from handlers.http.common import common_headers, new_request_id
 from handlers.media.answer import Reply, answer, body_of, http_date
 from handlers.media.transfer import Transfers, can_carry, is_in_memory
-from handlers.origin import client_address
+from handlers.http.origin import client_address
 from videoflix.errors import PreconditionFailed, RangeNotSatisfiable, TokenNotValid
 from videoflix.media.files import OpenFile
 from videoflix.media.service import Asset, Request

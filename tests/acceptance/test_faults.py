@@ -18,7 +18,7 @@ import pytest
 from tests.acceptance.workshop import Workshop, eventually, make_film, small_disk, workshop
 from tests.tools import FfmpegTools
 from tests.transcode.support import scratch_of
-from transcode.transport import first_picture_size
+from transcode.hls.transport import first_picture_size
 from videoflix.embedded import processes, servers
 from videoflix.errors import Conflict, NotFound
 from videoflix.settings import Settings

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 import pytest
 from tornado.httputil import HTTPConnection
 
-from handlers import connections
-from handlers.server import Server
+from handlers.http import connections
+from handlers.http.server import Server
 from tests.tools import Browser
 from videoflix.composition import web
 from videoflix.settings import Settings

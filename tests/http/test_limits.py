@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from handlers.origin import client_address
+from handlers.http.origin import client_address
 from tests.http.people import ADDRESS, PASSWORD, join, site
 from tests.tools import Answer, Browser, process_of
 from videoflix.accounts.throttle import network_of

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handlers.base import ApiHandler
-from handlers.body_limit import MOST
+from handlers.http.body_limit import MOST
 from handlers.page.handler import PageHandler
 from handlers.routes import ROUTES
 from tests.http.people import ADDRESS, PASSWORD, join, site

@@ -6,8 +6,8 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
-from handlers import seen_headers
-from handlers.seen_headers import HeaderParser, SeenHeaders
+from handlers.http import seen_headers
+from handlers.http.seen_headers import HeaderParser, SeenHeaders
 
 REQUESTS = (
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",

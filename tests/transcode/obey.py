@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge
 from transcode.grid import Grid
 from transcode.ladder import ladder
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.timeline import AudioTrack, Timeline, VideoTrack
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment
+from transcode.tasks.assignment import Assignment
+from transcode.tasks.work import perform
 from transcode.timeline import Timeline
 from transcode.tools import Tools
-from transcode.work import perform
 
 
 class Watch:

@@ -21,7 +21,7 @@ from transcode.ledger import JobView, Ledger, State
 from transcode.timeline import Timeline
 from transcode.times import Times
 from transcode.tools import Tools
-from transcode.worker import Worker
+from transcode.worker.worker import Worker
 
 NO_TOOLS = Tools("/nonexistent", "/nonexistent")
 

@@ -17,11 +17,11 @@ import pytest
 
 from tests.transcode import sources
 from tests.transcode.studio import Studio
-from transcode import looking
-from transcode.description import describe
 from transcode.errors import MediaError, NoRoom
 from transcode.plans.source import GUARDS
-from transcode.probe import LONGEST
+from transcode.source import looking
+from transcode.source.description import describe
+from transcode.source.probe import LONGEST
 from transcode.tools import Tools
 
 NO_FILM = "This file is not a film"

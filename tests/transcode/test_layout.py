@@ -11,9 +11,9 @@ import pytest
 
 from tests.transcode.support import NO_TOOLS
 from transcode import layout
-from transcode.assignment import Assignment
 from transcode.errors import TooLarge
 from transcode.runner import GIB
+from transcode.tasks.assignment import Assignment
 from transcode.tasks.ffmpeg import require_room
 
 

@@ -15,8 +15,8 @@ from transcode import layout, schedule
 from transcode.engine import Engine
 from transcode.errors import Lost, MediaError
 from transcode.ledger import Ledger, NewTask, State
+from transcode.tasks.work import perform
 from transcode.tools import Tools
-from transcode.work import perform
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.transcode.conftest import Workshop
 from tests.transcode.inspection import AAC_FRAME, CLOCK, RATE, Film
 from tests.transcode.sources import RECIPES, Recipe, luma_of
 from tests.transcode.studio import Studio
-from transcode import probe
+from transcode.source import probe
 from transcode.tools import Tools
 
 of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcode import bandwidth, languages, playlists, webvtt
+from transcode import bandwidth
 from transcode.grid import Grid
+from transcode.hls import languages, playlists, webvtt
+from transcode.hls.storyboard import Storyboard
+from transcode.hls.webvtt import Cue
 from transcode.ladder import ladder
 from transcode.plans.audio import AudioPlan
 from transcode.plans.tracks import TracksPlan
-from transcode.storyboard import Storyboard
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
-from transcode.webvtt import Cue
 
 NTSC = Fraction(30000, 1001)
 

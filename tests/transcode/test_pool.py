@@ -19,10 +19,10 @@ import pytest
 from tests.tools import living
 from tests.transcode.support import NO_TOOLS, until
 from transcode import lifeline
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError, Stopped
-from transcode.pool import Hands
 from transcode.runner import Run
+from transcode.tasks.assignment import Assignment, Monitor
+from transcode.worker.pool import Hands
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,8 +157,8 @@ import asyncio, ftplib, sys
 from pathlib import Path
 from tests.transcode.test_pool import act
 from tests.transcode.support import NO_TOOLS
-from transcode.assignment import Assignment
-from transcode.pool import Hands
+from transcode.tasks.assignment import Assignment
+from transcode.worker.pool import Hands
 
 async def main(folder, order):
     hands = Hands(1, act)
@@ -180,7 +180,7 @@ def worker(folder: Path, order: str) -> subprocess.Popen[str]:
 def test_children_do_not_import_the_program_that_started_the_worker(tmp_path):
     with worker(tmp_path, "modules") as process:
         answer, _ = process.communicate(timeout=20)
-    assert "transcode.work" in answer.split()
+    assert "transcode.tasks.work" in answer.split()
     assert "ftplib" not in answer.split()  # which only the program itself imports
 
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from tests.transcode.obey import film_of
 from tests.transcode.support import MemoryBook, open_ledger
-from transcode import reconcile, schedule
+from transcode import schedule
 from transcode.ledger import Lane, Lease, State
-from transcode.reconcile import Reconciler
+from transcode.worker import reconcile
+from transcode.worker.reconcile import Reconciler
 
 
 async def test_every_unfinished_film_has_a_job_and_no_other_film_has(redis_url, io_loop, tmp_path):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcode.refresh import frames_until_whole
+from transcode.source.refresh import frames_until_whole
 
 
 def unit(kind: int, *content: int) -> bytes:

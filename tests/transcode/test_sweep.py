@@ -10,7 +10,7 @@ from tests.transcode.quick import QUICK
 from tests.transcode.support import MemoryBook, open_ledger
 from transcode import layout, schedule
 from transcode.ledger import Lane, Lease
-from transcode.sweep import Sweeper
+from transcode.worker.sweep import Sweeper
 
 
 def put(place: Path) -> Path:

@@ -23,7 +23,7 @@ from tests.transcode.support import (
 from transcode import layout, schedule
 from transcode.engine import Engine
 from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State
-from transcode.room import Room
+from transcode.worker.room import Room
 
 # On a machine that is busy with other tests, children that are only just there seem to stand still.
 PATIENT = replace(QUICK, room=60, stall=60, stall_segment=60)

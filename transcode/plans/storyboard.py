@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from transcode.hls.storyboard import Storyboard
 from transcode.plans.source import NO_METADATA, QUIET
-from transcode.storyboard import Storyboard
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
 from transcode.plans.audio import AudioPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.origin import working_source
 
 _INTEGRATED = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcode import bandwidth, layout, playlists
-from transcode.assignment import Assignment
+from transcode import bandwidth, layout
 from transcode.bandwidth import Rates
-from transcode.losses import is_complete
-from transcode.playlists import Beside, Listed
+from transcode.hls import playlists
+from transcode.hls.playlists import Beside, Listed
+from transcode.tasks.assignment import Assignment
 from transcode.timeline import Timeline
+from transcode.worker.losses import is_complete
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transcode import layout, playlists, transport
-from transcode.assignment import Assignment, Monitor
+from transcode import layout
 from transcode.errors import Lost, MediaError
 from transcode.grid import Grid
+from transcode.hls import playlists, transport
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.frames import check_frames
 from transcode.tasks.origin import working_source

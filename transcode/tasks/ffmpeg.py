@@ -6,9 +6,9 @@ import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import NoRoom, TooLarge
 from transcode.runner import GIB, Limits, Run
+from transcode.tasks.assignment import Assignment, Monitor
 
 BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
 URGENT = Limits()

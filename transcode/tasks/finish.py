@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transcode import layout, playlists
-from transcode.assignment import Assignment, Monitor
+from transcode import layout
 from transcode.errors import Lost, Stopped
-from transcode.playlists import IFrame
+from transcode.hls import playlists
+from transcode.hls.playlists import IFrame
+from transcode.hls.transport import first_picture_size
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.storyboard import make_storyboard
-from transcode.transport import first_picture_size
 
 
 def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:

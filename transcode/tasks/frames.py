@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transcode.errors import MediaError
-from transcode.looking import clock
+from transcode.source.looking import clock
 from transcode.timeline import Timeline
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
-from transcode.description import Source, describe
 from transcode.errors import Lost, MediaError
 from transcode.plans.remux import REMUXED, Copied, RemuxPlan
 from transcode.runner import GIB
+from transcode.source.description import Source, describe
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 
 _LARGEST = 256 * GIB  # of an encoded copy, which may be larger than its source
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transcode import damage, layout, playlists
-from transcode.assignment import Assignment, Monitor
-from transcode.description import Source, describe, timeline
-from transcode.probe import check, look_at_key_frames
-from transcode.probe import probe as look_at
+from transcode import layout
+from transcode.hls import playlists
+from transcode.source import damage
+from transcode.source.description import Source, describe, timeline
+from transcode.source.probe import check, look_at_key_frames
+from transcode.source.probe import probe as look_at
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import Copy, recopy, remux, uploaded
 from transcode.timeline import Timeline

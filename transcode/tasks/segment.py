@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
+from transcode.hls.transport import count_pictures
 from transcode.plans.segment import SEGMENT, SegmentPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.frames import check_frames
 from transcode.tasks.origin import working_source
-from transcode.transport import count_pictures
 
 
 def segment(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:

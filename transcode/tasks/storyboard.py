@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
+from transcode.hls.playlists import IFrame
+from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.plans.storyboard import StoryboardPlan
-from transcode.playlists import IFrame
 from transcode.runner import Run
-from transcode.storyboard import Storyboard, sheet_name
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 
 
 def make_storyboard(assignment: Assignment, monitor: Monitor, iframes: Mapping[int, IFrame]) -> dict[str, Any]:

@@ -6,15 +6,16 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
-from transcode import layout, playlists, webvtt
-from transcode.assignment import Assignment, Monitor
+from transcode import layout
 from transcode.grid import Grid
+from transcode.hls import playlists, webvtt
+from transcode.hls.webvtt import Cue
 from transcode.plans import muxing
 from transcode.plans.subtitles import SubtitlesPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import working_source
-from transcode.webvtt import Cue
 
 _SEGMENTS = 15  # of the picture in one piece: a minute, for words are few
 _LIMITS = replace(ffmpeg.BULK, file_size=16 * 1024**2)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import MediaError
 from transcode.plans.thumbnail import THUMBNAIL, ThumbnailPlan
 from transcode.runner import Run
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.origin import working_source
 from transcode.timeline import Timeline
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from transcode import layout, playlists
-from transcode.assignment import Assignment, Monitor
+from transcode import layout
 from transcode.errors import MediaError
+from transcode.hls import playlists
 from transcode.plans import sound
 from transcode.plans.tracks import TracksPlan
 from transcode.tasks import ffmpeg
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import working_source
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from transcode.errors import MediaError
-from transcode.probe import probe
+from transcode.source.probe import probe
 from transcode.tools import Tools
 from videoflix.cli.context import DataDir, settings_here
 from videoflix.composition.root import open_services

@@ -9,7 +9,7 @@ import signal
 from transcode.ledger import Ledger
 from transcode.times import DEFAULT, Times
 from transcode.tools import Tools
-from transcode.worker import Worker
+from transcode.worker.worker import Worker
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients
 from videoflix.embedded.binaries import ffmpeg_tools

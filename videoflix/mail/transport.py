@@ -69,7 +69,7 @@ class Folder:
 
     def _write(self, message: EmailMessage) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
-        name = re.sub(r"[^A-Za-z0-9.@-]+", "-", f"{message['Subject']}-{message['Message-ID']}").strip("-")
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{message['Subject']}-{message['Message-ID']}").strip("-")
         file = self._folder / f"{name}.eml"
         new = file.with_suffix(".new")
         new.touch(mode=0o600)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from transcode.description import Source
-from transcode.looking import clock, refused
+from transcode.source.description import Source
+from transcode.source.looking import clock, refused
 
 _SAMPLES = 200
 _CONTAINER = 0.25

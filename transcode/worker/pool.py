@@ -22,13 +22,13 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from transcode import child
-from transcode.assignment import Assignment
-from transcode.board import Board, Reading
-from transcode.child import Perform
 from transcode.errors import MediaError
+from transcode.tasks.assignment import Assignment
+from transcode.tasks.work import perform
 from transcode.times import DEFAULT
-from transcode.work import perform
+from transcode.worker import child
+from transcode.worker.board import Board, Reading
+from transcode.worker.child import Perform
 
 
 class Hands:

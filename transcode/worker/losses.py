@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transcode import layout, playlists
+from transcode import layout
 from transcode.book import FilmEntry
-from transcode.storyboard import Storyboard, sheet_name
+from transcode.hls import playlists
+from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.timeline import Timeline
 
 

@@ -17,17 +17,18 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from transcode import layout, losses, schedule
-from transcode.assignment import Assignment
+from transcode import layout, schedule
 from transcode.book import FilmBook, FilmEntry
 from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge, of_os_error
 from transcode.ledger import Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, State
-from transcode.losses import Losses
-from transcode.pool import Hands
-from transcode.room import Room
+from transcode.tasks.assignment import Assignment
 from transcode.times import Times
 from transcode.tools import Tools
 from transcode.waiting import wait_for_event
+from transcode.worker import losses
+from transcode.worker.losses import Losses
+from transcode.worker.pool import Hands
+from transcode.worker.room import Room
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from transcode.grid import Grid
+from transcode.hls.webvtt import stamp
 from transcode.ladder import Rendition
-from transcode.webvtt import stamp
 
 _MOST = 600  # pictures: a film of three hours has one per 18 seconds, and some two megabytes of them
 _SIDE = 160  # pixels of a picture's longer side

@@ -18,11 +18,11 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
-from handlers.access_log import write_line
-from handlers.common import common_headers, new_request_id
-from handlers.connections import most_at_once
-from handlers.entrance import Entrance
-from handlers.origin import client_address
+from handlers.http.access_log import write_line
+from handlers.http.common import common_headers, new_request_id
+from handlers.http.connections import most_at_once
+from handlers.http.entrance import Entrance
+from handlers.http.origin import client_address
 from videoflix.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transcode.damage import garbage, judged
-from transcode.description import Source, describe
-from transcode.looking import Look, clock, look, refused
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
-from transcode.refresh import frames_until_whole
+from transcode.source.damage import garbage, judged
+from transcode.source.description import Source, describe
+from transcode.source.looking import Look, clock, look, refused
+from transcode.source.refresh import frames_until_whole
 from transcode.tools import Tools
 
 LONGEST = 24 * 3600  # seconds

@@ -8,10 +8,10 @@ from typing import Any
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
 
-from handlers.body_limit import LimitedApplication
-from handlers.connections import Connections
+from handlers.http.body_limit import LimitedApplication
+from handlers.http.connections import Connections
+from handlers.http.seen_headers import HeaderParser
 from handlers.media.lane import MediaLane
-from handlers.seen_headers import HeaderParser
 from videoflix.services import Services
 
 

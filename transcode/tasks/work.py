@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transcode.assignment import Assignment, Monitor
 from transcode.errors import Lost, MediaError, Stopped, of_os_error
+from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.audio import audio
 from transcode.tasks.chunk import chunk
 from transcode.tasks.finish import finish

@@ -12,8 +12,8 @@ from typing import Any
 
 from transcode.grid import Grid, frame_rate
 from transcode.ladder import ladder
-from transcode.looking import NO_FILM, NO_PICTURE, STILL, look, refused
 from transcode.plans.source import GUARDS, PATIENT
+from transcode.source.looking import NO_FILM, NO_PICTURE, STILL, look, refused
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
 from transcode.tools import Tools
 

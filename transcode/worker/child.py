@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from transcode.assignment import Assignment, Monitor
-from transcode.board import Rows, SlotMonitor
 from transcode.errors import MediaError
 from transcode.lifeline import die_with
+from transcode.tasks.assignment import Assignment, Monitor
+from transcode.worker.board import Rows, SlotMonitor
 
 Perform = Callable[[Assignment, Monitor], dict[str, Any]]
 

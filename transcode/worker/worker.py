@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from transcode.attempt import Attempt, Bench, Left, persist
 from transcode.book import FilmBook
-from transcode.child import Perform
 from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
-from transcode.pool import Hands
-from transcode.reconcile import Reconciler
-from transcode.room import Room
-from transcode.sweep import Sweeper
+from transcode.tasks.work import perform as real_perform
 from transcode.tools import Tools
 from transcode.waiting import end, wait_for_event
-from transcode.work import perform as real_perform
+from transcode.worker.attempt import Attempt, Bench, Left, persist
+from transcode.worker.child import Perform
+from transcode.worker.pool import Hands
+from transcode.worker.reconcile import Reconciler
+from transcode.worker.room import Room
+from transcode.worker.sweep import Sweeper
 
 log = logging.getLogger(__name__)
 

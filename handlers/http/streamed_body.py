@@ -11,7 +11,7 @@ from tornado.escape import utf8
 from tornado.web import stream_request_body
 
 from handlers.base import ApiHandler
-from handlers.body_limit import read_whatever_comes
+from handlers.http.body_limit import read_whatever_comes
 
 _LINGER = 30.0  # seconds that a refused client may go on sending; nginx's lingering_time
 

@@ -1,0 +1,1 @@
+"""HTTP itself, below the endpoints: connections, heads, bodies, and what is no request at all."""

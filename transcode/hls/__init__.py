@@ -1,0 +1,1 @@
+"""What players read: playlists, subtitles, pictures for scrubbing; text in, text out."""

@@ -1,0 +1,1 @@
+"""The worker: slots, leases, the process pool, and the order it keeps on the disk."""
