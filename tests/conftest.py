@@ -13,6 +13,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pymongo
 import pytest
 import redis
@@ -23,6 +24,10 @@ from xdist.scheduler import LoadFileScheduling
 from tests.tools import FfmpegTools
 from videoflix.embedded import binaries, processes, servers
 from videoflix.settings import Settings, load_settings
+
+# How long an example takes says nothing on a machine that is busy with other tests.
+hypothesis.settings.register_profile("videoflix", deadline=None)
+hypothesis.settings.load_profile("videoflix")
 
 
 class _OneSiteForTheBrowser(LoadFileScheduling):

@@ -20,10 +20,15 @@ class FilmEntry:
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the tasks that a film has once
 
 
+class BookAway(Exception):
+    """The catalogue cannot be reached, or takes no writes at the moment; the same call may be repeated later."""
+
+
 class FilmBook(Protocol):
     """Every write may be repeated, and one for a film that is gone does nothing.
 
-    Any exception counts as an outage of the database: the worker keeps the work and tries again.
+    Every method raises BookAway while the database is away, and the worker keeps the work and tries again; whatever
+    else is raised is a bug, and the task fails with it.
     """
 
     async def entry(self, film: int) -> FilmEntry | None:

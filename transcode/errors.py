@@ -52,6 +52,12 @@ class Lost(MediaError):
     usual = "A file of this film is gone."
 
 
+class Stumbled(MediaError):
+    """A bug of ours, whose trace is in the last words."""
+
+    usual = "The worker stumbled over an error of its own."
+
+
 class NoRoom(MediaError):
     """The disk is full: no fault of the film, and over when there is room again."""
 

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from tests.transcode.obey import obey
 from tests.transcode.quick import QUICK
-from transcode.book import FilmEntry
+from transcode.book import BookAway, FilmEntry
 from transcode.ledger import JobView, Ledger, State
 from transcode.timeline import Timeline
 from transcode.times import Times
@@ -47,12 +47,15 @@ async def until(is_so: Callable[[], Any], seconds: float = 10) -> None:
 
 @dataclass
 class MemoryBook:
-    """The catalogue, as far as the engine knows it. `away`: every call fails, as with a database that is down."""
+    """The catalogue, as far as the engine knows it. `away`: every call fails, as with a database that is down.
+    `broken`: kinds of tasks that it stumbles over.
+    """
 
     films: dict[int, FilmEntry] = field(default_factory=dict)
     status: dict[int, str] = field(default_factory=dict)
     gone: dict[int, str] = field(default_factory=dict)
     away: bool = False
+    broken: set[str] = field(default_factory=set)
     told: list[str] = field(default_factory=list)
 
     def add(self, film: int, timeline: Timeline | None = None, chunks: Sequence[int] = ()) -> None:
@@ -66,7 +69,7 @@ class MemoryBook:
 
     def _answer(self) -> None:
         if self.away:
-            raise ConnectionError("the database is away")
+            raise BookAway("the database is away")
 
     def _change(self, film: int, **fields: Any) -> None:
         self._answer()
@@ -102,6 +105,8 @@ class MemoryBook:
 
     async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
         self._answer()
+        if kind in self.broken:
+            raise TypeError(f"no {kind} can be written")
         self.told.append(f"{kind}:{index}")
         entry = self.films.get(film)
         if entry is not None and kind == "chunk":

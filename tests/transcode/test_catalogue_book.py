@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo.errors import AutoReconnect, OperationFailure, WriteError
+
 from tests.transcode.obey import film_of
+from transcode.book import BookAway
 from transcode.ledger import Ledger
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients
 from videoflix.models import Video
 from videoflix.settings import Settings
 from videoflix.stores.deletions import DeletionStore
+from videoflix.stores.outages import is_outage
 from videoflix.stores.videos import VideoStore
 
 
@@ -47,3 +53,31 @@ async def test_a_film_keeps_what_its_probe_and_its_tasks_found_out_and_loses_wha
         assert await book.finished_after(1, 9) == []
         video = await videos.get(1)
         assert (video.status, video.warning) == ("ready", "Half of it is gone.")
+
+
+async def test_a_database_that_is_away_is_told_from_what_it_can_never_take(settings: Settings, io_loop):
+    async with open_clients(settings) as clients:
+        videos = VideoStore(clients.database)
+        book = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
+        for never in ({"words": "a" * 17 * 1024**2}, {"words": object()}):
+            with pytest.raises(Exception, match=r"(?i)too large|cannot encode") as refused:
+                await book.task_done(1, "subtitles", 0, never)
+            assert not isinstance(refused.value, BookAway)
+    nowhere = AsyncIOMotorClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=50)
+    away = VideoStore(nowhere["videoflix"])
+    with pytest.raises(BookAway):
+        await CatalogueBook(away, DeletionStore(nowhere["videoflix"]), Ledger(clients.redis)).entry(1)
+    nowhere.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (AutoReconnect("gone"), True), (OperationFailure("full", 14031), True),
+        (OperationFailure("who are you?", 18), True), (OperationFailure("no such command", 59), False),
+        (WriteError("not as the schema wants it", 121), False), (TypeError("a bug"), False),
+    ],
+)  # fmt: skip
+def test_which_errors_of_the_driver_pass(error: Exception, passes: bool) -> None:
+    assert is_outage(error) is passes

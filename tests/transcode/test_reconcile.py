@@ -49,6 +49,32 @@ async def test_the_catalogue_is_told_why_a_job_is_dead(redis_url, io_loop, tmp_p
         assert (await ledger.states([1]))[1] is State.DEAD
 
 
+async def test_a_film_that_nobody_can_make_sense_of_keeps_no_other_from_being_looked_after(
+    redis_url, io_loop, tmp_path, monkeypatch, caplog
+):
+    book = MemoryBook()
+    async with open_ledger(redis_url) as ledger:
+        for film in (1, 2, 3):
+            book.add(film, film_of(8))
+        for film in (1, 3):
+            await ledger.start(film, [schedule.probe()], schedule.finish())
+            lease = await ledger.claim([Lane.OPENING], "w")
+            assert isinstance(lease, Lease)
+            await ledger.fail(lease, "No film.", hopeless=True)
+        tell = book.failed
+
+        async def stumble(film: int, sentence: str) -> None:
+            if film == 1:
+                raise TypeError("what is this?")
+            await tell(film, sentence)
+
+        monkeypatch.setattr(book, "failed", stumble)
+        await Reconciler(ledger, book, tmp_path).once()
+        assert await ledger.states([2]) == {2: State.QUEUED}
+        assert book.status[3].startswith("failed")
+        assert "film_skipped film=1" in caplog.text
+
+
 async def test_a_finished_film_that_lost_files_is_mended_if_that_can_be_done(redis_url, io_loop, tmp_path):
     book = MemoryBook()
     async with open_ledger(redis_url) as ledger:

@@ -303,6 +303,23 @@ async def test_a_database_that_is_away_is_waited_for(redis_url, io_loop, tmp_pat
         assert sorted(orders.began("chunk")) == sorted(CHUNKS)
 
 
+async def test_a_bug_between_worker_and_catalogue_fails_the_film_and_nothing_else(
+    redis_url, io_loop, tmp_path, book, orders, caplog
+):
+    book.broken.add("chunk")
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book, sound=False)
+        await until(lambda: book.status[1] == "failed: The worker stumbled over an error of its own.")
+        dead = next(task for task in (await job_of(ledger, 1)).tasks if task.state is State.DEAD)
+        assert dead.attempts == 4
+        assert "TypeError: no chunk can be written" in dead.last_words
+        assert any("task_stumbles" in record.message and record.exc_info for record in caplog.records)
+        book.broken.clear()
+        await begin(ledger, book, 2)
+        await ended(ledger, 2)
+        assert book.status[2] == "ready"
+
+
 async def test_two_workers_on_one_ledger_do_every_task_once(redis_url, io_loop, tmp_path, book, orders):
     async with open_ledger(redis_url) as one, open_ledger(redis_url) as two:
         async with at_work(one, book, tmp_path, name="one"), at_work(two, book, tmp_path, name="two"):

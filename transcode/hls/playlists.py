@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcode.bandwidth import SILENT, Rates
 from transcode.grid import Grid, nearest_integer
 from transcode.hls import languages
+from transcode.hls.bandwidth import SILENT, Rates
 from transcode.ladder import Rendition
 from transcode.layout import IFRAME_PLAYLIST, MEDIA_PLAYLIST, audio_track, segment_name, subtitle_track
 from transcode.plans import sound

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcode import bandwidth, layout
-from transcode.bandwidth import Rates
-from transcode.hls import playlists
+from transcode import layout
+from transcode.hls import bandwidth, playlists
+from transcode.hls.bandwidth import Rates
 from transcode.hls.playlists import Beside, Listed
 from transcode.tasks.assignment import Assignment
 from transcode.timeline import Timeline

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from transcode.errors import MediaError
+from transcode.errors import MediaError, Stumbled
 from transcode.lifeline import die_with
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.worker.board import Rows, SlotMonitor
@@ -41,4 +41,4 @@ def do(assignment: Assignment) -> dict[str, Any]:
     except MediaError:
         raise
     except Exception:
-        raise MediaError("The worker stumbled over an error of its own.", last_words=traceback.format_exc()) from None
+        raise Stumbled(last_words=traceback.format_exc()) from None

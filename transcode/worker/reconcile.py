@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transcode import schedule
 from transcode.book import FilmBook, FilmEntry
 from transcode.ledger import LIVE, Ledger, State
+from transcode.worker.bench import AWAY
 from transcode.worker.losses import losses
 
 log = logging.getLogger(__name__)
@@ -43,14 +46,16 @@ class Reconciler:
         at_work = await self._ledger.at_work()
         films = await self._book.unfinished()
         for film in at_work.difference(films):
-            await self._stop_unwanted(film)
+            with _alone(film):
+                await self._stop_unwanted(film)
         states = await self._ledger.states(films)
         for film in films:
-            state = states.get(film)
-            if state is State.DEAD:
-                await self._bury(film)
-            elif state not in LIVE:
-                await self._open(film)
+            with _alone(film):
+                state = states.get(film)
+                if state is State.DEAD:
+                    await self._bury(film)
+                elif state not in LIVE:
+                    await self._open(film)
 
     async def _stop_unwanted(self, film: int) -> None:
         """Its cancel or its deletion never reached the ledger. A film that is ready ends its job by itself."""
@@ -80,7 +85,8 @@ class Reconciler:
         for entry in films:
             state = states.get(entry.film)
             if state not in LIVE and state is not State.DEAD:  # which was tried in vain
-                await self._mend(entry)
+                with _alone(entry.film):
+                    await self._mend(entry)
         self._looked_at = films[-1].film if films else 0
 
     async def _mend(self, entry: FilmEntry) -> None:
@@ -94,3 +100,14 @@ class Reconciler:
         log.warning("film_damaged film=%s chunks=%s kinds=%s", entry.film, sorted(lost.chunks), sorted(lost.kinds))
         await self._book.lost(entry.film, lost.chunks, lost.kinds)
         await self._open(entry.film)
+
+
+@contextmanager
+def _alone(film: int) -> Iterator[None]:
+    """A film that nobody can make sense of keeps no other from being looked after."""
+    try:
+        yield
+    except AWAY:
+        raise
+    except Exception:
+        log.exception("film_skipped film=%s", film)

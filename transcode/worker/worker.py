@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from transcode.book import FilmBook
 from transcode.ledger import Lane, Lease, Ledger, LedgerUnavailable
 from transcode.tasks.work import perform as real_perform
 from transcode.tools import Tools
 from transcode.waiting import end, wait_for_event
-from transcode.worker.attempt import Attempt, Bench, Left, persist
+from transcode.worker.attempt import Attempt
+from transcode.worker.bench import AWAY, Bench, Left
 from transcode.worker.child import Perform
 from transcode.worker.pool import Hands
 from transcode.worker.reconcile import Reconciler
@@ -30,8 +30,6 @@ from transcode.worker.room import Room
 from transcode.worker.sweep import Sweeper
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 DEFAULT_MIN_FREE = 1024**3  # bytes
 
@@ -148,7 +146,7 @@ class Worker:
     async def _claim(self, slot: Slot) -> Lease | float | None:
         """One token until there is an answer: a claim whose answer was lost is found again."""
         token = secrets.token_hex(12)
-        return await self._patiently(lambda: self._ledger.claim(slot.lanes, self._name, token))
+        return await self._bench.patiently(lambda: self._ledger.claim(slot.lanes, self._name, token))
 
     async def _do(self, slot: Slot, lease: Lease) -> None:
         attempt = self._attempts[slot.number] = Attempt(self._bench, lease, slot.number)
@@ -166,9 +164,9 @@ class Worker:
             return self._room.to_serve()
         room = self._room.to_begin()
         if not room:
-            await self._patiently(lambda: self._ledger.hold("free disk space"))
+            await self._bench.patiently(lambda: self._ledger.hold("free disk space"))
         elif not self._had_room:
-            await self._patiently(lambda: self._ledger.hold(""))
+            await self._bench.patiently(lambda: self._ledger.hold(""))
         if room != self._had_room:
             log.warning("disk_room enough=%s", room)
         self._had_room = room
@@ -216,16 +214,13 @@ class Worker:
         await asyncio.Event().wait()
 
     async def _tidy(self, step: Callable[[], Awaitable[None]], name: str) -> None:
-        """The next round repeats what this one could not do, whatever was away."""
+        """The next round repeats what this one could not do."""
         try:
             await step()
-        except LedgerUnavailable as error:
+        except AWAY as error:
             log.warning("%s_waits: %s", name, error)
-        except Exception:  # the catalogue's own kinds of outage
-            log.warning("%s_waits", name, exc_info=True)
+        except Exception:
+            log.exception("%s_stumbles", name)
 
     def _room_folder(self) -> None:
         (self._bench.root / "scratch").mkdir(parents=True, exist_ok=True)
-
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        return await persist(call, LedgerUnavailable, "ledger_away", self._bench)

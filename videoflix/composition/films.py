@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 
-from transcode.book import FilmEntry
+from transcode.book import BookAway, FilmEntry
 from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
 from videoflix.models import Video, VideoStatus
 from videoflix.stores.deletions import DeletionStore
+from videoflix.stores.outages import is_outage
 from videoflix.stores.videos import VideoStore
 
 _log = logging.getLogger(__name__)
@@ -26,57 +28,67 @@ class CatalogueBook:
 
     async def entry(self, film: int) -> FilmEntry | None:
         """What is final of a film; None when it was deleted."""
-        try:
-            video = await self._videos.get(film)
-        except NotFound:
-            return None
+        with _answered():
+            try:
+                video = await self._videos.get(film)
+            except NotFound:
+                return None
         return _entry(video)
 
     async def unfinished(self) -> list[int]:
         """Films that are in work, or should be."""
-        return await self._videos.in_work()
+        with _answered():
+            return await self._videos.in_work()
 
     async def finished_after(self, film: int, limit: int) -> list[FilmEntry]:
         """The next films that are ready, by their numbers."""
-        return [_entry(video) for video in await self._videos.ready_after(film, limit)]
+        with _answered():
+            videos = await self._videos.ready_after(film, limit)
+        return [_entry(video) for video in videos]
 
     async def deleted(self) -> list[tuple[int, str]]:
         """Films that were deleted not long ago, with their sources.
 
         A crash between the announcement and the deletion leaves a film, which nothing may be taken of.
         """
-        announced = await self._deletions.all()
-        living = await self._videos.existing([film for film, _ in announced])
+        with _answered():
+            announced = await self._deletions.all()
+            living = await self._videos.existing([film for film, _ in announced])
         return [(film, source) for film, source in announced if film not in living]
 
     async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
         """The film can be played from here on."""
         known = Timeline.from_json(dict(timeline))
-        await self._videos.set_timeline(
-            film, timeline, known.rendition_names, known.segments, known.duration, known.warning or None
-        )
+        with _answered():
+            await self._videos.set_timeline(
+                film, timeline, known.rendition_names, known.segments, known.duration, known.warning or None
+            )
         await self._tell(film)
 
     async def task_done(self, film: int, kind: str, index: int, result: Mapping[str, object]) -> None:
         """A chunk, or a task that a film has once, is final."""
-        if kind == "chunk":
-            await self._videos.add_chunk(film, index)
-        else:
-            await self._videos.add_kind(film, kind, result)
+        with _answered():
+            if kind == "chunk":
+                await self._videos.add_chunk(film, index)
+            else:
+                await self._videos.add_kind(film, kind, result)
 
     async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
         """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
-        await self._videos.remove_done(film, chunks, [*kinds, "finish"])
+        with _answered():
+            await self._videos.remove_done(film, chunks, [*kinds, "finish"])
 
     async def finished(self, film: int, result: Mapping[str, object]) -> None:
         """Everything is final."""
-        await self._videos.add_kind(film, "finish", result)
-        await self._videos.set_ready(film)
+        with _answered():
+            await self._videos.add_kind(film, "finish", result)
+            await self._videos.set_ready(film)
         await self._tell(film)
 
     async def failed(self, film: int, sentence: str) -> None:
         """The film cannot be made; the sentence says why."""
-        await self._videos.set_failed(film, sentence)
+        with _answered():
+            await self._videos.set_failed(film, sentence)
         await self._tell(film)
 
     async def _tell(self, film: int) -> None:
@@ -85,6 +97,16 @@ class CatalogueBook:
             await self._ledger.film_changed(film)
         except LedgerUnavailable as error:
             _log.warning("change_untold film=%d error=%s", film, error)
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if is_outage(error):
+            raise BookAway(str(error)) from error
+        raise
 
 
 def _entry(video: Video) -> FilmEntry:

@@ -71,11 +71,11 @@ def expected(sizes: Mapping[int, int], grid: Grid, cap: Rates) -> Rates:
     if not sizes:
         return cap
     known, fear = of_segments(sizes, grid), _FEARED / (_FEARED + len(sizes))
-    peak = _expected(known.peak, cap.peak, fear)
-    return Rates(peak, min(peak, _expected(known.average, cap.average, fear)))
+    peak = _rounded_up(known.peak + fear * max(0, cap.peak - known.peak))
+    average = _rounded_up(known.average + fear * max(0, cap.average - known.average))
+    peak = max(known.peak, min(peak, cap.peak))
+    return Rates(peak, min(peak, average))
 
 
-def _expected(known: int, cap: int, fear: float) -> int:
-    bits = known + fear * max(0, cap - known)
-    rounded = math.ceil(_STEP ** math.ceil(math.log(max(bits, 1), _STEP)))
-    return max(known, min(rounded, cap))
+def _rounded_up(bits: float) -> int:
+    return math.ceil(_STEP ** math.ceil(math.log(max(bits, 1), _STEP)))
