@@ -53,12 +53,14 @@ class ResendActivationHandler(PublicHandler):
 class LoginHandler(PublicHandler):
     """POST /api/login/: exchange credentials for the session cookies."""
 
+    opens_session = True
+
     async def post(self) -> None:
         """200 with the user; 400 with the same words whatever was wrong."""
         given = self.body_as(Credentials)
         await self.count(Call.LOGIN, given.email)
         signed_in = await self.services.accounts.log_in(given.email, given.password, self.client)
-        await self.services.throttle.forgive(Call.LOGIN, signed_in.user.email)
+        await self.services.throttle.forgive(Call.LOGIN, self.client.address, signed_in.user.email)
         cookies.open_session(self, self.services.settings, signed_in.tokens)
         user = signed_in.user
         self.answer({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})

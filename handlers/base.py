@@ -136,10 +136,11 @@ class BaseHandler(RequestHandler):
 
 
 class ApiHandler(BaseHandler):
-    """JSON for signed-in users; a subclass says when it is `public` or for `admins_only`."""
+    """JSON for signed-in users; a subclass says when it is `public`, for `admins_only`, or `opens_session`."""
 
     public: ClassVar[bool] = False
     admins_only: ClassVar[bool] = False
+    opens_session: ClassVar[bool] = False
     identity: Identity
     _fresh_access: str | None = None
 
@@ -207,8 +208,11 @@ class ApiHandler(BaseHandler):
             cookies.give_csrf(self, settings)
 
     def _refuse_forged(self) -> None:
-        """Cross-site request forgery: a page elsewhere must not use the cookies of a visitor (Fetch Metadata)."""
-        if self.request.method in _SAFE or not (self.get_cookie("access_token") or self.get_cookie("refresh_token")):
+        """Cross-site request forgery: a page elsewhere must not use the cookies of a visitor (Fetch Metadata).
+
+        Nor sign its visitor in as somebody else, who would then see what is watched.
+        """
+        if self.request.method in _SAFE or not (self._has_cookies() or self._may_sign_in_a_visitor()):
             return
         origin = self.request.headers.get("Origin")
         if origin is None:
@@ -218,6 +222,13 @@ class ApiHandler(BaseHandler):
         if forged:
             log(Event.CROSS_SITE, client=self.request.remote_ip)
             raise Forbidden("Cross-site request refused.")
+
+    def _has_cookies(self) -> bool:
+        return bool(self.get_cookie(cookies.ACCESS) or self.get_cookie(cookies.REFRESH))
+
+    def _may_sign_in_a_visitor(self) -> bool:
+        """A browser that says `same-origin` is believed: a proxy may have changed the host."""
+        return self.opens_session and self.request.headers.get("Sec-Fetch-Site") != "same-origin"
 
     def body_as(self, model: type[Body]) -> Body:
         """The request's body, JSON or form. Raises BadRequest or FieldErrors that name all bad fields at once."""

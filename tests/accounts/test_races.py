@@ -69,7 +69,7 @@ async def test_a_sign_in_that_overtakes_a_deletion_opens_nothing_and_leaves_noth
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         tombstone = client[settings.mongodb_db]["sessions"].find_one()
     assert tombstone is not None
-    assert not {"device", "address", "current", "previous"} & set(tombstone)
+    assert not {"user_id", "device", "address", "current", "previous"} & set(tombstone)
 
 
 async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(settings: Settings) -> None:
@@ -85,4 +85,4 @@ async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(setting
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         tombstone = client[settings.mongodb_db]["sessions"].find_one()
     assert tombstone is not None
-    assert not {"device", "address", "current", "previous"} & set(tombstone)
+    assert not {"user_id", "device", "address", "current", "previous"} & set(tombstone)

@@ -36,7 +36,7 @@ async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
             assert "retry-after" in answer.headers["Access-Control-Expose-Headers"]
         right = await browser.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
         assert right.status == 429
-        assert any(r.message.startswith("excess_rate_limit_exceeded call=login by=account") for r in caplog.records)
+        assert any(r.message.startswith("excess_rate_limit_exceeded call=login by=pair") for r in caplog.records)
 
 
 async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> None:
@@ -46,6 +46,26 @@ async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> N
             for _ in range(8):
                 assert (await attempt(browser)).status == 400
             await browser.log_in(ADDRESS, PASSWORD)
+
+
+async def test_who_guesses_from_elsewhere_keeps_no_owner_out_and_has_few_guesses_from_everywhere(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    limited = {"rate_limit_factor": 0.05, "trusted_proxies": 1, "password_memory_mib": 8, "password_iterations": 1}
+    async with site(settings, **limited) as (browser, services):
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        right, home = {"email": ADDRESS, "password": PASSWORD}, "198.51.100.1"
+        assert (await browser.post("/api/login/", right, X_Forwarded_For=home)).status == 200
+        for number in range(4):  # of 5: one was the owner's own
+            assert (await attempt(browser, X_Forwarded_For=f"192.0.2.{number}")).status == 400
+        assert (await attempt(browser, X_Forwarded_For="192.0.2.0")).status == 429
+        assert (await attempt(browser, X_Forwarded_For="192.0.2.99")).status == 429
+        assert any("call=login by=account client=192.0.2.99" in record.message for record in caplog.records)
+        assert (await browser.post("/api/login/", right, X_Forwarded_For="192.0.2.99")).status == 429
+        for _ in range(2):
+            assert (await browser.post("/api/login/", right, X_Forwarded_For=home)).status == 200
+        assert (await attempt(browser, X_Forwarded_For=home)).status == 400
+        assert (await attempt(browser, X_Forwarded_For=home)).status == 429
 
 
 async def test_a_client_is_counted_over_all_accounts_and_every_call_for_itself(settings: Settings) -> None:

@@ -170,6 +170,25 @@ async def test_other_origins_see_nothing_and_use_no_cookies(browser: Browser, se
     assert (await browser.post("/api/logout/", Origin=browser.url)).status == 200  # a page of this very host
 
 
+async def test_a_page_elsewhere_signs_no_visitor_in(browser: Browser, services: Services) -> None:
+    """They would watch, unknowingly, as somebody else, who then sees what."""
+    await services.accounts.make_admin(ADDRESS, PASSWORD)
+    form = f"email={ADDRESS}&password={PASSWORD}".encode()
+    kind = "application/x-www-form-urlencoded"
+    for headers, status in (
+        ({"Origin": "http://evil.example", "Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Origin": "http://evil.example", "Sec_Fetch_Site": "same-site"}, 403),
+        ({"Origin": "http://localhost:5173", "Sec_Fetch_Site": "same-origin"}, 200),  # through a development server
+        ({"Origin": ORIGIN, "Sec_Fetch_Site": "cross-site"}, 200),
+    ):
+        browser.cookies = {}
+        answer = await browser.post("/api/login/", form, Content_Type=kind, **headers)
+        assert (answer.status, bool(browser.cookies)) == (status, status == 200), headers
+
+
 async def test_a_page_of_the_public_url_is_no_other_site_when_a_proxy_changes_the_host(settings: Settings) -> None:
     async with site(settings, public_url="https://films.example") as (browser, services):
         await join(browser, services)

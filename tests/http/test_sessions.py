@@ -16,11 +16,13 @@ import pytest
 
 from tests.http.people import ADDRESS, PASSWORD, join, site
 from tests.tools import Answer, Browser
+from videoflix.accounts import sessions
 from videoflix.models import now
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.sessions import SessionStore
 
+OTHER = "other@example.org"
 TOKENS = ("access_token", "refresh_token")
 
 
@@ -103,6 +105,29 @@ async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
     assert (await refresh(browser)).status == 401
     browser.cookies = owner
     assert (await refresh(browser)).status == 401
+
+
+async def test_a_user_has_a_bounded_number_of_sessions_and_the_one_seen_longest_ago_makes_room(
+    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_MOST", 3)
+    kept: list[dict[str, str]] = []
+    for address in (OTHER, ADDRESS):
+        await services.accounts.make_admin(address, PASSWORD)
+        await browser.log_in(address, PASSWORD)
+        other, kept = kept, [dict(browser.cookies)]
+    for _ in range(3):
+        await browser.log_in(ADDRESS, PASSWORD)
+        kept.append(dict(browser.cookies))
+        with_refresh(browser, kept[0]["refresh_token"])
+        assert (await refresh(browser)).status == 200  # seen again
+        kept[0] = dict(browser.cookies)
+    statuses = []
+    for browser.cookies in (*kept, *other):
+        statuses.append((await browser.get("/api/me/")).status)
+    assert statuses == [200, 401, 200, 200, 200]
+    browser.cookies = kept[0]
+    assert len((await browser.get("/api/me/sessions/")).json["sessions"]) == 3
 
 
 async def test_an_expired_session_is_over(browser: Browser, services: Services, settings: Settings) -> None:

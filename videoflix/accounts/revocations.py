@@ -38,6 +38,7 @@ _COMPARE = 1.0  # between two comparisons with the database, each with what ende
 _OVERLAP = timedelta(seconds=10)  # what ended so much earlier may have become visible later
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _ANNOUNCE = 1.0  # for Redis to take an announcement
+_TIDY = 60.0  # between two looks for sessions none of whose tokens lives any more
 _PAUSE = 0.5  # before a lost channel is sought again
 
 Ended = Callable[[datetime], Awaitable[Sequence[Tombstone]]]
@@ -57,7 +58,7 @@ class Revocations:
         self._owed: set[str] = set()  # not announced yet, because Redis was away
         self._newest = _BEGINNING  # when the last session ended that the database has told of
         self._lock = asyncio.Lock()
-        self._heard = self._compared = self._newer = float("-inf")  # time.monotonic()
+        self._heard = self._compared = self._newer = self._tidied = float("-inf")  # time.monotonic()
 
     def is_revoked(self, session_id: str) -> bool:
         """A look into memory."""
@@ -158,8 +159,10 @@ class Revocations:
         return {str(session, "utf-8"): float(until) for session, until in found}
 
     def _learn(self, ended: Mapping[str, float]) -> None:
-        moment = time.time()
-        self._until = {session: until for session, until in {**self._until, **ended}.items() if until > moment}
+        self._until.update(ended)
+        if time.monotonic() >= self._tidied + _TIDY:
+            self._tidied = time.monotonic()
+            self._until = {session: until for session, until in self._until.items() if until > time.time()}
 
     async def _announce(self) -> None:
         """Tell the others what they have not been told; what Redis does not take is told when it is back."""

@@ -16,6 +16,7 @@ from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 
 _GRACE = timedelta(seconds=30)  # two tabs, or an answer that was lost: the predecessor may come once more
+_MOST = 100  # sessions of one user; a household with many devices has a dozen
 _LONGEST = 300  # characters of a User-Agent header that are kept
 
 
@@ -40,7 +41,10 @@ class Sessions:
         self._lifetime = lifetime
 
     async def open(self, user: User, client: Client) -> Pass:
-        """Begin a session. Raises NotFound when the user lost the right to it at this very moment."""
+        """Begin a session, and end those beyond `_MOST` that were not seen for longest.
+
+        Raises NotFound when the user lost the right to it at this very moment.
+        """
         token = self._tokens.first(secrets.token_urlsafe(16))
         session = Session(
             id=token.session_id,
@@ -59,6 +63,8 @@ class Sessions:
         except NotFound:
             await self.end(_id=session.id)
             raise
+        if beyond := await self._store.beyond(user.id, _MOST):
+            await self.end(_id={"$in": beyond})
         log(Event.SESSION_CREATED, user=user.id, session=session.id, client=client.address)
         return Pass(self._tokens.access(current, session.id), self._tokens.written(token))
 

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ Answer = TypeVar("Answer")
 _PATIENCE = 0.5  # seconds for Redis to answer
 _TRUCE = 5.0  # seconds that nobody is counted after it did not
 _MINUTE, _HOUR = 60, 3600
+_AT_HOME = 30 * 24 * _HOUR  # seconds from a sign-in on, in which a client is no stranger to the account
 
 
 class Call(StrEnum):
@@ -42,15 +44,26 @@ class Call(StrEnum):
     REFRESH = "refresh"
 
 
-# Attempts and seconds, by client address and by account. By address they are for a family, or a small office, behind
-# one; by account for somebody who tries a few passwords. A right password sets the account's count to zero.
-_LIMITS: dict[Call, tuple[tuple[int, int], tuple[int, int] | None]] = {
-    Call.LOGIN: ((100, 5 * _MINUTE), (10, 5 * _MINUTE)),
-    Call.REGISTER: ((30, _HOUR), (10, _HOUR)),
-    Call.RESET: ((30, _HOUR), (5, _HOUR)),
-    Call.RESEND: ((30, _HOUR), (5, _HOUR)),
-    Call.CONFIRM: ((60, _HOUR), None),
-    Call.REFRESH: ((300, 5 * _MINUTE), None),
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Attempts and seconds: of one client, of one client for one account, and of everybody for one account.
+
+    The first is for a family, or a small office, behind one address; the second for somebody who tries a few passwords;
+    the third for a guesser with many addresses, who must not keep the owner out: see `Throttle.forgive`.
+    """
+
+    address: tuple[int, int]
+    pair: tuple[int, int] | None = None
+    account: tuple[int, int] | None = None
+
+
+_LIMITS = {
+    Call.LOGIN: _Limits((100, 5 * _MINUTE), pair=(10, 5 * _MINUTE), account=(100, _HOUR)),
+    Call.REGISTER: _Limits((30, _HOUR), account=(10, _HOUR)),
+    Call.RESET: _Limits((30, _HOUR), account=(5, _HOUR)),
+    Call.RESEND: _Limits((30, _HOUR), account=(5, _HOUR)),
+    Call.CONFIRM: _Limits((60, _HOUR)),
+    Call.REFRESH: _Limits((300, 5 * _MINUTE)),
 }
 
 
@@ -61,31 +74,37 @@ class Throttle:
     """
 
     def __init__(self, client: Redis, factor: float = 1.0) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(_Storage(client))
+        self._redis = _Together(client.connection_pool)
+        self._limiter = SlidingWindowCounterRateLimiter(_Storage(self._redis))
         self._factor = factor
         self._truce_until = 0.0
 
     async def count(self, call: Call, address: str, account: str = "") -> None:
         """Count an attempt. Raises Throttled when it is one too many."""
         for item, *key in self._items(call, address, account):
-            if not await self._hit(item, *key):
+            if not await self._hit(item, *key) and not (key[0] == "account" and await self._is_home(address, account)):
                 log(Event.TOO_MANY, call=call, by=key[0], client=address)
                 raise Throttled(await self._wait(item, *key))
 
-    async def forgive(self, call: Call, account: str) -> None:
-        """What was counted for this account was its owner."""
-        for item, *key in self._items(call, "", account):
-            if key[0] == "account":
+    async def forgive(self, call: Call, address: str, account: str) -> None:
+        """What this client tried was its owner; what others do to the account does not shut this client out."""
+        for item, *key in self._items(call, address, account):
+            if key[0] == "pair":
                 await self._asked(self._limiter.clear(item, *key), None)
+                await self._asked(self._redis.set(_home(address, account), 1, ex=_AT_HOME), None)
+
+    async def _is_home(self, address: str, account: str) -> bool:
+        return bool(await self._asked(self._redis.exists(_home(address, account)), 1))
 
     def _items(self, call: Call, address: str, account: str) -> Iterable[tuple[RateLimitItem, str, str]]:
         if not self._factor:
             return
-        by_address, by_account = _LIMITS[call]
-        if address:
-            yield self._item(call, by_address), "address", network_of(address)
-        if account and by_account:
-            yield self._item(call, by_account), "account", hashlib.sha256(account.encode()).hexdigest()[:24]
+        limits, network, owner = _LIMITS[call], network_of(address), _digest(account)
+        yield self._item(call, limits.address), "address", network
+        if account and limits.pair:
+            yield self._item(call, limits.pair), "pair", f"{owner} {network}"
+        if account and limits.account:
+            yield self._item(call, limits.account), "account", owner
 
     def _item(self, call: Call, limit: tuple[int, int]) -> RateLimitItem:
         attempts, seconds = limit
@@ -116,7 +135,7 @@ class _Storage(RedisStorage):
     """The library's own, over a client of ours."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = _Together(connection_pool=client.connection_pool)
+        self._client = client
         super().__init__("redis://", implementation="redispy", key_prefix="videoflix:limits")
 
     def configure_bridge(self) -> None:
@@ -158,6 +177,14 @@ def network_of(address: str) -> str:
         return str(found)
     mapped = ipaddress.IPv6Address(found).ipv4_mapped
     return str(mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+
+
+def _digest(account: str) -> str:
+    return hashlib.sha256(account.encode()).hexdigest()[:24]
+
+
+def _home(address: str, account: str) -> str:
+    return f"videoflix:home:{_digest(account)}:{network_of(address)}"
 
 
 def _drop(question: Awaitable[object]) -> None:

@@ -63,6 +63,11 @@ class SessionStore:
         found = self._sessions.find({"user_id": user_id, "ended_at": None, "expires_at": {"$gt": now()}})
         return [_session(document) async for document in found.sort("last_seen", DESCENDING)]
 
+    async def beyond(self, user_id: int, most: int) -> list[str]:
+        """Ids of this user's living sessions but for the `most` that were seen last."""
+        found = self._sessions.find({"user_id": user_id, "ended_at": None}, {"_id": 1})
+        return [document["_id"] async for document in found.sort("last_seen", DESCENDING).skip(most)]
+
     async def end(self, until: datetime, **of: object) -> Sequence[str]:
         """End the living sessions that match (`_id=`, `user_id=`), keep tombstones `until` then; their ids."""
         query = {**of, "ended_at": None}
@@ -72,7 +77,7 @@ class SessionStore:
             {
                 "$set": {"expires_at": until},
                 "$currentDate": {"ended_at": True},  # by the clock of the database: those of web processes differ
-                "$unset": {"device": "", "address": "", "current": "", "previous": ""},
+                "$unset": {"user_id": "", "device": "", "address": "", "current": "", "previous": ""},
             },
         )
         return ids
