@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.support import Up, until, up
 from tests.browser.players import Player
-from tests.tools import required
+from tests.tools import FfmpegTools, required
+from videoflix.embedded import demo
 
 HLS_JS = "1.7.4"
 
@@ -82,13 +83,23 @@ def _hls_js(config: pytest.Config) -> bytes:
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str) -> Iterator[Up]:
+def demo_film(tmp_path_factory: pytest.TempPathFactory, ffmpeg_tools: FfmpegTools) -> Path:
+    """Like that of a first start, with fewer pictures a second, for all of them are encoded."""
+    place = tmp_path_factory.mktemp("demo") / "film.mp4"
+    demo.make(ffmpeg_tools.ffmpeg, place, rate=10)
+    return place
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str, demo_film: Path) -> Iterator[Up]:
     """Running, with the demo film in work, open to the pages of the other origin."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CORS_ORIGINS", other_origin)
-        patch.setenv("WORKER_SLOTS", "2")  # with many, a film of ten minutes is done before a viewer jumps to its end
-        with up(tmp_path_factory.mktemp("site")) as running:
+        patch.setenv("WORKER_SLOTS", "1")  # with many, a film of ten minutes is done before a viewer jumps to its end
+        with up(tmp_path_factory.mktemp("site"), "--no-demo") as running:
             cookie = running.log_in()
+            imported = running.command("import", str(demo_film), "--title", demo.DESCRIPTION.title)
+            assert imported.returncode == 0, imported.stderr
             until(lambda: running.get("/api/video/", cookie), 60)
             yield running
 

@@ -16,9 +16,9 @@ DESCRIPTION = NewVideo(
 )
 
 
-def make(ffmpeg: str, place: Path) -> None:
-    """Write the film to `place` (an .mp4). Raises CommandError with ffmpeg's last line."""
-    picture = f"testsrc2=size=1920x1080:rate=25:duration={SECONDS}"
+def make(ffmpeg: str, place: Path, rate: int = 25) -> None:
+    """Write the film to `place` (an .mp4); `rate`: frames a second. Raises CommandError with ffmpeg's last line."""
+    picture = f"testsrc2=size=1920x1080:rate={rate}:duration={SECONDS}"
     sound = f"aevalsrc='0.12*sin(2*PI*(220+55*floor(mod(t,8)))*t)|0.12*sin(2*PI*330*t)':s=48000:d={SECONDS}"
     argv = [
         *(ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-y"),
