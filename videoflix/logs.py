@@ -18,23 +18,24 @@ def quiet() -> None:
 
 def configure(process: str, level: str = "INFO") -> None:
     """Send everything that any library logs to stderr, named after this process."""
+    is_terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper("iso", utc=True),
+        structlog.processors.TimeStamper("%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
         lambda *given: {"process": process, **given[2]},
     ]
     # The renderer's own tracebacks show local variables, and with them passwords and tokens.
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if sys.stderr.isatty()
+        if is_terminal
         else structlog.processors.JSONRenderer()
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *([] if sys.stderr.isatty() else [structlog.processors.format_exc_info]),
+            *([] if is_terminal else [structlog.processors.format_exc_info]),
             renderer,
         ],
         foreign_pre_chain=shared,

@@ -219,5 +219,5 @@ def _is_origin(text: str) -> bool:
 def _sentence(item: object) -> str:
     assert isinstance(item, dict)
     name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").partition(", unable to parse")[0]
     return f"{name} is not valid: it {message}."

@@ -11,7 +11,7 @@ from tornado.web import RequestHandler
 
 _log = logging.getLogger("videoflix.access")
 
-_ROUTINE = (".ts", ".vtt", ".jpg", "/healthz", "/readyz", "/metrics")
+_ROUTINE = (".ts", ".vtt", ".jpg", "/progress", "/healthz", "/readyz", "/metrics")
 _LINK = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
 _AS_THEY_ARE = string.punctuation  # Tornado takes no request line with control characters of ASCII
 
@@ -52,4 +52,4 @@ def _level(path: str, status: int) -> int:
     """What comes every few seconds from each player and each watchdog would bury the rest."""
     if status >= 500:
         return logging.WARNING
-    return logging.DEBUG if status < 400 and path.endswith(_ROUTINE) else logging.INFO
+    return logging.DEBUG if status < 400 and path.removesuffix("/").endswith(_ROUTINE) else logging.INFO

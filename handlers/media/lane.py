@@ -42,7 +42,6 @@ class MediaLane:
     """One per web process."""
 
     def __init__(self, services: Services) -> None:
-        self._services = services
         self._media = services.media
         self._admission = services.admission
         self._trusted_proxies = services.settings.trusted_proxies

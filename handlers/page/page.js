@@ -8,7 +8,7 @@ import * as films from './films.js';
 import * as player from './player.js';
 import * as work from './work.js';
 
-const LOOK = 2000; // milliseconds between two looks at films in work
+const LOOK = 3000; // milliseconds between two looks at films in work
 let timer;
 let isAway = false; // the server, when it was last looked for
 

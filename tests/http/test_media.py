@@ -415,8 +415,9 @@ async def test_each_request_has_its_line_in_the_access_log_and_routine_ones_are_
     await admin.get("/media/hls/1/480p/index.m3u8")
     await admin.get("/media/hls/1/480p/9999.ts")
     await admin.get("/healthz")
+    await admin.fetch("PUT", "/api/video/1/progress/", b'{"position": 1}')
     levels = [record.levelname for record in caplog.records if record.name == "videoflix.access"]
-    assert levels == ["DEBUG", "INFO", "DEBUG", "INFO", "INFO", "DEBUG"]
+    assert levels == ["DEBUG", "INFO", "DEBUG", "INFO", "INFO", "DEBUG", "DEBUG"]
     first, _, last, *_ = [record.getMessage() for record in caplog.records if record.name == "videoflix.access"]
     assert first.startswith("request method=GET path=/media/hls/1/480p/0000.ts status=200 ms=")
     assert first.endswith(f"client=127.0.0.1 request_id={answer.headers['X-Request-Id']}")

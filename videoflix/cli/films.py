@@ -45,8 +45,8 @@ def import_film(
     data_dir: DataDir = None,
 ) -> None:
     """Take a film in."""
-    settings = settings_here(data_dir)
     _look_at(file)
+    settings = settings_here(data_dir)
     new = NewVideo(title=title or title_of(file.name), description=description, category=category)
     asyncio.run(_import(settings, file, file.stat().st_size, new, wait))
 

@@ -21,10 +21,10 @@ Password = Annotated[str | None, typer.Option(help="Password of the admin (ADMIN
 def createsuperuser(email: Email = None, password: Password = None, data_dir: DataDir = None) -> None:
     """Make an admin, or make an admin of somebody who has an account."""
     settings = settings_here(data_dir)
-    email = email or settings.admin_email or typer.prompt("Email")
+    email = _checked(email or settings.admin_email or typer.prompt("Email"))
     password = password or settings.admin_password.get_secret_value() or _ask_password()
     user_id = asyncio.run(make_admin(settings, email, password))
-    typer.echo(f"{_checked(email)} is an admin now (id {user_id}).")
+    typer.echo(f"{email} is an admin now (id {user_id}).")
 
 
 async def make_admin(settings: Settings, email: str, password: str) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import http.client
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Annotated
@@ -40,7 +40,7 @@ _PATIENCE = 30.0  # seconds that each server has to answer
 
 def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Demo = True) -> None:
     """Start everything: database, Redis, web server and worker."""
-    settings = settings_here(data_dir, host=host, port=port)
+    settings = settings_here(data_dir, needs_servers=False, host=host, port=port)
     logs.configure("up", settings.log_level)
     home, media = Home(settings.data_dir), settings.media_root
     home.prepare()
@@ -130,8 +130,14 @@ class _Start:
             f"Health     {url}/readyz",
             f"Sign in    {sign_in.email}",
             f"Password   {sign_in.password or '(the one that you set)'}",
-            f"Data       {self._home.folder} and {self._settings.media_root}",
+            f"Data       {self._home.folder.resolve()}",
+            f"Films      {self._settings.media_root.resolve()}",
+            *self._mail_lines(),
             "Stop       Ctrl-C",
         ]
         console = Console(highlight=False, markup=False, soft_wrap=True)
         console.print(Panel.fit("\n".join(lines), title="Videoflix is running", padding=(1, 2)))
+
+    def _mail_lines(self) -> Sequence[str]:
+        """Without a mail server mails are files, and whoever waits for one has to know."""
+        return [] if self._settings.email_host else [f"Mails      {self._settings.mail_dir.resolve()}"]

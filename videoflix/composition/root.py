@@ -125,8 +125,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
     uri = settings.mongodb_uri.get_secret_value()
-    if not uri:
-        raise CommandError("MONGODB_URI is not set, and no `videoflix up` is running here.")
     try:
         return AsyncIOMotorClient(
             uri,
@@ -143,8 +141,6 @@ def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:
 
 def _redis(settings: Settings, retries: int) -> Redis:
     url = settings.redis_url.get_secret_value()
-    if not url:
-        raise CommandError("REDIS_URL is not set, and no `videoflix up` is running here.")
     try:
         retry = Retry(ExponentialWithJitterBackoff(cap=0.5), retries)
         return Redis.from_url(url, retry=retry, health_check_interval=15)
