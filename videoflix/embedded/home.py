@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from videoflix.errors import CommandError
 from videoflix.folders import held, require_folder
 
 
@@ -57,12 +58,16 @@ class Home:
         self._private("running.json", json.dumps(asdict(running))).rename(self.folder / "running.json")
 
     def running(self) -> Running | None:
-        """What `announce` said, while that process still holds the folder."""
+        """What `announce` said, while that process still holds the folder. Raises CommandError when it is another's."""
         try:
             with (self.folder / "lock").open("r") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError:
+            raise CommandError(
+                f"The data folder {self.folder} belongs to another user: choose one with --data-dir."
+            ) from None
         except BlockingIOError:
             path = self.folder / "running.json"
             return Running(**json.loads(path.read_text())) if path.exists() else None
