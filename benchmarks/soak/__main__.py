@@ -7,6 +7,7 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -27,7 +28,7 @@ from transcode.tools import Tools
 from videoflix.embedded.binaries import ffmpeg_tools
 
 _DISK = 192  # megabytes
-_SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "0", "WORKER_SLOTS": "2"}
+_SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "0", "WORKER_SLOTS": "1"}
 
 
 async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Tools, *, can_fill: bool) -> None:
@@ -70,6 +71,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a folder for the logs and the story of this run")
     given = parser.parse_args()
     os.environ.update(_SETTINGS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     record = Record()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))).resolve()

@@ -13,8 +13,8 @@ from tornado.simple_httpclient import HTTPTimeoutError
 from benchmarks.soak.record import Record
 from tests.tools import Answer
 
-_LONGEST = 25.0  # seconds: players wait 20 for a segment, and this machine is busy
-_PATIENCE = 45.0
+_LONGEST = 25.0  # seconds for a segment: players wait 20, and the machine is busy
+_PATIENCE = 60.0  # for anything: with all web processes killed, connections wait until others are there
 _ALLOWED = (503, 507)  # of the answers that are the server's fault
 
 
@@ -59,7 +59,7 @@ class Asker:
         status, said = response.code, response.body[:300]
         what = f"{method} {path}: {status} {said!r} after {seconds:.1f} s"
         self.record.count(f"answers {status}")
-        self.record.require(seconds < _LONGEST, f"slow: {what}")
+        self.record.require(seconds < _LONGEST or not path.endswith(".ts"), f"slow: {what}")
         self.record.require(status < 500 or status in _ALLOWED, what)
         self.record.require(status != 503 or "Retry-After" in response.headers, f"no Retry-After: {what}")
         if status >= 400 or path.startswith("/api/"):

@@ -214,8 +214,10 @@ class Person:
         elif status == 400 and tries == 1:
             self.passwords = old  # the link was no good: an older mail, or a newer password has come meanwhile
             self.record.tell(f"{self.address}: link refused {answer.body!r}")
-        elif status == 400:
-            self.record.complain(f"{self.address}: a link is used up, and nobody said whether the password is changed")
+        elif status == 400:  # only the answer was lost; whether it is so is seen when they sign in
+            self.passwords = [new]
+            for session in before:
+                session.ended = True
 
     def _new_password(self) -> str:
         return f"correct horse {self.random.getrandbits(40):x}"

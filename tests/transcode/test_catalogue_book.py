@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pymongo.errors import AutoReconnect
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -11,10 +15,12 @@ from pymongo.errors import AutoReconnect, OperationFailure, WriteError
 from tests.transcode.obey import film_of
 from transcode.book import BookAway
 from transcode.ledger import Ledger
+from transcode.sweep import Sweeper
 from videoflix.composition.films import CatalogueBook
-from videoflix.composition.root import open_clients
-from videoflix.models import Video
+from videoflix.composition.root import open_clients, open_services
+from videoflix.models import NewVideo, Video
 from videoflix.settings import Settings
+from videoflix.stores import deletions
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.outages import is_outage
 from videoflix.stores.videos import VideoStore
@@ -22,14 +28,44 @@ from videoflix.stores.videos import VideoStore
 
 async def test_a_deletion_that_went_no_further_than_its_announcement_takes_no_film_away(settings: Settings, io_loop):
     async with open_clients(settings) as clients:
-        videos, deletions = VideoStore(clients.database), DeletionStore(clients.database)
-        book = CatalogueBook(videos, deletions, Ledger(clients.redis))
+        videos, announced = VideoStore(clients.database), DeletionStore(clients.database)
+        book = CatalogueBook(videos, announced, Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
         for film in (1, 2):
-            await deletions.add(film, f"videos/{film}.mp4")
+            await announced.add(film, f"videos/{film}.mp4")
         assert await book.deleted() == [(2, "videos/2.mp4")]
         await videos.delete(1)
         assert sorted(await book.deleted()) == [(1, "videos/1.mp4"), (2, "videos/2.mp4")]
+
+
+async def test_the_file_of_a_film_that_did_not_come_in_is_swept_a_while_later(
+    settings: Settings, io_loop, monkeypatch: pytest.MonkeyPatch
+):
+    root = settings.media_root
+    async with open_services(settings) as services, open_clients(settings) as clients:
+
+        async def take_in() -> Path:
+            upload = services.uploads.place(0)
+            upload.write_bytes(b"a film")
+            await services.catalogue.take_in(NewVideo(title="A film"), upload, ".mp4")
+            return root / "videos"
+
+        kept = await take_in()
+        with monkeypatch.context() as broken:
+            broken.setattr(VideoStore, "add", away)
+            with pytest.raises(AutoReconnect):
+                await take_in()
+        ledger = Ledger(clients.redis)
+        book = CatalogueBook(VideoStore(clients.database), DeletionStore(clients.database), ledger)
+        await Sweeper(ledger, book, root).once()
+        assert sorted(file.name for file in kept.iterdir()) == ["1.mp4", "2.mp4"]
+        monkeypatch.setattr(deletions, "_ARRIVING", -1)
+        await Sweeper(ledger, book, root).once()
+        assert [file.name for file in kept.iterdir()] == ["1.mp4"]
+
+
+async def away(*_: object) -> None:
+    raise AutoReconnect("away")
 
 
 async def test_a_film_keeps_what_its_probe_and_its_tasks_found_out_and_loses_what_was_lost(settings: Settings, io_loop):

@@ -75,15 +75,18 @@ class Catalogue:
         """Move an uploaded file (on the media volume, complete and on disk) into the catalogue and start the work.
 
         The file is in its place before the catalogue names it: a crash leaves a file too many, never a film too few.
+        That file is swept, for it was announced.
         """
         new = self.check(new)
         video_id = await self._fresh_id()
         source = source_of(video_id, suffix)
+        await self._deletions.expect(video_id, str(source))
         await asyncio.to_thread(keep, upload, self._root / source)
         video = Video(
             id=video_id, title=new.title, description=new.description, category=new.category, source=str(source)
         )
         await self._videos.add(video)
+        await self._deletions.arrived(video_id)
         await self._tell(video_id)
         await self._engine.start(video_id)
         return video

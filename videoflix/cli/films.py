@@ -76,7 +76,10 @@ async def _import(settings: Settings, file: Path, size: int, new: NewVideo, wait
             new = services.catalogue.check(new)
             bar = progress.add_task("copying", total=size)
             upload = await _copy(services, file, size, progress, bar)
-            video = await services.catalogue.take_in(new, upload, suffix_of(file.name))
+            try:
+                video = await services.catalogue.take_in(new, upload, suffix_of(file.name))
+            finally:
+                upload.unlink(missing_ok=True)  # still there when it was not taken in
             progress.console.print(f"“{video.title}” is video {video.id}.", markup=False)
             if wait:
                 await _follow(services, video.id, progress, bar)

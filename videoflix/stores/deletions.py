@@ -1,4 +1,7 @@
-"""The collection of deletions: which films are gone, kept for as long as something of them might still come in."""
+"""The collection of deletions: which films are gone, kept for as long as something of them might still come in.
+
+A film that is about to come in is announced here too: when a crash ends that, nobody else knows of its file.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from videoflix.models import now
 
 _KEPT = 7 * 24 * 3600  # seconds; a worker that was paused for longer does not come back
+_ARRIVING = 300.0  # seconds from the announcement of a film until it is in the catalogue, or never will be
 
 
 class DeletionStore:
@@ -28,6 +32,14 @@ class DeletionStore:
             {"_id": video_id}, {"_id": video_id, "source": source, "deleted_at": now()}, upsert=True
         )
 
+    async def expect(self, video_id: int, source: str) -> None:
+        """A film is about to come in. Should it not, its file is that of a deleted one, a while later."""
+        await self._deletions.insert_one({"_id": video_id, "source": source, "deleted_at": now(), "is_arriving": True})
+
+    async def arrived(self, video_id: int) -> None:
+        """It is in the catalogue. Safe to repeat; nothing when it was deleted meanwhile."""
+        await self._deletions.delete_one({"_id": video_id, "is_arriving": True})
+
     async def unfinished(self, age: float) -> list[int]:
         """Ids of those that were deleted `age` seconds ago or earlier and may have left something that people hold."""
         settled = {"finished_at": None, "deleted_at": {"$lte": now() - timedelta(seconds=age)}}
@@ -38,5 +50,7 @@ class DeletionStore:
         await self._deletions.update_one({"_id": video_id}, {"$set": {"finished_at": now()}})
 
     async def all(self) -> list[tuple[int, str]]:
-        """Ids and sources."""
-        return [(document["_id"], document["source"]) async for document in self._deletions.find()]
+        """Ids and sources. Those are left out that may still be about to come in."""
+        late = now() - timedelta(seconds=_ARRIVING)
+        found = self._deletions.find({"$or": [{"is_arriving": None}, {"deleted_at": {"$lte": late}}]})
+        return [(document["_id"], document["source"]) async for document in found]
