@@ -30,6 +30,7 @@ class User:
     is_active: bool = False
     is_disabled: bool = False
     is_admin: bool = False
+    is_leaving: bool = False  # the deletion of the account has begun
     created_at: datetime = field(default_factory=now)
     asked_to_confirm_at: datetime | None = (
         None  # the last time; None once the address is confirmed, or an admin decided

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from videoflix.accounts.admission import Admission
+from videoflix.accounts.departures import Departures
 from videoflix.accounts.people import People
 from videoflix.accounts.service import Accounts
 from videoflix.accounts.throttle import Throttle
@@ -32,6 +33,7 @@ class Services:
     admission: Admission
     people: People
     unconfirmed: Unconfirmed
+    departures: Departures
     throttle: Throttle
     outbox: Outbox
     mailer: Mailer

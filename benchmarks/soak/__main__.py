@@ -27,7 +27,7 @@ from tests.acceptance.workshop import small_disk
 from transcode.tools import Tools
 from videoflix.embedded.binaries import ffmpeg_tools
 
-_DISK = 192  # megabytes
+_DISK = 320  # megabytes
 _SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "0", "WORKER_SLOTS": "1"}
 
 
@@ -74,10 +74,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     record = Record()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))).resolve()
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))).resolve() / "disk"
+        can_fill = _mount(stack, folder)
         os.environ["TMPDIR"] = str(folder / "tmp")
         (folder / "tmp").mkdir()
-        can_fill = _mount(stack, folder)
         site = Site(folder)
         try:
             asyncio.run(soak(site, record, given.seed, given.minutes * 60, Tools(*ffmpeg_tools()), can_fill=can_fill))
@@ -91,12 +91,11 @@ def main() -> int:
 
 
 def _mount(stack: ExitStack, folder: Path) -> bool:
-    """A small volume for films, where this user may have one."""
+    """A small volume for all of it, where this user may have one."""
     try:
-        stack.enter_context(small_disk(folder / "media", _DISK))
+        stack.enter_context(small_disk(folder, _DISK))
     except OSError as error:
         print(f"no disk will be full: {error}")
-        (folder / "media").rmdir()
         return False
     return True
 

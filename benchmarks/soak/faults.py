@@ -93,10 +93,10 @@ class Faults:
 
     async def _fill(self) -> None:
         """Not a byte is left, then a little, then all of it again."""
-        ballast = self._site.media / ".ballast"
+        ballast = self._site.folder / "ballast"
         try:
             for _ in range(self._random.randint(2, 8)):
-                _fill(ballast, shutil.disk_usage(self._site.media).free)
+                _fill(ballast, shutil.disk_usage(self._site.folder).free)
                 await asyncio.sleep(self._random.uniform(0.5, 3))
         finally:
             ballast.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ def _recipes(words: Path) -> list[tuple[str, float, Sequence[str]]]:
     return [
         ("short.mp4", 3, [*_picture(64, 36), *tone, *both, *_X264, *_AAC]),
         ("plain.mp4", 30, [*_picture(320, 180), *tone, *both, *_X264, "-g", "50", *_AAC]),
-        ("long.mp4", 150, [*_picture(128, 72), *tone, *both, *_X264, "-g", "100", *_AAC]),
+        ("long.mp4", 100, [*_picture(128, 72), *tone, *both, *_X264, "-g", "100", *_AAC]),
         ("silent.mp4", 13, [*_picture(320, 180), *_X264, "-g", "30"]),
         ("sparse.mp4", 70, [*_picture(64, 36), *tone, *both, *_X264, "-g", "9999", "-sc_threshold", "0", *_AAC]),
         ("broadcast.ts", 24, [*_picture(160, 90), *tone, *both, *_X264, "-g", "50", *_AAC]),

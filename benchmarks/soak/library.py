@@ -16,7 +16,7 @@ from benchmarks.soak.record import Promise, Record
 from benchmarks.soak.site import Site
 from tests.acceptance.support import environment
 
-_MOST = 40  # films at once: what comes in after that is deleted first
+_MOST = 20  # films at once: what comes in after that is deleted first
 
 
 class Admin:

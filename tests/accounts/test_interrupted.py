@@ -77,3 +77,17 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(se
             await services.people.change(0, 1, is_admin=False)
         await services.people.change(0, 1, is_admin=False)
         assert not services.accounts.admits(token)
+
+
+async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(settings: Settings, away_once) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        await services.departures.finish()
+        assert await services.accounts.opens(ADDRESS, PASSWORD)
+        away_once(OutboxStore, "forget")
+        with pytest.raises(AutoReconnect):
+            await services.accounts.delete_own(1, PASSWORD)
+        assert not await services.accounts.opens(ADDRESS, PASSWORD)
+        await services.departures.finish()
+        assert await services.people.page("", 0, 9) == ([], 0)
+        assert (await services.accounts.register(ADDRESS, PASSWORD)).id == 2

@@ -284,9 +284,9 @@ class Accounts:
     async def delete(self, user_id: int) -> None:
         """Remove a user and everything that is held of theirs. Safe to repeat. Raises NotFound.
 
-        Disabled first and removed last: after a crash in between nobody signs in as them, and deleting again goes on.
+        Disabled first and removed last: after a crash in between nobody signs in as them, and `Departures` goes on.
         """
-        user = await self._users.change(user_id, is_disabled=True)
+        user = await self._users.change(user_id, is_disabled=True, is_leaving=True)
         await self.shut_out(user_id)
         await self._outbox.forget(user.email)
         for remove in self._holdings:

@@ -13,6 +13,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from redis.asyncio import Redis
 
 from videoflix.accounts.admission import Admission
+from videoflix.accounts.departures import Departures
 from videoflix.accounts.letters import AccountLetters
 from videoflix.accounts.links import Links
 from videoflix.accounts.passwords import Cost, Passwords
@@ -44,6 +45,7 @@ class AccountServices:
     admission: Admission
     people: People
     unconfirmed: Unconfirmed
+    departures: Departures
     throttle: Throttle
     outbox: Outbox
     mailer: Mailer
@@ -76,6 +78,7 @@ async def open_accounts(
                 admission=Admission(tokens.identify, playback, revocations),
                 people=People(users, accounts),
                 unconfirmed=Unconfirmed(users, links, settings.unconfirmed_days),
+                departures=Departures(users, accounts),
                 throttle=Throttle(channel, settings.rate_limit_factor),
                 outbox=outbox,
                 mailer=Mailer(outbox, letters.compose, transport_of(settings)),

@@ -107,6 +107,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             admission=people.admission,
             people=people.people,
             unconfirmed=people.unconfirmed,
+            departures=people.departures,
             throttle=people.throttle,
             outbox=people.outbox,
             mailer=people.mailer,

@@ -93,6 +93,7 @@ async def _beside(services: Services) -> AsyncIterator[None]:
         services.mailer.working(),
         services.leftovers.swept(),
         services.unconfirmed.swept(),
+        services.departures.finished(),
         services.metrics.kept(),
     ):
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -73,7 +74,10 @@ class Folder:
         file = self._folder / f"{name}.eml"
         new = file.with_suffix(".new")
         new.touch(mode=0o600)
-        new.write_bytes(message.as_bytes(policy=SMTP))
+        with new.open("wb") as opened:
+            opened.write(message.as_bytes(policy=SMTP))
+            opened.flush()
+            os.fsync(opened.fileno())  # nothing else knows of the mail any more when this has returned
         new.rename(file)
 
 

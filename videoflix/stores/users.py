@@ -90,6 +90,10 @@ class UserStore:
         found = self._users.find(query).sort("_id").skip(offset).limit(limit)
         return [_user(document) async for document in found], await self._users.count_documents(query)
 
+    async def leaving(self) -> list[int]:
+        """Ids of those whose deletion began."""
+        return [document["_id"] async for document in self._users.find({"is_leaving": True}, {"_id": 1})]
+
     async def delete(self, user_id: int) -> None:
         """Safe to repeat."""
         await self._users.delete_one({"_id": user_id})

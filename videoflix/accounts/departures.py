@@ -1,0 +1,39 @@
+"""Deletions of accounts to their end: what a process that died, or a database that went away, left half done.
+
+Whoever deletes an account is signed out first and cannot ask again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from videoflix.accounts.service import Accounts
+from videoflix.background import now_and_then, running
+from videoflix.errors import NotFound
+from videoflix.stores.users import UserStore
+
+_log = logging.getLogger(__name__)
+
+_PAUSE = 60.0  # seconds between two looks
+
+
+class Departures:
+    """Any number of processes may look; every step is safe to repeat."""
+
+    def __init__(self, users: UserStore, accounts: Accounts) -> None:
+        self._users = users
+        self._accounts = accounts
+
+    @asynccontextmanager
+    async def finished(self) -> AsyncIterator[None]:
+        """At once and from time to time, for as long as the block lasts."""
+        async with running(now_and_then(self.finish, _PAUSE, _log)):
+            yield
+
+    async def finish(self) -> None:
+        """Once, for all accounts that are to be deleted."""
+        for user_id in await self._users.leaving():
+            with suppress(NotFound):  # who began it has ended it
+                await self._accounts.delete(user_id)
