@@ -15,7 +15,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, WriteError
 from tests.transcode.obey import film_of
 from transcode.book import BookAway
 from transcode.ledger import Ledger
-from transcode.sweep import Sweeper
+from transcode.worker.sweep import Sweeper
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_clients, open_services
 from videoflix.models import NewVideo, Video
