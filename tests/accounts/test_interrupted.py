@@ -86,7 +86,7 @@ async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(setti
         assert await services.accounts.opens(ADDRESS, PASSWORD)
         away_once(OutboxStore, "forget")
         with pytest.raises(AutoReconnect):
-            await services.accounts.delete_own(1, PASSWORD)
+            await services.accounts.delete(1)
         assert not await services.accounts.opens(ADDRESS, PASSWORD)
         await services.departures.finish()
         assert await services.people.page("", 0, 9) == ([], 0)
