@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,10 @@ from transcode.ledger import (
     SegmentNotice,
     TaskView,
 )
+from transcode.places import Busy, Places
 from transcode.waiting import end
 
 log = logging.getLogger(__name__)
-
-
-class Busy(Exception):
-    """Too many requests wait for segments, or this one waited too long; come back in `retry_after` seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(retry_after)
-        self.retry_after = retry_after
 
 
 class SegmentFailed(Exception):
@@ -50,7 +43,7 @@ class Engine:
     def __init__(self, ledger: Ledger, media_root: Path, *, max_waiters: int = 64) -> None:
         self._ledger = ledger
         self._root = media_root
-        self._max_waiters = max_waiters
+        self._places = Places(max_waiters)
         self._notices = ledger.notices()
         self._notices.on_segment.append(self._segment_notice)
         self._notices.on_film.append(self._film_notice)
@@ -153,10 +146,10 @@ class Engine:
     @property
     def waiters(self) -> int:
         """How many requests wait for segments in this process."""
-        return sum(wish.waiters for wish in self._wishes.values())
+        return self._places.taken
 
-    async def want_segment(self, film: int, rendition: str, number: int) -> None:
-        """Wait until a segment that is not there yet is published.
+    async def want_segment(self, film: int, rendition: str, number: int, viewer: Hashable = None) -> None:
+        """Wait until a segment that is not there yet is published. `viewer`: any key of who asks, for a fair share.
 
         However many wait for the same one, it is encoded once; when the last waiter goes, that is cancelled.
         Raises Busy or SegmentFailed.
@@ -164,9 +157,10 @@ class Engine:
         file = layout.segment_path(self._root, film, rendition, number)
         if await asyncio.to_thread(file.exists):
             return
-        if self.waiters >= self._max_waiters:
-            raise Busy(2)
-        wish = self._wish(film, rendition, number, file)
+        with self._places.taken_by(viewer):
+            await self._wait(self._wish(film, rendition, number, file))
+
+    async def _wait(self, wish: _Wish) -> None:
         wish.waiters += 1
         try:
             async with asyncio.timeout(self._ledger.times.wait_segment):

@@ -46,5 +46,5 @@ class Engine(Protocol):
     async def film_changed(self, film: int) -> None:
         """Tell every process."""
 
-    async def want_segment(self, film: int, rendition: str, number: int) -> None:
-        """Wait until this segment is published. Raises Unavailable."""
+    async def want_segment(self, film: int, rendition: str, number: int, user: int) -> None:
+        """Wait until this segment is published. Raises Unavailable, also when too many requests of this user wait."""

@@ -87,7 +87,8 @@ class MediaHandler(FileHandler):
 
     async def get(self, video_id: str, path: str, slash: str = "") -> None:
         """A segment that is not there yet is waited for."""
-        await self.send(self.services.media.find(Request(int(video_id), path, self.token, bool(slash))))
+        request = Request(int(video_id), path, self.token, bool(slash))
+        await self.send(self.services.media.find(request, self.identity.user_id))
 
 
 class ThumbnailHandler(FileHandler):

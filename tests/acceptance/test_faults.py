@@ -217,7 +217,7 @@ async def test_what_a_finished_film_lost_comes_back_as_it_was(shop: Workshop, tm
     root, folder = shop.settings.media_root, shop.settings.media_root / "hls" / str(number)
     whole = _names(folder)
     (folder / "480p" / "0001.ts").unlink()
-    await shop.services.engine.want_segment(number, "480p", 1)
+    await shop.services.engine.want_segment(number, "480p", 1, user=1)
 
     async def is_whole_again() -> bool:
         assert (await shop.video(number)).status == "ready"  # all the time

@@ -18,6 +18,7 @@ from tests.http.films import SEGMENT, Shelf
 from tests.tools import Browser
 from transcode.ledger import Ledger
 from transcode.ledger.states import State
+from transcode.places import Places
 from videoflix.services import Services
 from videoflix.settings import Settings
 
@@ -118,7 +119,7 @@ async def test_a_segment_that_does_not_come_in_time_is_503_and_says_when_to_ask_
 ) -> None:
     await in_work(shelf, services)
     engine = services.engine._engine  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine, "_max_waiters", 0)
+    monkeypatch.setattr(engine, "_places", Places(0))
     answer = await admin.get(LATE, Origin="http://localhost:5500")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json == {"detail": "This part of the film is not ready yet."}

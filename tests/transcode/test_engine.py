@@ -15,8 +15,9 @@ from tests.transcode.obey import Orders, film_of
 from tests.transcode.quick import QUICK
 from tests.transcode.support import MemoryBook, at_work, ended, open_ledger, until
 from transcode import layout, schedule
-from transcode.engine import Busy, Engine, SegmentFailed
+from transcode.engine import Engine, SegmentFailed
 from transcode.ledger import Lane, Lease, Ledger
+from transcode.places import Busy
 
 
 @asynccontextmanager
@@ -32,8 +33,8 @@ async def engine_on(ledger: Ledger, root: Path, **options: int) -> AsyncIterator
 redis_of = Redis.from_url
 
 
-def ask(engine: Engine, number: int = 3) -> asyncio.Task[None]:
-    return asyncio.create_task(engine.want_segment(1, "480p", number))
+def ask(engine: Engine, number: int = 3, viewer: str = "") -> asyncio.Task[None]:
+    return asyncio.create_task(engine.want_segment(1, "480p", number, viewer))
 
 
 async def taken(ledger: Ledger) -> Lease:
@@ -62,7 +63,7 @@ async def test_a_segment_that_is_there_needs_no_ledger(redis_url, io_loop, tmp_p
 
 async def test_many_viewers_in_many_processes_cause_one_encode(redis_url, io_loop, tmp_path):
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
-        waiting = [ask(engine) for engine in (one, two) for _ in range(10)]
+        waiting = [ask(engine, viewer=f"viewer {number}") for engine in (one, two) for number in range(10)]
         lease = await taken(ledger)
         await asyncio.sleep(2 * ledger.times.look)  # those who look again ask for nothing more
         assert not isinstance(await ledger.claim([Lane.SEGMENT], "worker"), Lease)
@@ -112,7 +113,7 @@ async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_t
 ):
     times = replace(QUICK, wait_segment=0.5)
     async with open_ledger(redis_url, times) as ledger, engine_on(ledger, tmp_path, max_waiters=2) as engine:
-        waiting = [ask(engine, 1), ask(engine, 2)]
+        waiting = [ask(engine, 1, "one"), ask(engine, 2, "two")]
         await until(lambda: engine.waiters == 2)
         with pytest.raises(Busy) as refused:
             await engine.want_segment(1, "480p", 3)
@@ -123,6 +124,26 @@ async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_t
             assert late.value.retry_after == 5
         with pytest.raises(Busy):  # the places are free again: this one waits
             await asyncio.wait_for(engine.want_segment(1, "480p", 3), 3)
+
+
+async def test_one_viewer_never_takes_the_places_of_others(redis_url, io_loop, tmp_path):
+    async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path, max_waiters=64) as engine:
+        greedy = [ask(engine, number, f"greedy {number % 5}") for number in range(200)]
+        await until(lambda: sum(request.done() for request in greedy) + engine.waiters == 200)
+        assert 25 <= engine.waiters <= 33  # whoever comes first gets more
+        for request in greedy:
+            if request.done():
+                assert isinstance(request.exception(), Busy)
+        others = [ask(engine, 300 + number, f"viewer {number}") for number in range(24)]
+        await until(lambda: engine.waiters >= 49)
+        assert not any(request.done() for request in others)
+        for request in (*greedy, *others):
+            request.cancel()
+        await asyncio.gather(*greedy, *others, return_exceptions=True)
+        assert engine.waiters == 0
+        again = ask(engine, 1, "greedy 0")  # what is free is free again
+        await until(lambda: engine.waiters == 1)
+        again.cancel()
 
 
 async def test_a_segment_that_cannot_be_made_is_told_at_once_and_not_tried_again_for_a_while(

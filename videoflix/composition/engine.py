@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from transcode.engine import Busy, Engine, SegmentFailed
+from transcode.engine import Engine, SegmentFailed
 from transcode.ledger import Ledger, LedgerUnavailable
+from transcode.places import Busy
 from videoflix.errors import Unavailable
 from videoflix.ports import Work
 
@@ -64,10 +65,12 @@ class ServiceEngine:
         """In this process."""
         return self._engine.waiters
 
-    async def want_segment(self, film: int, rendition: str, number: int) -> None:
-        """Raises Unavailable: too many wait, this one waited too long, or the segment cannot be made now."""
+    async def want_segment(self, film: int, rendition: str, number: int, user: int) -> None:
+        """Raises Unavailable: too many wait, of all or of this user, this one waited too long, or the segment cannot be
+        made now.
+        """
         with _answered():
-            await self._engine.want_segment(film, rendition, number)
+            await self._engine.want_segment(film, rendition, number, user)
 
     def on_film_changed(self, callback: Callable[[int], None]) -> None:
         """The callback must be quick."""

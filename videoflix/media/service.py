@@ -76,8 +76,10 @@ class Media:
         except NotFound:
             return None
 
-    async def find(self, request: Request) -> Asset:
-        """A segment that is not encoded yet is waited for. Raises NotFound, and Unavailable when it takes too long."""
+    async def find(self, request: Request, user: int) -> Asset:
+        """A segment that is not encoded yet is waited for. Raises NotFound, and Unavailable when it takes too long or
+        too many requests of this user wait.
+        """
         name = names.parse(request.path)
         if name is None:
             raise NotFound
@@ -91,7 +93,7 @@ class Media:
         except NotFound:
             if name.resolution is None or name.number is None:
                 raise
-        await self._engine.want_segment(film.id, film.rendition(name.resolution), name.number)
+        await self._engine.want_segment(film.id, film.rendition(name.resolution), name.number, user)
         return self._open(film, name)
 
     async def playable(self, video_id: int) -> Film:
