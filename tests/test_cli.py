@@ -21,7 +21,7 @@ from videoflix.cli import app
 from videoflix.cli.context import settings_here
 from videoflix.cli.films import import_film
 from videoflix.cli.up import _Start as start_up
-from videoflix.composition.root import open_clients
+from videoflix.composition.clients import open_clients
 from videoflix.embedded import processes, servers
 from videoflix.embedded.home import Home, Running
 from videoflix.errors import CommandError

@@ -13,7 +13,7 @@ import redis
 from pydantic import SecretStr
 
 from tests.tools import FfmpegTools, process_of
-from videoflix.composition.root import DURABLE, open_clients
+from videoflix.composition.clients import DURABLE, open_clients
 from videoflix.embedded import binaries, processes, servers
 from videoflix.errors import CommandError
 from videoflix.settings import Settings

@@ -14,7 +14,8 @@ import pytest
 from tests.acceptance.support import until
 from tests.acceptance.test_web_processes import answers, web
 from tests.http.catalogued import film
-from videoflix.composition.root import open_clients, open_services
+from videoflix.composition.clients import open_clients
+from videoflix.composition.root import open_services
 from videoflix.settings import Settings
 from videoflix.stores.progress import ProgressStore
 from videoflix.stores.videos import VideoStore

@@ -15,7 +15,8 @@ from handlers.media import lane
 from handlers.routes import make_application
 from tests.http.films import Shelf, video_store
 from tests.tools import Browser
-from videoflix.composition.root import Clients, open_clients, open_services
+from videoflix.composition.clients import Clients, open_clients
+from videoflix.composition.root import open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.videos import VideoStore

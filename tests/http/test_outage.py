@@ -19,7 +19,7 @@ from tests.http.films import video_store
 from tests.http.people import ADDRESS, PASSWORD, join, registration, site
 from tests.http.test_sessions import aged
 from tests.tools import Browser, process_of
-from videoflix.composition import root
+from videoflix.composition import clients
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
@@ -30,10 +30,10 @@ PATIENCE = 20  # seconds, on a machine that does much else
 async def test_a_database_that_is_away_is_503_in_time_and_back_when_it_is_back(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert root._HEARTBEAT_MS + root._ANSWER_MS + root._FIND_SERVER_MS == 6000
-    monkeypatch.setattr(root, "_HEARTBEAT_MS", 500)  # the least that the driver takes
-    monkeypatch.setattr(root, "_ANSWER_MS", 400)
-    monkeypatch.setattr(root, "_FIND_SERVER_MS", 200)
+    assert clients._HEARTBEAT_MS + clients._ANSWER_MS + clients._FIND_SERVER_MS == 6000
+    monkeypatch.setattr(clients, "_HEARTBEAT_MS", 500)  # the least that the driver takes
+    monkeypatch.setattr(clients, "_ANSWER_MS", 400)
+    monkeypatch.setattr(clients, "_FIND_SERVER_MS", 200)
     (tmp_path / "own").mkdir()
     server = servers.database(tmp_path / "own")
     own: dict[str, Any] = {"mongodb_uri": SecretStr(server.url), "rate_limit_factor": 100.0}

@@ -21,7 +21,8 @@ from tornado.ioloop import IOLoop
 from tests.http.catalogued import film, until
 from tests.tools import Browser
 from videoflix.catalogue import leftovers
-from videoflix.composition.root import open_clients, open_services
+from videoflix.composition.clients import open_clients
+from videoflix.composition.root import open_services
 from videoflix.embedded.servers import free_port
 from videoflix.models import Progress, VideoStatus, now
 from videoflix.services import Services

@@ -13,8 +13,9 @@ from tests.transcode.obey import film_of
 from transcode.book import BookAway
 from transcode.ledger import Ledger
 from transcode.worker.sweep import Sweeper
+from videoflix.composition.clients import open_clients
 from videoflix.composition.films import CatalogueBook
-from videoflix.composition.root import open_clients, open_services
+from videoflix.composition.root import open_services
 from videoflix.models import NewVideo, Video
 from videoflix.settings import Settings
 from videoflix.stores import deletions

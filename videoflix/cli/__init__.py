@@ -5,32 +5,51 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from pymongo.errors import ConnectionFailure, PyMongoError
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from typer.core import TyperGroup
 
 from videoflix import __version__, logs
-from videoflix.cli import films, people, serving, up
 from videoflix.errors import CommandError, FieldErrors, ServiceError
 
 _log = logging.getLogger(__name__)
 
+_PLACES = {
+    "up": ("videoflix.cli.up", "up"),
+    "web": ("videoflix.cli.serving", "web"),
+    "worker": ("videoflix.cli.serving", "worker"),
+    "createsuperuser": ("videoflix.cli.people", "createsuperuser"),
+    "import": ("videoflix.cli.films", "import_film"),
+    "jobs": ("videoflix.cli.films", "jobs"),
+}
+
+
+class _Commands(TyperGroup):
+    """A command and all that it works with are imported when it is called: everything takes a second to import."""
+
+    def list_commands(self, _: object) -> list[str]:
+        """Their names, in the order of the help."""
+        return list(_PLACES)
+
+    def get_command(self, _: object, cmd_name: str) -> Any:
+        """None for a name that no command has."""
+        if cmd_name not in _PLACES:
+            return None
+        module, function = _PLACES[cmd_name]
+        single = typer.Typer(add_completion=False)
+        single.command(cmd_name)(getattr(import_module(module), function))
+        return typer.main.get_command(single)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Videoflix: a self-hosted video streaming backend.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("up")(up.up)
-app.command("web")(serving.web)
-app.command("worker")(serving.worker)
-app.command("createsuperuser")(people.createsuperuser)
-app.command("import")(films.import_film)
-app.command("jobs")(films.jobs)
 
 
 @app.callback(invoke_without_command=True)
@@ -56,10 +75,24 @@ def main() -> None:
         sys.exit("videoflix: " + " ".join(f"{name}: {' '.join(said)}" for name, said in error.fields.items()))
     except ServiceError as error:
         sys.exit(f"videoflix: {error}")
-    except (ConnectionFailure, RedisConnectionError, RedisTimeoutError) as error:
-        _log.debug("lost a server: %s", error)
-        sys.exit("videoflix: The database or Redis stopped answering. What was done so far is kept.")
-    except (PyMongoError, RedisError) as error:
-        sys.exit(f"videoflix: The database or Redis refused what was asked: {str(error)[:300]}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if said := _of_a_server(error):
+            sys.exit(f"videoflix: {said}")
+        raise
+
+
+def _of_a_server(error: Exception) -> str:
+    """What an error of the database or of Redis means; empty for other errors."""
+    from pymongo.errors import PyMongoError
+    from redis.exceptions import RedisError
+
+    from videoflix.composition.clients import OUTAGES
+
+    if isinstance(error, OUTAGES):
+        _log.debug("lost a server: %s", error)
+        return "The database or Redis stopped answering. What was done so far is kept."
+    if isinstance(error, PyMongoError | RedisError):
+        return f"The database or Redis refused what was asked: {str(error)[:300]}"
+    return ""

@@ -14,8 +14,6 @@ import typer
 
 from videoflix import logs
 from videoflix.cli.context import DataDir, settings_here
-from videoflix.composition import web as web_process
-from videoflix.composition import worker as worker_process
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.metrics import FOLDER
 from videoflix.settings import Settings
@@ -37,6 +35,8 @@ def web(
     sockets: Sockets = None,
 ) -> None:
     """Serve the API and the films."""
+    from videoflix.composition import web as web_process
+
     settings = settings_here(data_dir, host=host, port=port, web_processes=processes)
     logs.configure("web", settings.log_level)
     if sockets:
@@ -49,9 +49,11 @@ def web(
 
 def worker(slots: Slots = None, data_dir: DataDir = None) -> None:
     """Make HLS of the films that are put in."""
+    from videoflix.composition.worker import work
+
     settings = settings_here(data_dir, worker_slots=slots)
     logs.configure("worker", settings.log_level)
-    asyncio.run(worker_process.work(settings))
+    asyncio.run(work(settings))
 
 
 def command(*arguments: str) -> tuple[str, ...]:

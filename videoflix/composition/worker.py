@@ -10,8 +10,8 @@ from transcode.ledger import Ledger
 from transcode.times import DEFAULT, Times
 from transcode.tools import Tools
 from transcode.worker.worker import Worker
+from videoflix.composition.clients import open_clients
 from videoflix.composition.films import CatalogueBook
-from videoflix.composition.root import open_clients
 from videoflix.embedded.binaries import ffmpeg_tools
 from videoflix.folders import require_media
 from videoflix.settings import Settings
