@@ -18,6 +18,7 @@ from tornado.httputil import HTTPConnection
 _PATIENCE = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
 _LOOK = 5.0  # seconds between two looks for connections that are out of patience
 _SLOWEST = 30_000  # bytes of a body in `_PATIENCE` seconds; Apache's mod_reqtimeout asks for 500 in each second
+_HURRY = 5.0  # seconds that a body has when others wait for a place
 _MOST = 10_000  # connections at once
 _SPARE = 100  # descriptors for everything else: databases, logs
 _FIRST = 0.3  # seconds that the first request of a new connection has when the process stops
@@ -37,6 +38,11 @@ class _Body:
     request_conn: HTTPConnection
     since: float
     size: int = 0
+
+    def is_slow(self, moment: float) -> bool:
+        """Whether it would be given up if it went on like this."""
+        seconds = moment - self.since
+        return seconds > _HURRY and self.size < _SLOWEST * seconds / _PATIENCE
 
 
 class Connections:
@@ -93,10 +99,17 @@ class Connections:
             held.pop(server_conn, None)
 
     def make_room(self) -> bool:
-        """Close the one that waits longest for a request; whether there was one."""
-        longest = list(islice(self._waiting, 1))
-        self._close(longest)
-        return bool(longest)
+        """Close the one that waits longest for a request, else the oldest whose body hardly comes; if there was one."""
+        if longest := list(islice(self._waiting, 1)):
+            self._close(longest)
+            return True
+        moment = asyncio.get_running_loop().time()
+        for server_conn, body in self._bodies.items():
+            if body.is_slow(moment):
+                del self._bodies[server_conn]
+                _close(body.request_conn)
+                return True
+        return False
 
     async def end(self, seconds: float) -> None:
         """Answer what is being asked, if that takes no longer, and close every connection behind its answer."""

@@ -86,9 +86,14 @@ async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.Monkey
 
 
 async def test_when_all_places_are_taken_the_most_silent_makes_room_and_nobody_who_is_served(
-    browser: Browser, http_server: Server, http_server_port: tuple[object, int], caplog: pytest.LogCaptureFixture
+    browser: Browser,
+    http_server: Server,
+    http_server_port: tuple[object, int],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     http_server._most = 3
+    monkeypatch.setattr(connections, "_PATIENCE", 60)
     port = http_server_port[1]
     kept = http_server._entrance.connections
     lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
@@ -99,10 +104,12 @@ async def test_when_all_places_are_taken_the_most_silent_makes_room_and_nobody_w
         lines[-1][1].write(LENGTH)
         await until(lambda taken=taken: len(kept._bodies) == taken)
     lines.append(await asyncio.open_connection("127.0.0.1", port))
-    for gone in (0, 2, 5):
+    monkeypatch.setattr(connections, "_HURRY", 0)
+    lines.append(await asyncio.open_connection("127.0.0.1", port))  # in the place of the oldest body that hardly comes
+    for gone in (0, 1, 2, 5):
         assert await lines[gone][0].read() == b""
-    lines[1][1].write(b"x" * 1000)
-    assert b" 400 " in await lines[1][0].readline()
+    lines[3][1].write(b"x" * 1000)
+    assert b" 400 " in await lines[3][0].readline()
     assert sum(record.message == "too many connections most=3" for record in caplog.records) == 1
     for _, writer in lines:
         writer.close()

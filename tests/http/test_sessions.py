@@ -216,6 +216,13 @@ def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
         "playback": jwt.encode({**claims, "typ": "playback", "vid": 1}, secret, "HS256"),
         "no expiry": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, secret, "HS256"),
         "no session": jwt.encode({**claims, "sid": None}, secret, "HS256"),
+        "a key of the sender's": jwt.encode(
+            claims,
+            "a key of an attacker, long enough for it",
+            "HS256",
+            {"kid": "/dev/null", "jku": "http://evil.example"},
+        ),
+        "more parts": f"{access}.{signature}",
         "a list": jwt.encode({**claims, "sub": [1]}, secret, "HS256"),
         "endless": access + "A" * 5000,
     }
