@@ -11,8 +11,8 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest, RequestStartLine, ResponseStartLine
 from tornado.web import Application, RequestHandler, _has_stream_request_body
 
-# Bytes, which every connection may have in memory before anybody is asked who sends them. The longest that is of use has
-# two passwords of 4,096 characters, each escaped as 12 bytes.
+# Bytes that every connection may have in memory before anybody is asked who sends them. The longest body that is of use
+# has two passwords of 4,096 characters, each of which JSON may write in 12 bytes.
 MOST = 128 * 1024
 _READ = 64 * 1024**3  # bytes; a film that is sent to the wrong path is told so, and not cut off
 
