@@ -50,12 +50,13 @@ class Engine:
         self._notices.on_gap.append(self._look_all)
         self._listening: asyncio.Task[None] | None = None
         self._wishes: dict[tuple[int, str, int], _Wish] = {}
+        self._fulfilling: set[asyncio.Task[None]] = set()  # also of wishes that newer ones took the places of
         self._farewells: set[asyncio.Task[None]] = set()
         self._watchers: list[Callable[[int], None]] = []
 
     async def close(self) -> None:
         """Stop waiting and listening. Repeatable."""
-        await end([wish.task for wish in self._wishes.values()])
+        await end(self._fulfilling)
         await asyncio.gather(*self._farewells, return_exceptions=True)
         if self._listening is not None:
             await end([self._listening])
@@ -179,12 +180,14 @@ class Engine:
         if wish is None or wish.task.done() or not wish.waiters:
             spec = schedule.segment(rendition, number)
             wish = self._wishes[key] = _Wish(self._ledger, film, spec, file)
+            self._fulfilling.add(wish.task)
             wish.task.add_done_callback(lambda _: self._over(key, wish))
         return wish
 
     def _over(self, key: tuple[int, str, int], wish: _Wish) -> None:
         if self._wishes.get(key) is wish:
             del self._wishes[key]
+        self._fulfilling.discard(wish.task)
         farewell = asyncio.ensure_future(wish.withdraw())
         self._farewells.add(farewell)
         farewell.add_done_callback(self._farewells.discard)

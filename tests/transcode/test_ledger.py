@@ -9,8 +9,19 @@ from redis.asyncio import Redis
 
 from tests.transcode.quick import QUICK
 from tests.transcode.support import open_ledger, until
-from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, LedgerUnavailable, NewTask, Progress, Reaped, State
-from transcode.ledger import ledger as ledger_module
+from transcode.ledger import (
+    LIVE,
+    Lane,
+    Lease,
+    LeaseState,
+    Ledger,
+    LedgerUnavailable,
+    NewTask,
+    Progress,
+    Reaped,
+    State,
+    looking,
+)
 from transcode.waiting import end
 
 ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
@@ -391,7 +402,7 @@ def test_a_film_that_has_hardly_begun_has_no_estimate():
 
 
 async def test_many_films_are_asked_for_in_several_questions(redis_url, io_loop, monkeypatch):
-    monkeypatch.setattr(ledger_module, "_AT_ONCE", 2)
+    monkeypatch.setattr(looking, "_AT_ONCE", 2)
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 6):
             await ledger.start(film, [PROBE], FINISH)

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from transcode.ledger import Ledger
 from videoflix.checks import Checks
-from videoflix.composition.accounts import open_accounts
-from videoflix.composition.catalogue import open_catalogue
-from videoflix.composition.clients import OUTAGES, open_clients
-from videoflix.composition.engine import open_engine
+from videoflix.composition.accounts import AccountServices, open_accounts
+from videoflix.composition.catalogue import Catalogued, open_catalogue
+from videoflix.composition.clients import OUTAGES, Clients, open_clients
+from videoflix.composition.engine import ServiceEngine, open_engine
 from videoflix.errors import CommandError
 from videoflix.media.films import Films
 from videoflix.media.service import Media
@@ -41,34 +41,46 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         films = Films(videos)
         engine.on_film_changed(films.changed)
         stack.push_async_callback(films.close)
-        checks: Checks = {
-            "database": lambda: clients.database.client.admin.command("ping"),
-            "redis": clients.redis.ping,
-        }
-        metrics = Metrics(
-            waiting=lambda: engine.waiters,
-            in_step=lambda: people.admission.is_current,
-            checks=checks,
-            counts={"jobs": engine.job_states, "tasks": engine.task_states, "mails": people.outbox.counts},
-        )
-        yield Services(
-            settings=settings,
-            accounts=people.accounts,
-            admission=people.admission,
-            people=people.people,
-            unconfirmed=people.unconfirmed,
-            departures=people.departures,
-            throttle=people.throttle,
-            outbox=people.outbox,
-            mailer=people.mailer,
-            catalogue=catalogued.catalogue,
-            listing=catalogued.listing,
-            viewing=catalogued.viewing,
-            leftovers=catalogued.leftovers,
-            engine=engine,
-            media=Media(settings.media_root, films, engine),
-            uploads=Uploads(settings),
-            outages=OUTAGES,
-            checks=checks,
-            metrics=metrics,
-        )
+        yield _joined(settings, clients, engine, catalogued, people, films)
+
+
+def _joined(
+    settings: Settings,
+    clients: Clients,
+    engine: ServiceEngine,
+    catalogued: Catalogued,
+    people: AccountServices,
+    films: Films,
+) -> Services:
+    """What was opened, as handlers see it, and what watches over it."""
+    checks: Checks = {
+        "database": lambda: clients.database.client.admin.command("ping"),
+        "redis": clients.redis.ping,
+    }
+    metrics = Metrics(
+        waiting=lambda: engine.waiters,
+        in_step=lambda: people.admission.is_current,
+        checks=checks,
+        counts={"jobs": engine.job_states, "tasks": engine.task_states, "mails": people.outbox.counts},
+    )
+    return Services(
+        settings=settings,
+        accounts=people.accounts,
+        admission=people.admission,
+        people=people.people,
+        unconfirmed=people.unconfirmed,
+        departures=people.departures,
+        throttle=people.throttle,
+        outbox=people.outbox,
+        mailer=people.mailer,
+        catalogue=catalogued.catalogue,
+        listing=catalogued.listing,
+        viewing=catalogued.viewing,
+        leftovers=catalogued.leftovers,
+        engine=engine,
+        media=Media(settings.media_root, films, engine),
+        uploads=Uploads(settings),
+        outages=OUTAGES,
+        checks=checks,
+        metrics=metrics,
+    )
