@@ -191,6 +191,23 @@ async def test_a_server_that_refuses_the_password_is_not_one_that_does_not_answe
             pass
 
 
+def test_the_embedded_database_is_copied_into_an_empty_one(settings: Settings) -> None:
+    home = Home(settings.data_dir)
+    home.prepare()
+    target = settings.model_copy(update={"mongodb_db": f"{settings.mongodb_db}_copy"})
+    assert refused(run(target, "copy-database")).endswith("holds no database of `videoflix up`.")
+    films = [{"_id": number, "title": "Größe"} for number in range(1200)]
+    with processes.running(servers.database(home.folder)) as server, pymongo.MongoClient(server.url) as client:
+        client[target.mongodb_db]["videos"].insert_many(films)
+        client[target.mongodb_db]["counters"].insert_one({"_id": "videos", "value": 1200})
+    done = run(target, "copy-database")
+    assert (done.returncode, done.stdout.split(" documents")[0]) == (0, "1201"), done.stderr
+    with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        assert list(client[target.mongodb_db]["videos"].find().sort("_id")) == films
+        assert "is not empty" in refused(run(target, "copy-database"))
+        client.drop_database(target.mongodb_db)
+
+
 def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:
     for variable, value in (
         ("MONGODB_URI", "mongodb://user:hidden@word@host"),

@@ -23,6 +23,7 @@ _PLACES = {
     "createsuperuser": ("videoflix.cli.people", "createsuperuser"),
     "import": ("videoflix.cli.films", "import_film"),
     "jobs": ("videoflix.cli.films", "jobs"),
+    "copy-database": ("videoflix.cli.moving", "copy_database"),
 }
 
 

@@ -46,20 +46,29 @@ class Clients:
 
 
 @asynccontextmanager
-async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
-    """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
+async def open_database(settings: Settings) -> AsyncIterator[AsyncIOMotorDatabase[dict[str, Any]]]:
+    """The database, known to answer. Raises CommandError that names the variable when it does not."""
     mongo = _mongo(settings)
-    redis = _redis(settings, retries=3)
-    channel = _redis(settings, retries=0)
     try:
         await _require(mongo.admin.command("ping"), "The database", "MONGODB_URI")
-        await _require(redis.ping(), "Redis", "REDIS_URL")
         asked = mongo.write_concern if not mongo.write_concern.is_server_default else DURABLE
-        yield Clients(mongo.get_database(settings.mongodb_db, write_concern=asked), redis, channel)
+        yield mongo.get_database(settings.mongodb_db, write_concern=asked)
     finally:
-        await channel.aclose()
-        await redis.aclose()
         mongo.close()
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+    """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
+    async with open_database(settings) as database:
+        redis = _redis(settings, retries=3)
+        channel = _redis(settings, retries=0)
+        try:
+            await _require(redis.ping(), "Redis", "REDIS_URL")
+            yield Clients(database, redis, channel)
+        finally:
+            await channel.aclose()
+            await redis.aclose()
 
 
 def _mongo(settings: Settings) -> AsyncIOMotorClient[dict[str, Any]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from videoflix.embedded import binaries
 
+DATABASE = "database"  # its folder in the data folder
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -37,7 +39,7 @@ def free_port() -> int:
 
 def database(home: Path) -> Server:
     """SecantusDB, its data in a folder of `home`. Raises CommandError when it is not installed."""
-    program, folder = binaries.database_server(), home / "database"
+    program, folder = binaries.database_server(), home / DATABASE
     folder.mkdir(0o700, parents=True, exist_ok=True)
     port = free_port()
     argv = (
