@@ -36,8 +36,8 @@ _COMPLAINT = 60.0  # seconds between two lines in the log
 _BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # what Tornado says to each HTTPInputError
 _INTERIM = b"HTTP/1.1 100"
 # The head of a request, line by line, which takes a fifth of the time of Tornado's pattern; or as many bytes as make it
-# too large. The same for a line that says how long a chunk is. No possessive group: before Python 3.11.5, which Debian 12
-# does not have, it matches nothing (CPython issue 106052).
+# too large. The same for a line that says how long a chunk is. Without a possessive group, which matches nothing before
+# Python 3.11.5 (CPython issue 106052): Debian 12 has 3.11.2.
 _HEAD = rb"\A(?:.*+\n)+?\r?\n|\A(?s:.{%d})" % (_LONGEST_HEAD + 1)
 _LINE = rb"\A(?s:.{0,%d}?)\r\n|\A(?s:.{%d})"
 _FIELD = re.compile(r"^([!-9;-~]+):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
