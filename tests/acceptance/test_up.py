@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,19 @@ import pytest
 from tests.acceptance.support import Up, gone, until, up
 from tests.test_cli import refused
 from tests.tools import living
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Up]]:
+    """Two that run, the second one with an admin of the environment, in a folder of the first one's folder."""
+    folder = tmp_path_factory.mktemp("one")
+    (folder / "other").mkdir()
+    with up(folder, "--no-demo") as one, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADMIN_EMAIL", "Me@Example.org")
+        patch.setenv("ADMIN_PASSWORD", "a password of my own")
+        with up(folder / "other", "--no-demo") as other:
+            patch.undo()
+            yield one, other
 
 
 def test_the_first_start_makes_an_admin_and_a_film_and_the_second_finds_them(tmp_path: Path) -> None:
@@ -21,21 +35,21 @@ def test_the_first_start_makes_an_admin_and_a_film_and_the_second_finds_them(tmp
         until(lambda: first.get("/api/video/", cookie), 60)
         (video,) = first.get("/api/video/", cookie)
         assert video["title"] == "Welcome to Videoflix"
-        assert first.stop(signal.SIGINT) < 10
-        assert first.process.returncode == 0
+        ends(first, signal.SIGINT)
     with up(tmp_path) as second:
         assert second.banner()["Password"] == banner["Password"]
         assert second.get("/api/video/", second.log_in())[0]["created_at"] == video["created_at"]
+        ends(second, signal.SIGTERM)
 
 
-def test_sigterm_stops_every_process(tmp_path: Path) -> None:
-    with up(tmp_path, "--no-demo") as running:
-        running.banner()
-        family = running.processes()
-        assert len(family) >= 5  # itself, database, Redis, web, worker
-        assert running.stop() < 10
-        assert gone(family)
-        assert "Traceback" not in running.text
+def ends(running: Up, number: int) -> None:
+    """A signal stops every process, in good order."""
+    family = running.processes()
+    assert len(family) >= 5  # itself, database, Redis, web, worker
+    assert running.stop(number) < 10
+    assert running.process.returncode == 0
+    assert gone(family)
+    assert "Traceback" not in running.text
 
 
 def test_a_kill_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
@@ -47,29 +61,36 @@ def test_a_kill_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
         assert living(family, 12) == []
 
 
-def test_a_web_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    with up(tmp_path, "--no-demo") as running:
-        running.banner()
-        running.child("web").kill()
-        until(lambda: "child ended" in running.text, 10)
+def test_a_web_process_that_is_killed_is_started_again(copies: tuple[Up, Up]) -> None:
+    running = copies[0]
+    running.banner()
+    running.child("web").kill()
+    until(lambda: "child ended" in running.text, 10)
 
-        def answers() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", running.port)) == 0
+    def answers() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", running.port)) == 0
 
-        until(answers, 20)
+    until(answers, 20)
 
 
-def test_two_copies_run_side_by_side_and_not_in_one_folder(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with up(tmp_path, "--no-demo") as one, up(tmp_path / "other", "--no-demo") as other:
-        one.banner()
-        other.banner()
-        assert "already running with the data folder" in refused(one.command("up", "--port", "0"))
-        another = one.command("up", "--port", "0", "--data-dir", str(tmp_path / "third"))
-        assert "already running with the media folder" in refused(another)
-        assert (tmp_path / "var").stat().st_mode & 0o077 == 0
-        assert one.banner()["Password"] != other.banner()["Password"]
+def test_two_copies_run_side_by_side_and_not_in_one_folder(copies: tuple[Up, Up]) -> None:
+    one, other = copies
+    one.banner()
+    other.banner()
+    assert "already running with the data folder" in refused(one.command("up", "--port", "0"))
+    another = one.command("up", "--port", "0", "--data-dir", str(one.folder / "third"))
+    assert "already running with the media folder" in refused(another)
+    assert (one.folder / "var").stat().st_mode & 0o077 == 0
+
+
+def test_the_admin_of_the_environment_is_made(copies: tuple[Up, Up]) -> None:
+    one, other = copies
+    assert other.banner()["Sign in"] == "me@example.org"
+    sign_in = {"email": "me@example.org", "password": "a password of my own"}
+    assert other.request("/api/login/", sign_in)[0] == 200
+    assert one.banner()["Sign in"] == "admin@videoflix.example"
+    assert one.request("/api/login/", sign_in)[0] == 400  # the copies share nobody
 
 
 def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path, http_port: int) -> None:
@@ -90,12 +111,3 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     copy.stop()
     assert copy.text.startswith("videoflix: The folder var cannot be written (")
     assert copy.text.count("\n") == 1
-
-
-def test_the_admin_of_the_environment_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ADMIN_EMAIL", "Me@Example.org")
-    monkeypatch.setenv("ADMIN_PASSWORD", "a password of my own")
-    with up(tmp_path, "--no-demo") as running:
-        assert running.banner()["Sign in"] == "me@example.org"
-        status, _, _ = running.request("/api/login/", {"email": "me@example.org", "password": "a password of my own"})
-        assert status == 200
