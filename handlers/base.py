@@ -113,7 +113,7 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error becomes a JSON object here, and nowhere else."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        if isinstance(error, self.services.outages):
+        if error is not None and self.services.is_outage(error):
             error = Unavailable("The service is not available at the moment.", _SOON)
         if isinstance(error, HTTPError) and status_code == 405:  # a verb that Tornado does not know: PROPFIND, TRACE
             error = self._not_allowed()
@@ -129,7 +129,7 @@ class BaseHandler(RequestHandler):
 
     def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
         """What a client caused is in the access log; what is our fault is logged with its trace."""
-        if isinstance(error, self.services.outages):
+        if error is not None and self.services.is_outage(error):
             _log.warning("server away request_id=%s error=%s", self.request_id, type(error).__name__)
         elif not isinstance(error, ServiceError | HTTPError):
             _log.error("unhandled request_id=%s path=%s", self.request_id, loggable(self.request.path), exc_info=error)
@@ -197,8 +197,8 @@ class ApiHandler(BaseHandler):
             try:
                 async with asyncio.timeout(None if is_urgent else _RENEWAL):
                     self._fresh_access = await accounts.renew(refresh_token, self.client)
-            except (TimeoutError, *self.services.outages):  # type: ignore[misc]  # a tuple of classes
-                if is_urgent:
+            except Exception as error:
+                if is_urgent or not (isinstance(error, TimeoutError) or self.services.is_outage(error)):
                     raise
                 accounts.put_off_renewals()  # the old one will do
                 _log.warning("access token not renewed request_id=%s", self.request_id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pymongo
@@ -12,11 +14,15 @@ import pytest
 import redis
 from pydantic import SecretStr
 
+from tests.acceptance.support import until
+from tests.acceptance.workshop import small_disk
 from tests.tools import FfmpegTools, process_of
 from videoflix.composition.clients import DURABLE, open_clients
 from videoflix.embedded import binaries, processes, servers
+from videoflix.embedded.supervisor import Supervisor
 from videoflix.errors import CommandError
 from videoflix.settings import Settings
+from videoflix.stores.outages import is_outage
 
 
 def test_redis_finds_its_data_again(tmp_path: Path) -> None:
@@ -48,6 +54,41 @@ def test_the_database_finds_again_what_it_acknowledged_before_a_kill(tmp_path: P
                 acknowledged += 1
     with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
         assert client["test"]["things"].count_documents({}) >= acknowledged + 1 > 1
+
+
+def test_a_database_that_a_full_disk_has_broken_is_started_again_and_has_everything(tmp_path: Path) -> None:
+    """Its storage gives up, and it answers errors for ever."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(small_disk(tmp_path / "disk", 32))
+        except OSError as error:
+            pytest.skip(f"no volume can be mounted here: {error}")
+        server, supervisor = servers.database(disk), Supervisor()
+        stack.callback(supervisor.stop)
+        supervisor.start(server.name, server.argv, {}, server.log, last_words=server.last_words)
+        supervisor.wait_for(server.answers, 30)
+        client = stack.enter_context(pymongo.MongoClient(server.url, serverSelectionTimeoutMS=20_000))
+        things = client.get_database("test", write_concern=DURABLE)["things"]
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 4096))
+        kept = 0
+        with suppress(pymongo.errors.OperationFailure):
+            while things.insert_one({"_id": kept, "text": "x" * 100_000}).acknowledged:
+                kept += 1
+        (disk / "ballast").unlink()
+        with pytest.raises(pymongo.errors.OperationFailure) as broken:  # there is room again, and yet
+            things.count_documents({})
+        assert is_outage(broken.value)
+        watching = threading.Thread(target=supervisor.watch)
+        watching.start()
+        stack.callback(watching.join)
+        stack.callback(supervisor.request_stop)
+        until(lambda: counted(things) >= kept > 0, 30)
+
+
+def counted(things: Any) -> int:
+    with suppress(pymongo.errors.PyMongoError):
+        return int(things.count_documents({}))
+    return -1
 
 
 async def test_a_write_is_acknowledged_when_it_is_in_the_journal_unless_the_uri_wants_less(settings: Settings) -> None:

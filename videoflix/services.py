@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from videoflix.accounts.admission import Admission
@@ -44,6 +45,6 @@ class Services:
     engine: Engine
     media: Media
     uploads: Uploads
-    outages: tuple[type[Exception], ...]  # what drivers raise while their server is away
+    is_outage: Callable[[BaseException], bool]  # what drivers raise while their server is away
     checks: Checks
     metrics: Metrics

@@ -28,7 +28,7 @@ from transcode.tools import Tools
 from videoflix.embedded.binaries import ffmpeg_tools
 
 _DISK = 320  # megabytes
-_SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "0", "WORKER_SLOTS": "1"}
+_SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "10000", "WORKER_SLOTS": "1"}
 
 
 async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Tools, *, can_fill: bool) -> None:

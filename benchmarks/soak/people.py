@@ -64,6 +64,7 @@ class Person:
     active: bool = False
     sessions: list[Session] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    doubtful: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be in force
     listed: dict[int, bool | None] = field(default_factory=dict)
 
     async def run(self, until: asyncio.Event) -> None:
@@ -125,16 +126,13 @@ class Person:
         answer = await self._ask("POST", "/api/login/", {"email": self.address, "password": password})
         self._claim(answer.status in (200, *_UNKNOWN) or len(self.passwords) > 1, "login", answer)
         if answer.status == 200:
-            if self.passwords != [password]:
-                await self._knows(password)
+            self.passwords = [password]
+            for session in self.doubtful.pop(password, []):  # it was changed, so this must be true as well
+                session.ended = True
             self.sessions.append(_session(answer))
         elif answer.status == 400 and len(self.passwords) > 1:
             self.passwords.remove(password)
         return answer.status
-
-    async def _knows(self, password: str) -> None:
-        """A password that was set without an answer is in force."""
-        self.passwords = [password]
 
     async def refresh(self) -> None:
         """The next link of the chain. Whoever got no answer asks once more with the same."""
@@ -214,10 +212,8 @@ class Person:
         elif status == 400 and tries == 1:
             self.passwords = old  # the link was no good: an older mail, or a newer password has come meanwhile
             self.record.tell(f"{self.address}: link refused {answer.body!r}")
-        elif status == 400:  # only the answer was lost; whether it is so is seen when they sign in
-            self.passwords = [new]
-            for session in before:
-                session.ended = True
+        elif status == 400:  # the first answer was lost, or the link never was any good: signing in will tell
+            self.doubtful[new] = before
 
     def _new_password(self) -> str:
         return f"correct horse {self.random.getrandbits(40):x}"

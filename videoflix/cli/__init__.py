@@ -89,9 +89,9 @@ def _of_a_server(error: Exception) -> str:
     from pymongo.errors import PyMongoError
     from redis.exceptions import RedisError
 
-    from videoflix.composition.clients import OUTAGES
+    from videoflix.composition.clients import is_away
 
-    if isinstance(error, OUTAGES):
+    if is_away(error):
         _log.debug("lost a server: %s", error)
         return "The database or Redis stopped answering. What was done so far is kept."
     if isinstance(error, PyMongoError | RedisError):

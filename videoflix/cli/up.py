@@ -84,7 +84,7 @@ class _Start:
         for variable, make in (("mongodb_uri", servers.database), ("redis_url", servers.redis)):
             if not getattr(self._settings, variable).get_secret_value():
                 server = make(self._home.folder)
-                self._supervisor.start(server.name, server.argv, {}, server.log)
+                self._supervisor.start(server.name, server.argv, {}, server.log, last_words=server.last_words)
                 started.append(server)
                 found[variable] = SecretStr(server.url)
         self._settings = self._settings.model_copy(update=found)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from videoflix.errors import CommandError
 from videoflix.settings import Settings
+from videoflix.stores.outages import is_outage
 
 _log = logging.getLogger(__name__)
 
@@ -32,8 +33,6 @@ _FIND_SERVER_MS = 2000  # that a call looks for a database that is known to be a
 # What is answered with success is in the journal on the disk, of most members where there are several: a MongoDB that
 # stands alone would acknowledge from memory, and a kill cost the last 100 ms. Who wants less says so in the URI.
 DURABLE = WriteConcern("majority", j=True)
-
-OUTAGES = (ConnectionFailure, RedisConnectionError, RedisTimeoutError)  # that a server is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +104,8 @@ async def _require(answer: Any, what: str, variable: str) -> None:
     except (PyMongoError, RedisError, OSError) as error:
         _log.debug("unreachable server=%s error=%s", what, error)
         raise CommandError(f"{what} does not answer: is it running, and is {variable} right?") from None
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a server is to blame, and the same call may be repeated later."""
+    return isinstance(error, RedisConnectionError | RedisTimeoutError) or is_outage(error)

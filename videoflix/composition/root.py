@@ -9,7 +9,7 @@ from transcode.ledger import Ledger
 from videoflix.checks import Checks
 from videoflix.composition.accounts import AccountServices, open_accounts
 from videoflix.composition.catalogue import Catalogued, open_catalogue
-from videoflix.composition.clients import OUTAGES, Clients, open_clients
+from videoflix.composition.clients import Clients, is_away, open_clients
 from videoflix.composition.engine import ServiceEngine, open_engine
 from videoflix.errors import CommandError
 from videoflix.media.films import Films
@@ -54,7 +54,7 @@ def _joined(
 ) -> Services:
     """What was opened, as handlers see it, and what watches over it."""
     checks: Checks = {
-        "database": lambda: clients.database.client.admin.command("ping"),
+        "database": clients.database["counters"].find_one,  # one that answers a ping may answer nothing else
         "redis": clients.redis.ping,
     }
     metrics = Metrics(
@@ -80,7 +80,7 @@ def _joined(
         engine=engine,
         media=Media(settings.media_root, films, engine),
         uploads=Uploads(settings),
-        outages=OUTAGES,
+        is_outage=is_away,
         checks=checks,
         metrics=metrics,
     )

@@ -15,13 +15,17 @@ DATABASE = "database"  # its folder in the data folder
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server on loopback: what starts it, the URL that its clients use, and where its log goes."""
+    """A server on loopback: what starts it, the URL that its clients use, and where its log goes.
+
+    `last_words`: what the log says when it will answer nothing any more, although it goes on running.
+    """
 
     name: str
     argv: tuple[str, ...]
     url: str
     port: int
     log: Path
+    last_words: bytes = b""
 
     def answers(self) -> bool:
         """Whether it takes connections."""
@@ -48,7 +52,9 @@ def database(home: Path) -> Server:
         "--sync-on-commit",  # without it a kill loses the writes of the last moment, although they were acknowledged
         *("--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
     )
-    return Server("database", argv, f"mongodb://127.0.0.1:{port}/?directConnection=true", port, home / "database.log")
+    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    # Its storage gives up when a disk is full, and wants the process to exit; that does not.
+    return Server("database", argv, url, port, home / "database.log", last_words=b"WT_PANIC")
 
 
 def redis(home: Path) -> Server:

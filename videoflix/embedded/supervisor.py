@@ -31,6 +31,31 @@ class _Child:
     started: float = field(default_factory=time.monotonic)
     failures: int = 0
     again_at: float | None = None
+    last_words: bytes = b""
+    read: int = 0  # bytes of the log that were looked at
+
+    def __post_init__(self) -> None:
+        self.read = self._written
+
+    def start_again(self) -> None:
+        """Now."""
+        self.read = self._written
+        self.process = processes.spawn(self.argv, self.log, self.env, self.sockets)
+        self.started, self.again_at = time.monotonic(), None
+
+    def has_said_its_last_words(self) -> bool:
+        """Since it was started, and since this was asked before."""
+        if self.log is None or not self.last_words or self._written == self.read:
+            return False
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.read - len(self.last_words) + 1))
+            found = self.last_words in log.read()
+            self.read = log.tell()
+        return found
+
+    @property
+    def _written(self) -> int:
+        return self.log.stat().st_size if self.log and self.log.exists() else 0
 
 
 class Supervisor:
@@ -48,14 +73,17 @@ class Supervisor:
         env: Mapping[str, str],
         log: Path | None = None,
         sockets: Sequence[int] = (),
+        last_words: bytes = b"",
     ) -> None:
         """One more child of the current group; its output goes to `log`, else to this process's own.
 
-        It inherits the descriptors of `sockets`, however often it is started.
+        It inherits the descriptors of `sockets`, however often it is started. When its log has its `last_words` it is
+        killed and started again.
         """
         if not self._groups:
             self._groups.append([])
-        self._groups[-1].append(_Child(name, argv, env, log, sockets, processes.spawn(argv, log, env, sockets)))
+        child = processes.spawn(argv, log, env, sockets)
+        self._groups[-1].append(_Child(name, argv, env, log, sockets, child, last_words=last_words))
 
     def next_group(self) -> None:
         """What is started from here on is stopped before what was started so far."""
@@ -102,14 +130,16 @@ class Supervisor:
     def _look_after(self, child: _Child) -> None:
         code, moment = child.process.poll(), time.monotonic()
         if code is None:
+            if child.has_said_its_last_words():
+                _log.error("child killed name=%s: it answers nothing any more", child.name)
+                child.process.kill()
             return
         if child.again_at is None:
             child.failures = 1 if moment - child.started > _HEALTHY else child.failures + 1
             child.again_at = moment + min(_LONGEST_PAUSE, 0.25 * 2**child.failures)
             _log.error("child ended name=%s code=%s starting_again_in=%.1fs", child.name, code, child.again_at - moment)
         elif moment >= child.again_at:
-            child.process = processes.spawn(child.argv, child.log, child.env, child.sockets)
-            child.started, child.again_at = moment, None
+            child.start_again()
 
 
 def _end_group(process_group: int) -> None:

@@ -9,6 +9,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 # password was changed, and this process has yet to be told.
 _PASSING = frozenset({
     14031,  # OutOfDiskSpace
+    1,  # InternalError: all that the embedded database says after a full disk, until it is started again
     462,  # IngressRequestRateLimitExceeded
     24,  # LockTimeout
     112,  # WriteConflict
@@ -18,7 +19,7 @@ _PASSING = frozenset({
 })  # fmt: skip
 
 
-def is_outage(error: Exception) -> bool:
+def is_outage(error: BaseException) -> bool:
     """Whether a later try may be answered; everything else is a bug, or a document that cannot be."""
     if isinstance(error, ConnectionFailure):
         return True
