@@ -44,7 +44,7 @@ class FilmBook(Protocol):
         """Films that were deleted not long ago, with their sources."""
 
     async def probed(self, film: int, timeline: dict[str, Any]) -> None:
-        """The film can be played from here on."""
+        """The film can be played from here on. What was told first stays."""
 
     async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
         """A chunk, or a task that a film has once, is final."""

@@ -101,7 +101,9 @@ class MemoryBook:
         return list(self.gone.items())
 
     async def probed(self, film: int, timeline: dict[str, Any]) -> None:
-        self._change(film, timeline=timeline)
+        self._answer()
+        if film in self.films and self.films[film].timeline is None:
+            self._change(film, timeline=timeline)
 
     async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
         self._answer()

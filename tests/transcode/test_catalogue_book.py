@@ -72,6 +72,8 @@ async def test_a_film_keeps_what_its_probe_and_its_tasks_found_out_and_loses_wha
         book = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
         await book.probed(1, replace(film_of(20), warning="Half of it is gone.").as_json())
+        await book.probed(1, film_of(8).as_json())  # too late: parts of the film may be made by the first one
+        assert (await videos.get(1)).segments == film_of(20).segments
         for chunk in (0, 1, 2):
             await book.task_done(1, "chunk", chunk, {})
         for kind in ("thumbnail", "subtitles"):

@@ -320,6 +320,34 @@ async def test_a_bug_between_worker_and_catalogue_fails_the_film_and_nothing_els
         assert book.status[2] == "ready"
 
 
+async def test_of_two_probes_of_a_film_the_first_one_that_told_the_catalogue_counts(
+    redis_url, io_loop, tmp_path, book, orders
+):
+    """As when a worker was paused just before it told of its own, and another version of us runs beside it."""
+    orders.give("probe", "work")
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+        book.add(1)
+        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await until(lambda: orders.began("probe"))
+        await book.probed(1, film_of(8).as_json())
+        orders.take_back("probe")  # which finds 20 seconds
+        await ended(ledger, 1)
+        assert len(orders.began("probe")) == 2  # once more, for the playlists of the film that counts
+        assert book.films[1].timeline == film_of(8).as_json()
+        assert sorted(orders.began("chunk")) == ["0", "1"]
+        assert (await task_of(ledger, 1, "probe")).attempts == 1
+
+
+async def test_a_volume_that_is_away_ends_no_worker(redis_url, io_loop, tmp_path, book, orders, monkeypatch):
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+        measure = shutil.disk_usage
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: measure("/nonexistent"))
+        await asyncio.sleep(2 * ledger.times.heartbeat)
+        monkeypatch.setattr(shutil, "disk_usage", measure)
+        await begin(ledger, book)
+        await ended(ledger, 1)
+
+
 async def test_two_workers_on_one_ledger_do_every_task_once(redis_url, io_loop, tmp_path, book, orders):
     async with open_ledger(redis_url) as one, open_ledger(redis_url) as two:
         async with at_work(one, book, tmp_path, name="one"), at_work(two, book, tmp_path, name="two"):

@@ -6,7 +6,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 
-from transcode.errors import NoRoom, TooLarge
+from transcode.errors import NoRoom, Stopped, TooLarge
 from transcode.runner import GIB, Limits, Run
 from transcode.tasks.assignment import Assignment, Monitor
 
@@ -42,6 +42,8 @@ def run(
         progress=report if progress else None,
     )
     done()
+    if monitor.stopped():  # it is somebody else's task by now, who may have finished it: nothing is published any more
+        raise Stopped
     # The muxer of HLS writes into a full disk without a word, and ends as if all were well.
     if shutil.disk_usage(assignment.scratch).free < _LEFT:
         raise NoRoom(last_words=done.last_words)

@@ -1,8 +1,7 @@
-"""When every segment is there: measure, publish the final playlists, and clear away what was needed on the way."""
+"""When every segment is there: measure, and publish the final playlists."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     smallest = {iframe.segment: iframe for iframe in iframes[timeline.rendition_names[0]]}
     storyboard = make_storyboard(assignment, monitor, smallest)
     master = publish_master(assignment)
-    _clear(root, film)
     return {
         "bytes": sizes,
         "bandwidths": {name: found.stream.peak for name, found in master.renditions.items()},
@@ -54,9 +52,3 @@ def _iframes(segments: list[Path], monitor: Monitor) -> list[IFrame]:
             raise Stopped
         found.append(IFrame(number, first_picture_size(segment)))
     return found
-
-
-def _clear(root: Path, film: int) -> None:
-    """Sound and copy are in the segments now."""
-    shutil.rmtree(layout.audio_dir(root, film), ignore_errors=True)
-    layout.remuxed_path(root, film).unlink(missing_ok=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import time
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 class Room:
@@ -52,4 +55,9 @@ class Room:
         return time.monotonic() < self._full_until
 
     def _measured(self) -> int:
-        return shutil.disk_usage(self._root).free
+        """None, where the volume is away: nothing is begun until it is back."""
+        try:
+            return shutil.disk_usage(self._root).free
+        except OSError as error:
+            log.warning("disk_away: %s", error)
+            return 0

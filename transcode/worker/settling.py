@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Mapping
 from typing import Any
 
 from transcode import schedule
 from transcode.book import FilmEntry
 from transcode.errors import Lost, MediaError, NoRoom, TooLarge
 from transcode.ledger import Lease, LeaseState, State
+from transcode.timeline import Timeline
 from transcode.worker import losses
 from transcode.worker.bench import Bench
 from transcode.worker.losses import Losses
@@ -40,6 +42,9 @@ class Settling:
             await self._tell(result)
         if lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
             newer: FilmEntry | None = await bench.patiently(lambda: bench.book.entry(lease.film))
+            if newer is not None and lease.kind == "probe" and _differ(newer.timeline, result):
+                await self.let_go("another probe was first, and its playlists have to be published")
+                return
             entry = await asyncio.to_thread(losses.as_found, newer or entry, bench.root)
         follow_ups = await asyncio.to_thread(schedule.after, lease.kind, entry, bench.root)
         weights = schedule.weights(entry) if lease.kind == "probe" else None
@@ -154,3 +159,7 @@ class Settling:
             return times.segment_backoff
         pause = min(times.backoff_max, times.backoff * 2.0 ** (self._lease.attempt - 1))
         return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
+
+
+def _differ(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:
+    return known is not None and Timeline.from_json(known) != Timeline.from_json(found)

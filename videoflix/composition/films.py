@@ -57,7 +57,7 @@ class CatalogueBook:
         return [(film, source) for film, source in announced if film not in living]
 
     async def probed(self, film: int, timeline: Mapping[str, object]) -> None:
-        """The film can be played from here on."""
+        """The film can be played from here on. What was told first stays."""
         known = Timeline.from_json(dict(timeline))
         with _answered():
             await self._videos.set_timeline(

@@ -87,15 +87,18 @@ class VideoStore:
         duration: float,
         warning: str | None = None,
     ) -> None:
-        """The source was probed: from here on it can be played. `duration` in seconds."""
-        await self._set(
-            video_id,
-            timeline=dict(timeline),
-            renditions=list(renditions),
-            segments=segments,
-            duration=duration,
-            warning=warning,
-        )
+        """The source was probed: from here on it can be played. `duration` in seconds.
+
+        What was told first stays: parts of the film may be made by it.
+        """
+        fields = {
+            "timeline": dict(timeline),
+            "renditions": list(renditions),
+            "segments": segments,
+            "duration": duration,
+            "warning": warning,
+        }
+        await self._videos.update_one({"_id": video_id, "timeline": None}, {"$set": fields})
 
     async def add_chunk(self, video_id: int, chunk: int) -> None:
         """All segments of this chunk are final."""
