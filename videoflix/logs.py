@@ -45,8 +45,8 @@ def configure(process: str, level: str = "INFO") -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.NOTSET)
-    logging.getLogger("pymongo").setLevel(logging.WARNING)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name in ("asyncio", "pymongo", "redis"):  # their DEBUG would bury ours
+        logging.getLogger(name).setLevel(logging.WARNING)
     # It repeats what was no HTTP as it came in; the access log has a line for each of those.
     logging.getLogger("tornado.general").setLevel(logging.WARNING)
     structlog.configure(

@@ -9,8 +9,13 @@ export const PLACES = new Map(Object.entries({
   forgot: () => present('forgot'),
   reset: (uid, token) => present('reset', `/api/password_confirm/${uid}/${token}/`),
   activate: async (uid, token) => {
-    await call('GET', `/api/activate/${uid}/${token}/`).finally(() => present('sign-in'));
-    home('Your address is confirmed. You can sign in now.');
+    try {
+      await call('GET', `/api/activate/${uid}/${token}/`);
+      home('Your address is confirmed. You can sign in now.');
+    } catch (error) {
+      const isOver = error.status === 400;
+      home(isOver ? 'This link is no good any more. “Forgot your password?” sends you another one.' : error.message);
+    }
   },
 }));
 
