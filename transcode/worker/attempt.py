@@ -63,7 +63,7 @@ class Attempt:
         if entry is None:
             await self._settling.film_unknown()
             return
-        log.info("task_begins film=%s task=%s attempt=%s", lease.film, lease.task, lease.attempt)
+        log.debug("task_begins film=%s task=%s attempt=%s", lease.film, lease.task, lease.attempt)
         try:
             result = await self._work(entry)
         except MediaError as error:

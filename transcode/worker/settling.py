@@ -50,7 +50,7 @@ class Settling:
         weights = schedule.weights(entry) if lease.kind == "probe" else None
         answer = await bench.patiently(lambda: bench.ledger.settle(lease, result, follow_ups, weights))
         if answer is LeaseState.SUCCEEDED:
-            log.info("task_succeeded film=%s task=%s", lease.film, lease.task)
+            log.debug("task_succeeded film=%s task=%s", lease.film, lease.task)
             if lease.kind == "finish":
                 bench.upset()  # its scratch can be swept
         else:

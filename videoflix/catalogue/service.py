@@ -89,6 +89,7 @@ class Catalogue:
         await self._deletions.arrived(video_id)
         await self._tell(video_id)
         await self._engine.start(video_id)
+        _log.info("film_taken_in film=%d title=%r", video_id, video.title)
         return video
 
     async def delete(self, video_id: int) -> None:
@@ -100,6 +101,7 @@ class Catalogue:
         for forget in self._on_delete:
             await forget(video_id)
         await self._engine.delete(video_id, video.source)
+        _log.info("film_deleted film=%d title=%r", video_id, video.title)
 
     async def cancel(self, video_id: int) -> Video:
         """Stop the work on a video; what is finished stays for a retry. Raises NotFound and Conflict."""

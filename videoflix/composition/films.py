@@ -63,6 +63,7 @@ class CatalogueBook:
             await self._videos.set_timeline(
                 film, timeline, known.rendition_names, known.segments, known.duration, known.warning or None
             )
+        _log.info("film_playable film=%d seconds=%.0f", film, known.duration)
         await self._tell(film)
 
     async def task_done(self, film: int, kind: str, index: int, result: Mapping[str, object]) -> None:
@@ -83,12 +84,14 @@ class CatalogueBook:
         with _answered():
             await self._videos.add_kind(film, "finish", result)
             await self._videos.set_ready(film)
+        _log.info("film_ready film=%d", film)
         await self._tell(film)
 
     async def failed(self, film: int, sentence: str) -> None:
         """The film cannot be made; the sentence says why."""
         with _answered():
-            await self._videos.set_failed(film, sentence)
+            if await self._videos.set_failed(film, sentence):
+                _log.warning("film_failed film=%d: %s", film, sentence)
         await self._tell(film)
 
     async def _tell(self, film: int) -> None:
