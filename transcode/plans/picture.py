@@ -9,6 +9,8 @@ from transcode.ladder import Rendition
 from transcode.plans.source import seconds
 from transcode.timeline import Timeline, VideoTrack
 
+_SAME_SHAPE = 0.02  # of an aspect ratio: sizes are rounded, and some pixels nearly square
+
 # Frames that are decoded before the first wanted one, so that one which is stamped a little early is not missed.
 _LEAD = 2
 
@@ -25,6 +27,10 @@ _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _HD = 720  # lines; what says nothing of its colours and is smaller is taken for SD, as players do
 
 
+# In recordings the size may change on the way. Filters are kept then, or what they count would begin anew.
+ANY_SIZE = ("-reinit_filter:v", "0")
+
+
 def seek(timeline: Timeline, start: Fraction) -> list[str]:
     """Input options that open the source at the key frame before a film time.
 
@@ -33,7 +39,7 @@ def seek(timeline: Timeline, start: Fraction) -> list[str]:
     """
     lead = float(_LEAD / timeline.grid.fps) + timeline.video.refresh
     position = float(start) - lead + timeline.origin - timeline.file_start
-    return ["-noaccurate_seek", "-ss", seconds(position)] if position > 0 else []
+    return [*ANY_SIZE, *(["-noaccurate_seek", "-ss", seconds(position)] if position > 0 else [])]
 
 
 def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
@@ -42,12 +48,14 @@ def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
     if late := timeline.origin + timeline.video.lag:
         steps.append(f"setpts=PTS-({late:.6f})/TB")
     if timeline.video.interlaced:
-        steps.append("bwdif=mode=send_frame:deint=interlaced")
+        # The first one keeps the size that the picture has at first: the other cannot bear that it changes.
+        steps += ["scale", "bwdif=mode=send_frame:deint=interlaced"]
     rate = f"fps={timeline.grid.fps}"
     steps += [
         # A source whose picture ends early shows its last frame until the grid is full, also in chunks that begin
-        # after its end. Brought to the rate before that, or clones come as close as the source's clock ticks.
-        rate,
+        # after its end. Brought to the rate before that, or clones come as close as the source's clock ticks. "pass":
+        # a last frame of less than half a grid frame is one, too.
+        f"{rate}:eof_action=pass",
         "tpad=stop=-1:stop_mode=clone",
         # With a start time, a first frame off the grid cannot shift the whole chunk.
         f"{rate}:start_time={float(start):.9f}",
@@ -96,15 +104,28 @@ def _scale(rendition: Rendition, *options: str) -> str:
     return ":".join([f"scale={rendition.width}:{rendition.height}:flags=lanczos", *options])
 
 
+def _fit(video: VideoTrack, rendition: Rendition, *options: str) -> str:
+    """The largest size; with black beside a picture that has another shape than at first."""
+    width, height, shape = rendition.width, rendition.height, f"{video.width / video.height:.6f}"
+
+    def unless_changed(length: int, other: str) -> str:
+        return f"'if(lt(abs(dar/{shape}-1),{_SAME_SHAPE}),{length},max(2,2*trunc(min({length},{other})/2)))'"
+
+    size = f"w={unless_changed(width, f'{height}*dar')}:h={unless_changed(height, f'{width}/dar')}"
+    fitted = ":".join([f"scale={size}:eval=frame:flags=lanczos", *options])
+    return f"{fitted},pad={width}:{height}:-1:-1:eval=frame"
+
+
 def _colours(video: VideoTrack, rendition: Rendition) -> list[str]:
     """The largest size, in 8-bit 4:2:0 and colours that every screen shows."""
     levels = "full" if video.full_range else "limited"
     if video.hdr:
         # Scaled first: what follows works in floating point and is slow.
-        return [_scale(rendition), "format=yuv420p10le", _HDR_TO_SDR.format(transfer=video.transfer, range=levels)]
+        tone_map = _HDR_TO_SDR.format(transfer=video.transfer, range=levels)
+        return [_fit(video, rendition), "format=yuv420p10le", tone_map]
     if video.primaries == "bt2020" or video.matrix.startswith("bt2020"):
-        return [_scale(rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR.format(range=levels)]
-    return [_scale(rendition, *_conversion(video)), "format=yuv420p"]
+        return [_fit(video, rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR.format(range=levels)]
+    return [_fit(video, rendition, *_conversion(video)), "format=yuv420p"]
 
 
 def _conversion(video: VideoTrack) -> list[str]:
