@@ -52,10 +52,11 @@ def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
         steps += ["scale", "bwdif=mode=send_frame:deint=interlaced"]
     rate = f"fps={timeline.grid.fps}"
     steps += [
-        # A source whose picture ends early shows its last frame until the grid is full, also in chunks that begin
-        # after its end. Brought to the rate before that, or clones come as close as the source's clock ticks. "pass":
-        # a last frame of less than half a grid frame is one, too.
+        # The last frame counts also where it ends before the next place on the grid.
+        "tpad=stop=4:stop_mode=clone",
         f"{rate}:eof_action=pass",
+        # A source whose picture ends early shows its last frame until the grid is full, also in chunks that begin
+        # after its end. Brought to the rate before that, or clones come as close as the source's clock ticks.
         "tpad=stop=-1:stop_mode=clone",
         # With a start time, a first frame off the grid cannot shift the whole chunk.
         f"{rate}:start_time={float(start):.9f}",

@@ -15,6 +15,7 @@ RATE = 48_000  # samples per second
 FRAME = 1024  # samples of one AAC frame; the encoder's output runs one frame ahead of its input, so that the clock of
 # the files of sound is moved by one: their first packet is at 0
 BITRATE = 128_000  # bits per second
+_OFF = 0.04  # seconds that sound may be away from its time
 CODEC = "mp4a.40.2"  # AAC-LC, RFC 6381
 
 OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
@@ -28,8 +29,9 @@ def on_clock(timeline: Timeline, first_sample: int = 0, end: Fraction | None = N
     count = nearest_integer((timeline.grid.duration if end is None else end) * RATE) - first_sample
     origin = f"asetpts=PTS-({timeline.origin:.6f})/TB," if timeline.origin else ""
     return (
-        # Two steps, for the second one counts `first_pts` in samples of its input. It cuts off what comes before.
-        f"{origin}aresample={RATE},aresample={RATE}:async=1:first_pts={first_sample},"
+        # Two steps, for the second one counts `first_pts` in samples of its input. It cuts off what comes before, and
+        # fills or cuts where sound is further from its time than a frame of the picture lasts.
+        f"{origin}aresample={RATE},aresample={RATE}:async=1:min_hard_comp={_OFF}:first_pts={first_sample},"
         # Counted, not timed: where there is no sound at all any more, silence would begin at 0.
         f"apad=whole_len={count},atrim=end_sample={count},asetpts=N+{first_sample},aformat=channel_layouts=stereo"
     )

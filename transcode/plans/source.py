@@ -24,7 +24,9 @@ PATIENT = ("-probesize", "500M", "-analyzeduration", "600M")
 _ALWAYS = ("-hide_banner", "-nostdin", "-y", "-max_error_rate", "1")
 # Nothing but errors on stderr.
 QUIET = (*_ALWAYS, "-v", "error")
-# The same with what filters report when they end; the level stands before each line.
+# Warnings too; the level stands before each line.
+WARY = (*_ALWAYS, "-v", "level+warning")
+# And what filters report when they end.
 TALKATIVE = (*_ALWAYS, "-v", "level+info")
 # Progress as key=value lines on stdout, twice a second.
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5", "-nostats")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transcode.layout import MEDIA_PLAYLIST, audio_track
 from transcode.plans import muxing, sound
-from transcode.plans.source import PROGRESS, QUIET, guarded, seconds
+from transcode.plans.source import PROGRESS, WARY, guarded, seconds
 from transcode.timeline import Timeline
 
 
@@ -21,7 +21,7 @@ class TracksPlan:
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         return [
-            *QUIET, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-sn", "-dn"),
+            *WARY, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-sn", "-dn"),
             *(option for number in range(1, len(self.timeline.audio)) for option in self._output(number)),
         ]  # fmt: skip
 

@@ -13,25 +13,37 @@ from transcode.plans.audio import AudioPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.origin import working_source
+from transcode.tasks.steady import Changed, require_one_form, steady
 
 _INTEGRATED = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
 
 
 def audio(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `loudness`: integrated, in LUFS (EBU R128), None for silence."""
-    timeline = assignment.known
     layout.audio_dir(assignment.root, assignment.film).mkdir(parents=True, exist_ok=True)
-    pieces = _Pieces(assignment, monitor, timeline.grid.chunks)
-    seconds = ffmpeg.of_seconds(timeline.duration)
+    try:
+        words = _encode(assignment, monitor, AudioPlan(assignment.known, working_source(assignment)))
+    except Changed:
+        for made in assignment.scratch.glob("*.ts"):  # or they would be taken for complete ones
+            made.unlink()
+        source, timeline = steady(assignment, monitor)
+        words = _encode(assignment, monitor, AudioPlan(timeline, source))
+    return {"loudness": loudness(words)}
+
+
+def _encode(assignment: Assignment, monitor: Monitor, plan: AudioPlan) -> str:
+    """Returns what ffmpeg said. Raises Changed; what is published by then is right."""
+    pieces = _Pieces(assignment, monitor, plan.timeline.grid.chunks)
+    seconds = ffmpeg.of_seconds(plan.timeline.duration)
 
     def progress(block: Mapping[str, str]) -> float:
         pieces.publish_complete()
         return seconds(block)
 
-    plan = AudioPlan(timeline, working_source(assignment))
-    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress)
+    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress, listen=require_one_form)
+    require_one_form(done.last_words)
     pieces.publish_rest()
-    return {"loudness": loudness(done.last_words)}
+    return done.last_words
 
 
 class _Pieces:

@@ -24,14 +24,18 @@ def run(
     argv: Sequence[str],
     limits: Limits = BULK,
     progress: Progress | None = None,
+    listen: Callable[[str], None] | None = None,
 ) -> Run:
     """Run ffmpeg to its end in the scratch folder; what it said is in the result's `last_words`.
 
-    `progress` turns a block of ffmpeg's progress into a part of 0..1. Raises MediaError or Stopped.
+    `progress` turns a block of ffmpeg's progress into a part of 0..1; before it `listen` gets what was said so far,
+    and ends the run with what it raises. Raises MediaError or Stopped.
     """
 
     def report(block: Mapping[str, str]) -> None:
         assert progress is not None
+        if listen:
+            listen(done.last_words)
         monitor.progress(min(1.0, max(0.0, progress(block))))
 
     done = Run(

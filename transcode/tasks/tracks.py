@@ -14,22 +14,32 @@ from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.beside import publish_master
 from transcode.tasks.origin import working_source
+from transcode.tasks.steady import Changed, require_one_form, steady
 
 _FRAME = Fraction(sound.FRAME, sound.RATE)
 
 
 def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `tracks`, their numbers."""
-    timeline = assignment.known
-    numbers = list(range(1, len(timeline.audio)))
+    numbers = list(range(1, len(assignment.known.audio)))
     for number in numbers:
         (assignment.scratch / layout.audio_track(number)).mkdir()
-    plan = TracksPlan(timeline, working_source(assignment))
-    ffmpeg.run(assignment, monitor, plan.argv(), progress=ffmpeg.of_reading(timeline.duration, monitor))
+    try:
+        _encode(assignment, monitor, TracksPlan(assignment.known, working_source(assignment)))
+    except Changed:
+        source, timeline = steady(assignment, monitor)
+        _encode(assignment, monitor, TracksPlan(timeline, source))
     for number in numbers:
         _publish(assignment, layout.audio_track(number))
     publish_master(assignment)
     return {"tracks": numbers}
+
+
+def _encode(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> None:
+    """Raises Changed."""
+    progress = ffmpeg.of_reading(plan.timeline.duration, monitor)
+    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress, listen=require_one_form)
+    require_one_form(done.last_words)
 
 
 def _publish(assignment: Assignment, track: str) -> None:

@@ -1,0 +1,58 @@
+"""Recordings whose picture or sound is another one on the way, and slides that stand for long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.transcode import inspection, rules, sources
+from tests.transcode.sources import luma_of
+from tests.transcode.studio import Studio
+from transcode.tools import Tools
+
+
+def broadcast(tools: Tools, folder: Path) -> Path:
+    """Three parts of two seconds on one clock: larger, then square; in mono, then in surround."""
+    made = folder / "broadcast.ts"
+    parts = [("64x36", "mono"), ("128x72", "5.1"), ("36x36", "mono")]
+    for number, (size, channels) in enumerate(parts):
+        part = folder / f"{number}.ts"
+        film = [*sources.picture(seconds=2, size=size), *sources.beeps(2, channels=channels)]
+        maps = ["-map", "0", "-map", "1", "-map", "1", "-output_ts_offset", str(2 * number)]
+        sources.ffmpeg(tools, *film, *maps, *sources.H264, "-c:a", "ac3", str(part))
+        with made.open("ab") as file:
+            file.write(part.read_bytes())
+    return made
+
+
+def test_a_recording_that_changes_its_picture_and_its_sound_goes_on_as_one_film(tools: Tools, tmp_path: Path) -> None:
+    film = inspection.look_at(tools, broadcast(tools, tmp_path), tmp_path)
+    assert film.played.complaints == ""
+    rules.check_run([time for segment in film.segments for time in segment.sound])
+    rules.check_sound_track(film.studio.folder / "audio1" / "index.m3u8", tools)
+
+    def shows(at: float, numbers: range, part: int) -> bool:
+        """Black stands beside the square picture."""
+        luma = film.played.luma[round(at * 25)]
+        found = luma if part < 2 else (32 * luma - 14 * 16) / 18
+        return any(abs(luma_of(number) - found) <= 8 for number in numbers)
+
+    onsets = inspection.onsets(film.played.samples)
+    assert onsets == pytest.approx(range(6), abs=0.1)  # the clocks of the parts overlap a little
+    for second, onset in enumerate(onsets):
+        number = second % 2 * 25
+        assert shows(onset + 0.2, range(number + 3, number + 8), second // 2)
+    alone = Studio(tmp_path / "alone", film.studio.source, tools)
+    alone.probe()
+    alone.do("segment", 1, "480p")
+    assert inspection.segment(tools, alone.segments()[1]).shown == film.segments[1].shown
+
+
+def test_the_last_slide_is_shown_however_short_its_frame_is(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "slides.mp4"
+    slides = sources.picture(filters="select='eq(n,0)+eq(n,100)+eq(n,149)'")
+    sources.ffmpeg(tools, *slides, *sources.beeps(8), *sources.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
+    film = inspection.look_at(tools, source, tmp_path)
+    expected = [luma_of(0)] * 40 + [luma_of(100)] * 20 + [luma_of(149)] * 20
+    assert list(film.played.luma) == pytest.approx(expected, abs=4)
