@@ -56,7 +56,10 @@ class Times:
     # it has lost its leases, and what it still writes is swept.
     cancel_patience: float = 3.0
 
-    # An upload that has not grown for a day belongs to a web process that died, or to nobody.
+    # An upload that nobody has open and that has not changed for minutes belongs to a process that died: the time from
+    # its last byte to its place among the films is some seconds, and a few more while the database is away.
+    abandoned_upload: float = 300.0
+    # The same of one that has not grown for a day, where nobody can tell whether it is open.
     keep_upload: float = 24 * 3600.0
     # Ended jobs stay visible to admins for a week, and never more than this many of them.
     keep_job: float = 7 * 24 * 3600.0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from videoflix.errors import InsufficientStorage, PayloadTooLarge
 from videoflix.settings import Settings
@@ -37,6 +40,15 @@ class Uploads:
             raise PayloadTooLarge(f"The file is larger than the {self._largest / _GIB:g} GiB that are taken.")
         if shutil.disk_usage(self._folder).free < more + self._keep_free:
             raise InsufficientStorage("There is not enough room on the disk for this file.")
+
+    @staticmethod
+    def claim(file: IO[bytes]) -> None:
+        """An upload that grows: while this process has it open, the sweeper does not take it for abandoned.
+
+        Where files cannot be locked (some network shares) it has a day to grow on.
+        """
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     @staticmethod
     def secure(path: Path) -> None:

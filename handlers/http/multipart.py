@@ -13,6 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from videoflix.errors import BadRequest, FieldErrors
+from videoflix.uploads import Uploads
 
 _LONGEST_TEXTS = 64 * 1024  # bytes of all text fields together, with their names
 _SYNC = 64 * 1024**2  # bytes
@@ -124,6 +125,7 @@ class MultipartForm:
         self.file_name, self.file_size = file_name, 0
         self._check(self)
         self._output = self._sink = self._place.open("wb")
+        Uploads.claim(self._output)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._output is not None and self._sink is self._output:

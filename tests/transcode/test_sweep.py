@@ -3,14 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from tests.transcode.obey import film_of
 from tests.transcode.quick import QUICK
 from tests.transcode.support import MemoryBook, open_ledger
 from transcode import layout, schedule
 from transcode.ledger import Lane, Lease
 from transcode.worker.sweep import Sweeper
+from videoflix.uploads import Uploads
 
 
 def put(place: Path) -> Path:
@@ -87,9 +86,14 @@ async def test_what_comes_in_late_for_a_deleted_film_is_removed(redis_url, io_lo
         assert await ledger.job(1) is None
 
 
-@pytest.mark.parametrize(("age", "left"), [(3600.0, 1), (-1.0, 0)])
-async def test_uploads_that_nobody_continues_are_removed(redis_url, io_loop, tmp_path, age, left):
-    async with open_ledger(redis_url, replace(QUICK, keep_upload=age)) as ledger:
-        put(layout.uploads_dir(tmp_path) / "abandoned")
-        await Sweeper(ledger, MemoryBook(), tmp_path).once()
-        assert len(files(tmp_path)) == left
+async def test_uploads_that_nobody_continues_are_removed(redis_url, io_loop, tmp_path):
+    places = [put(layout.uploads_dir(tmp_path) / name) for name in ("abandoned", "grows")]
+    left = []
+    with places[1].open("ab") as growing:
+        Uploads.claim(growing)
+        for minutes, a_day in ((300.0, 3600.0), (-1.0, 3600.0), (-1.0, -1.0)):
+            times = replace(QUICK, abandoned_upload=minutes, keep_upload=a_day)
+            async with open_ledger(redis_url, times) as ledger:
+                await Sweeper(ledger, MemoryBook(), tmp_path).once()
+            left.append(sorted(place.name for place in places if place.exists()))
+    assert left == [["abandoned", "grows"], ["grows"], []]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import time
 from collections.abc import Iterable
@@ -67,8 +68,13 @@ class Sweeper:
 
     def _stale_uploads(self) -> list[Path]:
         """Told by the time of the last change of any kind: the time of the content is a copy's original's."""
-        before = time.time() - self._ledger.times.keep_upload
-        return [upload for upload in _inside(layout.uploads_dir(self._root)) if _changed_at(upload) < before]
+        moment, times = time.time(), self._ledger.times
+        found = {upload: moment - _changed_at(upload) for upload in _inside(layout.uploads_dir(self._root))}
+        return [
+            upload
+            for upload, age in found.items()
+            if age > times.keep_upload or (age > times.abandoned_upload and not _is_open(upload))
+        ]
 
     async def _remove(self, places: Iterable[Path]) -> None:
         for place in places:
@@ -82,6 +88,16 @@ def _inside(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _is_open(upload: Path) -> bool:
+    """Whether a process holds it; True as well where that cannot be told."""
+    try:
+        with upload.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _changed_at(path: Path) -> float:

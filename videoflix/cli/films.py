@@ -90,6 +90,7 @@ async def _copy(services: Services, file: Path, size: int, progress: Progress, b
     place = services.uploads.place(size)
     try:
         with file.open("rb") as source, place.open("wb") as target:
+            services.uploads.claim(target)
             while piece := await asyncio.to_thread(source.read, _PIECE):
                 await asyncio.to_thread(target.write, piece)
                 progress.advance(bar, len(piece))
