@@ -33,7 +33,7 @@ _SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "10000", "WORKER_SLOTS":
 
 async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Tools, *, can_fill: bool) -> None:
     """Live, with faults; then recover, and look."""
-    over, calm = asyncio.Event(), asyncio.Event()
+    over, calm, crashing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
     keeping = asyncio.create_task(site.keep())
     kinds = await asyncio.to_thread(films.make, tools, site.folder / "sources")
     token = await _sign_in(site, record)
@@ -42,7 +42,7 @@ async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Too
     viewers = [Viewer(site, record, Random(f"{seed} viewer {n}"), token) for n in range(4)]
     asker = Asker(site.up.url, record)
     people = [Person(f"person{n}@example.org", asker, mails, record, Random(f"{seed} person {n}")) for n in range(8)]
-    faults = [Faults(site, record, Random(f"{seed} faults {n}"), can_fill=can_fill) for n in range(2)]
+    faults = [Faults(site, record, Random(f"{seed} faults {n}"), crashing, can_fill=can_fill) for n in range(2)]
     living = [asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people)]
     breaking = [asyncio.create_task(one.run(calm)) for one in faults]
     await asyncio.wait([*living, *breaking], timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)

@@ -22,11 +22,12 @@ _BEYOND_A_LEASE = 18.0  # seconds
 class Faults:
     """One after another, with pauses; several run at once."""
 
-    def __init__(self, site: Site, record: Record, random: Random, *, can_fill: bool) -> None:
+    def __init__(self, site: Site, record: Record, random: Random, crashing: asyncio.Lock, *, can_fill: bool) -> None:
         self._site = site
         self._record = record
         self._random = random
         self._fills = can_fill
+        self._crashing = crashing
 
     async def run(self, until: asyncio.Event) -> None:
         """Until then. The last fault is over when this returns."""
@@ -53,6 +54,7 @@ class Faults:
             (lambda: self._stop("redis", self._random.choice((2, _BEYOND_A_LEASE))), "redis stands still", 2),
             (lambda: self._stop("database", self._random.choice((2, 8))), "database stands still", 1),
             (self._kill_all, "all servers and workers killed", 1),
+            (self._crash, "everything killed and started again", 1),
         ]
         if self._fills:
             faults.append((self._fill, "disk full", 2))
@@ -69,6 +71,10 @@ class Faults:
             for victim in self._site.of(kind):
                 _send(victim, signal.SIGKILL)
 
+    async def _crash(self) -> None:
+        async with self._crashing:
+            await asyncio.to_thread(self._site.crash)
+
     async def _stop(self, kind: str, seconds: float) -> None:
         victim = await self._victim(kind)
         if victim is None:
@@ -79,6 +85,10 @@ class Faults:
 
     async def _empty_redis(self) -> None:
         """Nobody starts it again before its files are gone."""
+        async with self._crashing:
+            self._empty()
+
+    def _empty(self) -> None:
         supervisor = psutil.Process(self._site.up.process.pid)
         supervisor.suspend()
         try:

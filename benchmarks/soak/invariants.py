@@ -14,7 +14,7 @@ import m3u8
 from benchmarks.soak.asking import Asker
 from benchmarks.soak.films import Kind
 from benchmarks.soak.library import Admin
-from benchmarks.soak.people import Person
+from benchmarks.soak.people import Departure, Person
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
 from tests.transcode import rules
@@ -147,6 +147,8 @@ class Invariants:
     _strange: Sequence[str] = ()
 
     async def _person(self, person: Person) -> None:
+        for departure in person.left:
+            await self._eventually(lambda departure=departure: self._left(departure), f"{departure} is gone or whole")
         if not person.registered:
             return
         if not person.active:
@@ -159,6 +161,21 @@ class Invariants:
         for session in person.sessions:
             await self._session(person, session)
         await self._own_list(person)
+
+    async def _left(self, departure: Departure) -> bool:
+        """Nothing is left of it, or all, when its owner was not told."""
+        body = {"email": departure.address, "password": departure.password}
+        entry = await self._asker.ask("POST", "/api/login/", body)
+        users = await self._asker.ask("GET", f"/api/admin/users/?search={departure.address}", token=self._admin.token)
+        if users.status != 200:
+            return False
+        is_gone = departure.address.encode() not in users.body
+        if departure.surely or entry.status != 200:
+            for session in departure.sessions:
+                me = await self._asker.ask("GET", "/api/me/", token=session.access)
+                self._record.require(me.status == 401, f"{departure}: a session answers {me.status}")
+            return is_gone
+        return True
 
     async def _session(self, person: Person, session: Any) -> None:
         me = await self._asker.ask("GET", "/api/me/", token=session.access)

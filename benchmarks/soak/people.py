@@ -51,6 +51,16 @@ class Session:
 
 
 @dataclass
+class Departure:
+    """An account that its owner has deleted, `surely` or perhaps: no answer came."""
+
+    address: str
+    password: str
+    sessions: list[Session]
+    surely: bool
+
+
+@dataclass
 class Person:
     """One account after the other is not needed: this one lives through everything."""
 
@@ -66,6 +76,8 @@ class Person:
     used: set[str] = field(default_factory=set)
     doubtful: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be in force
     listed: dict[int, bool | None] = field(default_factory=dict)
+    left: list[Departure] = field(default_factory=list)
+    number: int = 0
 
     async def run(self, until: asyncio.Event) -> None:
         """Until then."""
@@ -82,7 +94,11 @@ class Person:
         if not self._living():
             return self.log_in
         moves = [self.log_in, self.refresh, self.refresh, self.log_out, self.look, self.look, self.put_on_list]
-        return self.random.choice([*moves, self.change_password] if self.random.random() < 0.3 else moves)
+        if self.random.random() < 0.3:
+            moves.append(self.change_password)
+        if self.random.random() < 0.05:
+            moves = [self.leave]
+        return self.random.choice(moves)
 
     def _living(self) -> list[Session]:
         return [session for session in self.sessions if session.ended is False]
@@ -181,6 +197,22 @@ class Person:
         answer = await self._ask(method, f"/api/me/list/{film}/", token=living[0].access)
         if answer.status in (200, 201):
             self.listed[film] = wanted
+
+    async def leave(self) -> None:
+        """Delete the account. The next one has another address: this one must be free again, or its owner back in."""
+        session, password = self._living()[0], self.passwords[0]
+        if len(self.passwords) > 1:
+            return
+        for other in self.sessions:
+            other.ended = other.ended or None
+        answer = await self._ask("DELETE", "/api/me/", {"password": password}, token=session.access)
+        self.record.count(f"accounts deleted {answer.status}")
+        self._claim(answer.status in (200, *_UNKNOWN), "leave", answer)
+        self.left.append(Departure(self.address, password, self.sessions, answer.status == 200))
+        self.number += 1
+        name, _, domain = self.address.partition("@")
+        self.address = f"{name.partition('-')[0]}-{self.number}@{domain}"
+        self.registered, self.active, self.passwords, self.sessions, self.listed = False, False, [], [], {}
 
     async def change_password(self) -> None:
         """By a link in a mail; afterwards no earlier session opens anything."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,7 @@ class Site:
         self.banner = self.up.banner()
         self._worker: subprocess.Popen[bytes] | None = None
         self._seen: set[psutil.Process] = set()
+        self._said = ""
 
     async def keep(self) -> None:
         """Start a second worker, again and again."""
@@ -38,6 +40,23 @@ class Site:
                     self._worker = subprocess.Popen(argv, cwd=self.folder, env=environment(), stdout=log, stderr=log)
             self.family()
             await asyncio.sleep(1)
+
+    def crash(self) -> None:
+        """Everything is killed at once, and started again; returns when it is up."""
+        for process in [psutil.Process(self.up.process.pid), *self.family()]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        while not self._is_up():
+            time.sleep(1)  # what it needs may be broken at the moment, and it said so
+
+    def _is_up(self) -> bool:
+        self.up.stop()
+        self._said += self.up.text
+        self.up = Up(self.folder, "--no-demo", port=self.up.port)
+        with suppress(AssertionError):
+            self.up.banner()
+            return True
+        return False
 
     def family(self) -> list[psutil.Process]:
         """All that live of what it ever started."""
@@ -56,7 +75,7 @@ class Site:
     def text(self) -> str:
         """What all of it said."""
         beside = self.folder / "worker.log"
-        return self.up.text + (beside.read_text(errors="replace") if beside.exists() else "")
+        return self._said + self.up.text + (beside.read_text(errors="replace") if beside.exists() else "")
 
     def stop(self) -> Sequence[str]:
         """Stop everything; what lives on although it should not."""

@@ -26,9 +26,9 @@ from videoflix.embedded.servers import free_port
 class Up:
     """A running `videoflix up`."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output: list[str] = []
         self.started = time.monotonic()
