@@ -28,7 +28,7 @@ class FfmpegTools:
     ffprobe: str
 
 
-def living(processes: Iterable[psutil.Process], seconds: float = 5) -> list[psutil.Process]:
+def living(processes: Iterable[psutil.Process], seconds: float = 20) -> list[psutil.Process]:
     """Those that still live when the time is over; at once none, when none does.
 
     Zombies do not live. An orphan's new parent collects it in its own time, which psutil.wait_procs would wait for.

@@ -141,7 +141,7 @@ def up(folder: Path, *options: str) -> Iterator[Up]:
 
 def gone(family: list[psutil.Process]) -> bool:
     """Whether none of them lives, a moment later at the latest."""
-    return not living(family, 2)
+    return not living(family)
 
 
 def until(is_so: Callable[[], object], seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -84,18 +85,18 @@ async def test_a_worker_that_is_killed_or_told_to_go_at_the_beginning_in_the_mid
 
 async def test_children_and_programs_that_are_killed_or_hang(shop: Workshop):
     film = await shop.take_in()
-    worker = shop.start_worker()
+    worker = shop.start_worker(stall=3)
     (await worker.halt("chunk:0000")).kill()
     hand = (await worker.halt("chunk:0001")).parent()
     assert hand is not None
     hand.kill()
     hanging = await worker.halt("chunk:0002")
     await shop.check(film)
-    tasks = await shop.tasks(film)
-    assert [tasks[f"chunk:000{index}"]["attempts"] for index in range(4)] == [2, 2, 2, 1]
-    assert tasks["chunk:0000"]["error"] == "The encoder was killed."
-    assert tasks["chunk:0001"]["error"] == "A process of the pool was killed."
-    assert "stands still" in tasks["chunk:0002"]["error"]
+    failed = re.findall(r"task_failed film=1 task=(\S+) attempt=1 hopeless=False: (.*?)\"", worker.text)
+    assert ("chunk:0000", "The encoder was killed.") in failed
+    assert ("chunk:0001", "A process of the pool was killed.") in failed
+    assert ("chunk:0002", "The work was stopped: its progress stands still.") in failed
+    assert worker.text.count("killed.") == 2  # each once: on a busy machine others may seem to stand still, too
     assert not hanging.is_running()
 
 

@@ -58,7 +58,7 @@ def test_a_kill_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
         family = running.processes()
         running.process.kill()
         running.process.wait()
-        assert living(family, 12) == []
+        assert living(family) == []
 
 
 def test_a_web_process_that_is_killed_is_started_again(copies: tuple[Up, Up]) -> None:

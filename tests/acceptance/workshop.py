@@ -46,12 +46,13 @@ def make_film(tools: FfmpegTools, place: Path, seconds: int = SECONDS) -> Path:
 class WorkerProcess:
     """One worker, and every process that it ever had."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, stall: float) -> None:
         self._log = folder / "worker.log"
         environment = {**os.environ, **settings.as_environment(), "LOG_LEVEL": "INFO"}
         environment["MEDIA_ROOT"], environment["WORKER_SLOTS"] = str(settings.media_root), "1"
         environment["MONGODB_DB"], environment["MIN_FREE_GIB"] = settings.mongodb_db, str(settings.min_free_gib)
         environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+        environment["TEST_STALL"] = str(stall)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.acceptance.quick_worker"], env=environment, cwd=folder,
@@ -82,7 +83,7 @@ class WorkerProcess:
                 with suppress(psutil.NoSuchProcess):
                     encoder.suspend()
                     return encoder
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.02)
         raise AssertionError(f"{task or 'a chunk'} was never begun\n{self.text[-6000:]}")
 
     def send(self, number: int) -> None:
@@ -127,8 +128,9 @@ class Workshop:
     tools: FfmpegTools
     workers: list[WorkerProcess] = field(default_factory=list)
 
-    def start_worker(self) -> WorkerProcess:
-        worker = WorkerProcess(self.settings, self.folder)
+    def start_worker(self, stall: float = 60) -> WorkerProcess:
+        """`stall`: seconds after which what stands still is stopped."""
+        worker = WorkerProcess(self.settings, self.folder, stall)
         self.workers.append(worker)
         return worker
 

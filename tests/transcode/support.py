@@ -32,7 +32,7 @@ async def open_ledger(url: str, times: Times = QUICK) -> AsyncIterator[Ledger]:
         yield Ledger(client, times=times)
 
 
-async def until(is_so: Callable[[], Any], seconds: float = 10) -> None:
+async def until(is_so: Callable[[], Any], seconds: float = 30) -> None:
     """Wait on the event loop for a condition, which may be a coroutine function."""
     deadline = time.monotonic() + seconds
     while True:
