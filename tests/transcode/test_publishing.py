@@ -10,7 +10,7 @@ import m3u8
 import pytest
 
 from tests.transcode import inspection, rules, sources
-from tests.transcode.studio import Studio
+from tests.transcode.studio import Studio, Watch
 from transcode import layout
 from transcode.errors import MediaError
 from transcode.tools import Tools
@@ -62,6 +62,7 @@ class Published:
     film: Studio
     opened: m3u8.M3U8
     made: m3u8.M3U8
+    watches: dict[str, Watch]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +74,10 @@ def published(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFacto
     film.sound()
     film.chunks()
     made = m3u8.load(str(film.folder / "master.m3u8"))
-    for kind in ("tracks", "subtitles", "finish"):
-        film.do(kind)
-    return Published(film, opened, made)
+    watches = {kind: Watch() for kind in ("tracks", "subtitles", "finish")}
+    for kind, watch in watches.items():
+        film.do(kind, watch=watch)
+    return Published(film, opened, made, watches)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +142,12 @@ def test_a_master_of_measured_bandwidths_stays_one_after_a_restart_and_while_the
     place.unlink()
     film.probe()
     assert place.read_text() == exact
+
+
+def test_every_file_that_is_read_or_published_is_a_sign_of_life(published: Published) -> None:
+    """Thousands of them on a slow disk take longer than a task may stand still."""
+    for kind, files in {"tracks": 2 * [1, 2, 3, 4], "subtitles": 3 * [1], "finish": 2 * [1, 2, 3, 4]}.items():
+        assert published.watches[kind].counts[-len(files) :] == files
 
 
 def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: Studio) -> None:

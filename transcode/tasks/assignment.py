@@ -42,7 +42,7 @@ class Monitor(Protocol):
         """How much of the task is done, 0..1."""
 
     def parts(self, count: int) -> None:
-        """How many files of sound are complete."""
+        """How many files are complete: of sound, those that chunks may begin with; of others, a sign of life."""
 
     def stopped(self) -> bool:
         """Whether the task should be left as it is."""

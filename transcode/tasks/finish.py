@@ -19,13 +19,12 @@ def finish(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """Returns `bytes` and measured bandwidths in bits per second, by rendition, and what lies beside them."""
     timeline, root, film = assignment.known, assignment.root, assignment.film
     sizes, iframes = {}, {}
-    for place, name in enumerate(timeline.rendition_names):
+    for name in timeline.rendition_names:
         segments = [layout.segment_path(root, film, name, number) for number in range(timeline.segments)]
         sizes[name], iframes[name] = _size(segments), _iframes(segments, monitor)
         target = layout.rendition_dir(root, film, name) / layout.IFRAME_PLAYLIST
         layout.publish_text(assignment.scratch, target, playlists.iframe_playlist(timeline.grid, iframes[name]))
         layout.to_disk(target.parent)
-        monitor.progress((place + 1) / (len(timeline.renditions) + 2))
     smallest = {iframe.segment: iframe for iframe in iframes[timeline.rendition_names[0]]}
     storyboard = make_storyboard(assignment, monitor, smallest)
     master = publish_master(assignment)
@@ -46,9 +45,11 @@ def _size(segments: list[Path]) -> int:
 
 
 def _iframes(segments: list[Path], monitor: Monitor) -> list[IFrame]:
+    """Each one read is a sign of life: of a film of many hours on a slow disk, all of them take minutes."""
     found = []
     for number, segment in enumerate(segments):
         if monitor.stopped():
             raise Stopped
         found.append(IFrame(number, first_picture_size(segment)))
+        monitor.parts(len(found))
     return found

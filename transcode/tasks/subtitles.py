@@ -31,14 +31,14 @@ def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         text = (assignment.scratch / f"{number}.vtt").read_text(encoding="utf-8", errors="replace")
         cues = [cue.moved(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
         if cues:
-            _publish(assignment, layout.subtitle_track(number), cues)
+            _publish(assignment, monitor, layout.subtitle_track(number), cues)
             spoken.append(number)
     publish_master(assignment)
     return {"tracks": spoken}
 
 
-def _publish(assignment: Assignment, track: str, cues: list[Cue]) -> None:
-    """The pieces, then the playlist: what is listed is there."""
+def _publish(assignment: Assignment, monitor: Monitor, track: str, cues: list[Cue]) -> None:
+    """The pieces, each a sign of life, then the playlist: what is listed is there."""
     grid = assignment.known.grid
     place = layout.track_dir(assignment.root, assignment.film, track)
     place.mkdir(exist_ok=True)
@@ -46,6 +46,7 @@ def _publish(assignment: Assignment, track: str, cues: list[Cue]) -> None:
     lengths = [grid.start(after) - grid.start(first) for first, after in itertools.pairwise(borders)]
     for number, text in enumerate(webvtt.pieces(cues, lengths, muxing.CLOCK_START)):
         layout.publish_text(assignment.scratch, place / layout.words_name(number), text)
+        monitor.parts(number + 1)
     text = playlists.track_playlist(lengths, grid.target, layout.words_name)
     layout.publish_text(assignment.scratch, place / layout.MEDIA_PLAYLIST, text)
     layout.to_disk(place)

@@ -30,7 +30,7 @@ def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         source, timeline = steady(assignment, monitor)
         _encode(assignment, monitor, TracksPlan(timeline, source))
     for number in numbers:
-        _publish(assignment, layout.audio_track(number))
+        _publish(assignment, monitor, layout.audio_track(number))
     publish_master(assignment)
     return {"tracks": numbers}
 
@@ -42,8 +42,11 @@ def _encode(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> None:
     require_one_form(done.last_words)
 
 
-def _publish(assignment: Assignment, track: str) -> None:
-    """The pieces, then the playlist: what is listed is there. Raises MediaError when sound is missing."""
+def _publish(assignment: Assignment, monitor: Monitor, track: str) -> None:
+    """The pieces, then the playlist: what is listed is there. Raises MediaError when sound is missing.
+
+    Each piece is a sign of life: to have thousands of them on a slow disk takes minutes.
+    """
     made, grid = assignment.scratch / track, assignment.known.grid
     pieces = playlists.listed((made / layout.MEDIA_PLAYLIST).read_text())
     if abs(sum(pieces.values()) - grid.duration) > 3 * _FRAME:
@@ -51,8 +54,9 @@ def _publish(assignment: Assignment, track: str) -> None:
         raise MediaError("A sound track is not as long as the film.", last_words=described)
     place = layout.track_dir(assignment.root, assignment.film, track)
     place.mkdir(exist_ok=True)
-    for name in pieces:
+    for count, name in enumerate(pieces, 1):
         layout.publish(made / name, place / name)
+        monitor.parts(count)
     text = playlists.track_playlist(list(pieces.values()), grid.target, layout.segment_name)
     layout.publish_text(assignment.scratch, place / layout.MEDIA_PLAYLIST, text)
     layout.to_disk(place)
