@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,6 +100,20 @@ def test_a_machine_without_room_for_the_demo_film_has_a_site_all_the_same(
 ) -> None:
     start_up(settings.model_copy(update={"min_free_gib": 1_000_000}), Home(settings.data_dir))._make_film()
     assert "demo film left out: There is not enough room on the disk" in caplog.text
+
+
+def test_the_address_for_other_devices_is_told_where_they_can_use_it(settings: Settings) -> None:
+    def told(**given: object) -> list[str]:
+        return list(start_up(settings.model_copy(update=given), Home(settings.data_dir))._network_lines())
+
+    assert told(host="127.0.0.1") == told(host="0.0.0.0", public_url="https://videoflix.example") == []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        own = probe.getsockname()[0]
+    assert told(host="0.0.0.0", port=8123) == [f"Elsewhere  http://{own}:8123/"]
 
 
 def test_the_version_is_told() -> None:

@@ -6,8 +6,9 @@ import asyncio
 import http.client
 import logging
 import signal
+import socket
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -126,6 +127,7 @@ class _Start:
         url = self._settings.public_url or self._settings.local_url
         lines = [
             f"Watch      {url}/",
+            *self._network_lines(),
             f"API        {url}/api/video/",
             f"Health     {url}/readyz",
             f"Sign in    {sign_in.email}",
@@ -137,6 +139,17 @@ class _Start:
         ]
         console = Console(highlight=False, markup=False, soft_wrap=True)
         console.print(Panel.fit("\n".join(lines), title="Videoflix is running", padding=(1, 2)))
+
+    def _network_lines(self) -> Sequence[str]:
+        """What people open on their phones, when that is asked for and there is a network."""
+        if self._settings.public_url or self._settings.host not in ("0.0.0.0", "::"):  # noqa: S104  # not bound here
+            return []
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.connect(
+                ("192.0.2.1", 9)
+            )  # RFC 5737; nothing is sent, the kernel only says which address it would use
+            return [f"Elsewhere  http://{probe.getsockname()[0]}:{self._settings.port}/"]
+        return []
 
     def _mail_lines(self) -> Sequence[str]:
         """Without a mail server mails are files, and whoever waits for one has to know."""
