@@ -18,11 +18,17 @@ from tests.acceptance.support import until
 from tests.acceptance.workshop import small_disk
 from tests.tools import FfmpegTools, process_of
 from videoflix.composition.clients import DURABLE, open_clients
-from videoflix.embedded import binaries, processes, servers
+from videoflix.embedded import binaries, demo, processes, servers
 from videoflix.embedded.supervisor import Supervisor
 from videoflix.errors import CommandError
 from videoflix.settings import Settings
 from videoflix.stores.outages import is_outage
+
+
+def test_nobody_who_wants_to_stop_waits_for_the_demo_film(tmp_path: Path, ffmpeg_tools: FfmpegTools) -> None:
+    with pytest.raises(CommandError, match="could not be made"):  # at this rate it would take minutes
+        demo.make(ffmpeg_tools.ffmpeg, tmp_path / "film.mp4", rate=1000, is_stopping=lambda: True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_redis_finds_its_data_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from videoflix.cli.people import require_password
@@ -40,12 +41,12 @@ async def admin(settings: Settings, home: Home) -> SignIn:
         return SignIn(email, password if await services.accounts.opens(email, password) else None)
 
 
-async def film(settings: Settings) -> None:
-    """Make and take in the demo film, when no film was ever put in."""
+async def film(settings: Settings, is_stopping: Callable[[], bool]) -> None:
+    """Make and take in the demo film, when no film was ever put in. Raises CommandError and ServiceError."""
     async with open_services(settings) as services:
         if await services.catalogue.was_used():
             return
         place = services.uploads.place(0)
         ffmpeg, _ = binaries.ffmpeg_tools()
-        await asyncio.to_thread(demo.make, ffmpeg, place)
+        await asyncio.to_thread(demo.make, ffmpeg, place, is_stopping=is_stopping)
         await services.catalogue.take_in(demo.DESCRIPTION, place, ".mp4")

@@ -104,9 +104,10 @@ class _Start:
     def _make_film(self) -> None:
         """A site without it is a site all the same."""
         try:
-            asyncio.run(first_start.film(self._settings))
+            asyncio.run(first_start.film(self._settings, lambda: self._supervisor.is_stopping))
         except (CommandError, ServiceError) as error:
-            _log.warning("demo film left out: %s", error)
+            if not self._supervisor.is_stopping:
+                _log.warning("demo film left out: %s", error)
 
     def _wait_for(self, is_there: Callable[[], bool], what: str, last_words: Callable[[], str] = lambda: "") -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from videoflix.errors import CommandError
@@ -16,8 +17,11 @@ DESCRIPTION = NewVideo(
 )
 
 
-def make(ffmpeg: str, place: Path, rate: int = 25) -> None:
-    """Write the film to `place` (an .mp4); `rate`: frames a second. Raises CommandError with ffmpeg's last line."""
+def make(ffmpeg: str, place: Path, rate: int = 25, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    """Write the film to `place` (an .mp4); `rate`: frames a second.
+
+    Raises CommandError with ffmpeg's last line, also when it was stopped.
+    """
     picture = f"testsrc2=size=1920x1080:rate={rate}:duration={SECONDS}"
     sound = f"aevalsrc='0.12*sin(2*PI*(220+55*floor(mod(t,8)))*t)|0.12*sin(2*PI*330*t)':s=48000:d={SECONDS}"
     argv = [
@@ -26,8 +30,19 @@ def make(ffmpeg: str, place: Path, rate: int = 25) -> None:
         *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "26", "-pix_fmt", "yuv420p", "-g", "50"),
         *("-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart", "-f", "mp4", f"file:{place}"),
     ]
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
+    none = subprocess.DEVNULL
+    with subprocess.Popen(argv, stdin=none, stdout=none, stderr=subprocess.PIPE, text=True) as encoding:
+        words = _to_its_end(encoding, is_stopping).strip().splitlines() or ["ffmpeg did not say why."]
+    if encoding.returncode:
         place.unlink(missing_ok=True)
-        said = done.stderr.strip().splitlines() or ["ffmpeg did not say why."]
-        raise CommandError(f"The demo film could not be made: {said[-1]}")
+        raise CommandError(f"The demo film could not be made: {words[-1]}")
+
+
+def _to_its_end(encoding: subprocess.Popen[str], is_stopping: Callable[[], bool]) -> str:
+    """What it says on stderr. On a small machine it takes a minute, for which nobody waits who wants to stop."""
+    while True:
+        try:
+            return encoding.communicate(timeout=0.2)[1]
+        except subprocess.TimeoutExpired:
+            if is_stopping():
+                encoding.kill()
