@@ -13,6 +13,7 @@ from random import Random
 
 import psutil
 
+from benchmarks.soak.library import Admin
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
 
@@ -22,11 +23,14 @@ _BEYOND_A_LEASE = 18.0  # seconds
 class Faults:
     """One after another, with pauses; several run at once."""
 
-    def __init__(self, site: Site, record: Record, random: Random, crashing: asyncio.Lock, *, can_fill: bool) -> None:
+    def __init__(
+        self, site: Site, record: Record, random: Random, admin: Admin, crashing: asyncio.Lock, *, can_fill: bool
+    ) -> None:
         self._site = site
         self._record = record
         self._random = random
         self._fills = can_fill
+        self._admin = admin
         self._crashing = crashing
 
     async def run(self, until: asyncio.Event) -> None:
@@ -54,6 +58,7 @@ class Faults:
             (lambda: self._stop("redis", self._random.choice((2, _BEYOND_A_LEASE))), "redis stands still", 2),
             (lambda: self._stop("database", self._random.choice((2, 8))), "database stands still", 1),
             (self._kill_all, "all servers and workers killed", 1),
+            (self._kill_after_an_answer, "database killed at the moment of an answer", 3),
             (self._crash, "everything killed and started again", 1),
         ]
         if self._fills:
@@ -70,6 +75,11 @@ class Faults:
         for kind in ("worker", "database", "redis"):
             for victim in self._site.of(kind):
                 _send(victim, signal.SIGKILL)
+
+    async def _kill_after_an_answer(self) -> None:
+        await self._admin.describe()
+        for database in self._site.of("database"):
+            _send(database, signal.SIGKILL)
 
     async def _crash(self) -> None:
         async with self._crashing:

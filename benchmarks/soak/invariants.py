@@ -101,6 +101,8 @@ class Invariants:
             elif video is None:
                 self._record.complain(f"film {film.id} ({film.kind.name}) is gone")
             else:
+                is_told = film.description in (None, video["description"])
+                self._record.require(is_told, f"film {film.id} lost its description {film.description}: {video}")
                 await self._film(video, film.kind)
         for title, kind in self._record.imported.items():
             self._record.require(any(video["title"] == title for video in videos), f"an import ({kind.name}) is gone")

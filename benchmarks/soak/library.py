@@ -124,6 +124,15 @@ class Admin:
             if answer.status == 404:
                 self._record.require(film.gone is not False, f"film {film.id} is unknown")
 
+    async def describe(self) -> None:
+        """Some film; returns at the moment of the answer."""
+        if there := self._record.there():
+            film, text = self._random.choice(there), uuid.uuid4().hex
+            film.description = None
+            path = f"/api/admin/videos/{film.id}/"
+            answer = await self._asker.ask("PATCH", path, {"description": text}, token=self.token)
+            film.description = text if answer.status == 200 else None
+
     async def _look(self) -> None:
         answer = await self._asker.ask("GET", "/api/admin/jobs/", token=self.token)
         self._record.require(answer.status in (0, 200, 503), f"jobs: {answer.status}")

@@ -17,6 +17,7 @@ class Promise:
     kind: Kind
     title: str
     gone: bool | None = False
+    description: str | None = ""
 
 
 @dataclass
