@@ -13,7 +13,7 @@ class Work:
 
     percent: float = 0.0
     seconds_left: float | None = None  # None where it cannot be told
-    waits_for: str = ""  # what has to be there before it goes on: "free disk space"
+    waits_for: str = ""  # what has to be there before it goes on: "free disk space", "the media volume"
 
 
 class Engine(Protocol):

@@ -87,6 +87,8 @@ def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     root, film = assignment.root, assignment.film
     if assignment.kind == "probe":
         found = assignment.known if assignment.timeline else film_of(20)
+        if not layout.film_dir(root, film).parent.exists():
+            raise MediaError("The volume is away.")
         for name in found.rendition_names:
             layout.rendition_dir(root, film, name).mkdir(parents=True, exist_ok=True)
         return found.as_json()

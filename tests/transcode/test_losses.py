@@ -12,7 +12,7 @@ from tests.transcode.obey import Orders, film_of
 from tests.transcode.studio import Studio
 from tests.transcode.support import MemoryBook, at_work, ended, job_of, open_ledger, until
 from transcode import layout, schedule
-from transcode.engine import Engine
+from transcode.engine import Engine, SegmentFailed
 from transcode.errors import Lost, MediaError
 from transcode.ledger import Ledger, NewTask, State
 from transcode.tasks.work import perform
@@ -72,6 +72,18 @@ async def test_files_of_a_film_that_was_deleted_are_no_loss(redis_url, io_loop, 
         orders.give("chunk", "lose")
         await ended(ledger, 1, State.CANCELLED)
         assert len(orders.began("probe")) == 1
+
+
+async def test_nothing_is_taken_for_lost_while_the_source_is_away_too(redis_url, io_loop, tmp_path, book, orders):
+    orders.give("segment", "lose")
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+        book.add(1, film_of(8), chunks=[0, 1])
+        await book.finished(1, {})
+        engine = Engine(ledger, tmp_path)
+        with pytest.raises(SegmentFailed, match="is gone"):
+            await engine.want_segment(1, "480p", 1)
+        await engine.close()
+        assert book.films[1].chunks_done == {0, 1}
 
 
 @pytest.fixture(scope="module")

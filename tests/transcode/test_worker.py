@@ -407,13 +407,38 @@ async def test_a_volume_that_is_slow_to_tell_its_room_holds_nothing_up(
     assert all(answered)  # nobody had to wait until it gave up
 
 
-async def test_a_volume_that_is_away_for_a_moment_is_one_without_room(io_loop, tmp_path, monkeypatch):
-    room, measure = Room(tmp_path, 1, 0), shutil.disk_usage
+async def test_while_the_media_volume_is_away_no_film_fails(redis_url, io_loop, tmp_path, book):
+    root = tmp_path / "mounted"
+    away = tmp_path / "away"
+    Orders(root).give("chunk", "work")
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, root):
+        await begin(ledger, book)
+        await running(ledger, 1, "chunk")
+        root.rename(away)
+        root.mkdir()
+
+        async def is_shown() -> bool:
+            return (await job_of(ledger, 1)).waits_for == "the media volume" and not await ledger.held(1)
+
+        await until(is_shown)
+        await asyncio.sleep(2 * ledger.times.room)
+        assert not (root / "hls").exists()
+        shutil.rmtree(root)
+        away.rename(root)
+        Orders(root).take_back("chunk")
+        await ended(ledger, 1)
+        assert book.status[1] == "ready"
+
+
+async def test_a_volume_that_cannot_be_asked_is_away(io_loop, tmp_path, monkeypatch):
+    (tmp_path / "hls").mkdir()
+    room, measure = Room(tmp_path, 0, 0), shutil.disk_usage
     await room.look()
     assert room.to_begin()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: measure("/nonexistent"))
     watching = asyncio.create_task(room.watch(0.01))
     await until(lambda: not room.to_begin())
+    assert (room.to_serve(), room.to_go_on()) == (False, False)
     monkeypatch.setattr(shutil, "disk_usage", measure)
     await until(room.to_begin)
     await end([watching])

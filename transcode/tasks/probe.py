@@ -67,6 +67,8 @@ def _unreadable(path: Path, source: Source, copy: Copy) -> float:
 
 def _publish(assignment: Assignment, found: Timeline) -> None:
     root, film = assignment.root, assignment.film
+    if not layout.film_dir(root, film).parent.exists():
+        uploaded(assignment)  # else the whole volume is away, and nothing is written where it should be
     layout.thumbnail_path(root, film).parent.mkdir(parents=True, exist_ok=True)
     for name in found.rendition_names:
         folder = layout.rendition_dir(root, film, name)

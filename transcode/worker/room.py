@@ -1,4 +1,4 @@
-"""The free-space guard: nothing is begun on a nearly full disk, and nothing is written until it is full."""
+"""The guard of the media volume: nothing is begun on one that is nearly full or away, nor written until it is full."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class Room:
             await self.look()
             await asyncio.sleep(every)
 
+    @property
+    def lacking(self) -> str:
+        """What there is not enough of, in words for admins."""
+        return "free disk space" if self._free >= 0 else "the media volume"
+
     def to_begin(self) -> bool:
         """Whether a task may be claimed."""
         return self._free >= self.min_free and not self._ran_full
@@ -55,9 +60,13 @@ class Room:
         return time.monotonic() < self._full_until
 
     def _measured(self) -> int:
-        """None, where the volume is away: nothing is begun until it is back."""
+        """-1 for a volume that is away: what would be begun without it would fail its film.
+
+        Where one is mounted and is not, there is an empty folder; films and uploads do not go both at once otherwise.
+        """
         try:
-            return shutil.disk_usage(self._root).free
+            is_there = (self._root / "hls").is_dir() or (self._root / "videos").is_dir()
+            return shutil.disk_usage(self._root).free if is_there else -1
         except OSError as error:
             log.warning("disk_away: %s", error)
-            return 0
+            return -1

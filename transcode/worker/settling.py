@@ -138,10 +138,14 @@ class Settling:
             await self._make_again(entry, Losses(frozenset({chunk})))
 
     async def _wait_for_ground(self, entry: FilmEntry, error: Lost) -> None:
-        """A segment is looked for again and again while somebody waits for it; not where its film was given up."""
+        """A segment is looked for again and again while somebody waits for it; not where its film was given up.
+
+        Nor without the source: perhaps it is the whole volume that is away, and all that is done would be done again.
+        """
         bench = self._bench
         states = await bench.patiently(lambda: bench.ledger.states([entry.film]))
-        if entry.failed or states.get(entry.film) is State.DEAD:
+        has_source = await asyncio.to_thread((bench.root / entry.source).exists)
+        if entry.failed or not has_source or states.get(entry.film) is State.DEAD:
             await self.failed(error)
             return
         await self._make_again(entry, await asyncio.to_thread(losses.losses, entry, bench.root))

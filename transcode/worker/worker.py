@@ -99,7 +99,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until `stop` is called. Redis and the database may come and go meanwhile."""
-        self._room_folder()
+        self._make_folders()
         await self._room.look()
         self._hands.warm()
         watching = self._room.watch(self._ledger.times.heartbeat)
@@ -156,7 +156,7 @@ class Worker:
             del self._attempts[slot.number]
 
     async def _has_room(self, slot: Slot) -> bool:
-        """Whether the disk has room for work; the ledger shows admins when it has not.
+        """Whether the disk is there and has room for work; the ledger shows admins what is lacking.
 
         The reserve is there for what viewers wait for, too: bulk work stops long before it.
         """
@@ -164,11 +164,11 @@ class Worker:
             return self._room.to_serve()
         room = self._room.to_begin()
         if not room:
-            await self._bench.patiently(lambda: self._ledger.hold("free disk space"))
+            await self._bench.patiently(lambda: self._ledger.hold(self._room.lacking))
         elif not self._had_room:
             await self._bench.patiently(lambda: self._ledger.hold(""))
         if room != self._had_room:
-            log.warning("disk_room enough=%s", room)
+            log.warning("disk_room enough=%s lacking=%s", room, "" if room else self._room.lacking)
         self._had_room = room
         return room
 
@@ -222,5 +222,7 @@ class Worker:
         except Exception:
             log.exception("%s_stumbles", name)
 
-    def _room_folder(self) -> None:
-        (self._bench.root / "scratch").mkdir(parents=True, exist_ok=True)
+    def _make_folders(self) -> None:
+        """At the start alone: that they are gone later means that the volume is."""
+        for name in ("scratch", "hls"):
+            (self._bench.root / name).mkdir(parents=True, exist_ok=True)
