@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -18,15 +19,16 @@ from typer.testing import CliRunner
 
 from tests.tools import FfmpegTools
 from videoflix import __version__
-from videoflix.cli import app
+from videoflix.cli import app, moving
 from videoflix.cli.context import settings_here
 from videoflix.cli.films import import_film
 from videoflix.cli.up import _Start as start_up
 from videoflix.composition.clients import open_clients
 from videoflix.embedded import processes, servers
 from videoflix.embedded.home import Home, Running
-from videoflix.errors import CommandError
+from videoflix.errors import CommandError, Conflict
 from videoflix.settings import Settings
+from videoflix.stores import copying
 
 
 def start(settings: Settings, *arguments: str, **env: str) -> subprocess.Popen[str]:
@@ -206,21 +208,23 @@ async def test_a_server_that_refuses_the_password_is_not_one_that_does_not_answe
             pass
 
 
-def test_the_embedded_database_is_copied_into_an_empty_one(settings: Settings) -> None:
-    home = Home(settings.data_dir)
-    home.prepare()
+def test_a_database_is_copied_into_an_empty_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     target = settings.model_copy(update={"mongodb_db": f"{settings.mongodb_db}_copy"})
-    assert refused(run(target, "copy-database")).endswith("holds no database of `videoflix up`.")
-    films = [{"_id": number, "title": "Größe"} for number in range(1200)]
-    with processes.running(servers.database(home.folder)) as server, pymongo.MongoClient(server.url) as client:
-        client[target.mongodb_db]["videos"].insert_many(films)
-        client[target.mongodb_db]["counters"].insert_one({"_id": "videos", "value": 1200})
-    done = run(target, "copy-database")
-    assert (done.returncode, done.stdout.split(" documents")[0]) == (0, "1201"), done.stderr
+    monkeypatch.setattr(copying, "_AT_ONCE", 2)
+    films = [{"_id": number, "title": "Größe"} for number in range(5)]
     with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
+        client[settings.mongodb_db]["videos"].insert_many(films)
+        client[settings.mongodb_db]["counters"].insert_one({"_id": "videos", "value": 5})
+        assert asyncio.run(moving._copy(settings, target)) == 6
         assert list(client[target.mongodb_db]["videos"].find().sort("_id")) == films
-        assert "is not empty" in refused(run(target, "copy-database"))
+        with pytest.raises(Conflict, match="is not empty"):
+            asyncio.run(moving._copy(settings, target))
         client.drop_database(target.mongodb_db)
+    with pytest.raises(CommandError, match="MONGODB_URI is not set"):
+        moving.copy_database(settings.data_dir)
+    monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1")
+    with pytest.raises(CommandError, match="holds no database of `videoflix up`"):
+        moving.copy_database(settings.data_dir)
 
 
 def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:
