@@ -245,6 +245,36 @@ def test_sound_that_cannot_be_decoded_is_left_out(studio: Of, originals: Origina
     assert film.segments()[0].exists()
 
 
+def _scrambled_packets(ts: bytes) -> bytes:
+    """Those of picture and sound say so."""
+    data = bytearray(ts)
+    for at in range(0, len(data), 188):
+        data[at + 3] |= 0x80 if data[at + 1] & 0x1F == 1 else 0
+    return bytes(data)
+
+
+_CODEC_LIST, _ENCRYPTION = "4052d1861d31d011a3a400a0c90348f6", "14e68a292226174cb935dae07ee9289c"
+_ENCRYPTED: dict[str, Callable[[bytes], bytes]] = {
+    "wmv": lambda data: data.replace(bytes.fromhex(_CODEC_LIST), bytes.fromhex(_ENCRYPTION)),
+    "ts": _scrambled_packets,
+    "mpg": lambda data: re.sub(rb"(?s)(\x00\x00\x01[\xc0-\xef]..)[\x80-\x8f]", b"\\g<1>\xb0", data),
+}
+
+
+@pytest.mark.parametrize("kind", ["mp4", *_ENCRYPTED])
+def test_an_encrypted_film_is_refused(
+    studio: Of, originals: Originals, kind: str, tools: Tools, tmp_path: Path
+) -> None:
+    made = tmp_path / f"encrypted.{kind}"
+    if kind in _ENCRYPTED:
+        made.write_bytes(_ENCRYPTED[kind](getattr(originals, kind).read_bytes()))
+    else:
+        keys = ["-encryption_key", "ab" * 16, "-encryption_kid", "cd" * 16]
+        scheme = ["-c", "copy", "-encryption_scheme", "cenc-aes-ctr", *keys]
+        sources.ffmpeg(tools, "-i", str(originals.mp4), *scheme, str(made))
+    assert refusal(studio(made)) == "This film is encrypted, so it cannot be played here."
+
+
 def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
     source = tmp_path / "small.mkv"
     sources.ffmpeg(tools, *sources.picture(seconds=0.2), "-c:v", "ffv1", str(source))

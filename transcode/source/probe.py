@@ -9,6 +9,7 @@ from pathlib import Path
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
 from transcode.source.damage import garbage, judged
 from transcode.source.description import Source, describe
+from transcode.source.encryption import check_keys, refuse_encrypted
 from transcode.source.looking import Look, clock, look, refused
 from transcode.source.refresh import frames_until_whole
 from transcode.tools import Tools
@@ -31,7 +32,9 @@ _HEADER = 64 * 1024
 def probe(path: Path, tools: Tools) -> Source:
     """All looks at a file before work begins on it. Raises MediaError with the reason why it is refused."""
     judged(garbage(path))  # first, for ffmpeg searches garbage slowly for what can be read
+    refuse_encrypted(path)
     source = describe(path, tools)
+    check_keys(source)
     check(source)
     check_size(path)
     try_decoding(path, source, tools)
