@@ -13,6 +13,8 @@ from itertools import accumulate
 _LONGEST = 5000  # milliseconds of a cue without an end
 
 _TIME = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
+# A path of ASS: m 0 0 l 100 0 100 100.
+_DRAWING = re.compile(r"\s*m(\s+-?[\d.]+){2}(\s+([mnlbspc]|-?[\d.]+))*\s*")
 _TIMES = re.compile(rf"^{_TIME}[ \t]+-->[ \t]+{_TIME}([^\n]*)$")
 
 
@@ -34,6 +36,21 @@ class Cue:
         return Cue(self.start + by, self.end + by, self.words, self.settings)
 
 
+def decoded(data: bytes) -> str:
+    """The text of a file; lines that are no UTF-8 are taken for Western European ones of Windows."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return "\n".join(_decoded(line) for line in data.split(b"\n"))
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
+
+
 def parse(text: str) -> list[Cue]:
     """The cues of a file in their order; whatever else is in it is left out.
 
@@ -44,13 +61,19 @@ def parse(text: str) -> list[Cue]:
         lines = block.strip("\n").split("\n")
         for place, line in enumerate(lines[:2]):  # an identifier may stand before the times
             if times := _TIMES.match(line):
-                words = "\n".join(lines[place + 1 :]).strip()
+                words = _spoken(lines[place + 1 :])
                 start, end = _milliseconds(*times.groups()[:4]), _milliseconds(*times.groups()[4:8])
                 if words:
                     found.append(Cue(start, end, words, times[9].strip()))
                 break
-    nexts = [*(cue.start for cue in found[1:]), sys.maxsize]
-    return [cue if cue.end > cue.start else cue.until(begin) for cue, begin in zip(found, nexts, strict=False)]
+    starts = [*sorted(cue.start for cue in found), sys.maxsize]
+    return [cue if cue.end > cue.start else cue.until(starts[bisect_right(starts, cue.start)]) for cue in found]
+
+
+def _spoken(lines: Sequence[str]) -> str:
+    """What is left when shapes are left out, which ASS draws, and what has a meaning in WebVTT is none here."""
+    words = "\n".join(line for line in lines if not _DRAWING.fullmatch(line))
+    return words.replace("\\h", "\u00a0").replace("-->", "--&gt;").strip()
 
 
 def pieces(cues: Sequence[Cue], lengths: Iterable[Fraction], clock_start: int) -> list[str]:

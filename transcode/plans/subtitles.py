@@ -19,7 +19,8 @@ class SubtitlesPlan:
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         return [
-            *QUIET, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-an", "-dn"),
+            # Words that are no UTF-8 come out as they are, rather than not at all.
+            *QUIET, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-an", "-dn", "-sub_charenc_mode", "ignore"),
             *(
                 option
                 for number, track in enumerate(self.timeline.subtitles, 1)

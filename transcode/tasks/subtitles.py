@@ -28,7 +28,7 @@ def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_reading(timeline.duration, monitor))
     spoken = []
     for number in range(1, len(timeline.subtitles) + 1):
-        text = (assignment.scratch / f"{number}.vtt").read_text(encoding="utf-8", errors="replace")
+        text = webvtt.decoded((assignment.scratch / f"{number}.vtt").read_bytes())
         cues = [cue.moved(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
         if cues:
             _publish(assignment, monitor, layout.subtitle_track(number), cues)
