@@ -14,6 +14,7 @@ from tests.transcode.inspection import AAC_FRAME, CLOCK, RATE, Film
 from tests.transcode.sources import RECIPES, Recipe, luma_of
 from tests.transcode.studio import Studio
 from transcode.source import probe
+from transcode.source.description import Source
 from transcode.tools import Tools
 
 of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -138,6 +139,13 @@ def test_a_picture_that_comes_half_a_minute_late_is_found(tools: Tools, tmp_path
     for number in (0, 7):  # the first frame stands until the picture begins
         film.do("segment", number, "480p")
         assert len(inspection.segment(tools, film.segments()[number]).shown) == film.timeline.grid.gop
+
+
+def test_a_cover_that_calls_itself_the_picture_is_none_beside_a_film() -> None:
+    cover = {"index": 0, "codec_type": "video", "codec_name": "mjpeg", "disposition": {"default": 1}}
+    film = {"index": 1, "codec_type": "video", "codec_name": "h264"}
+    assert Source({}, [cover, film]).picture is film
+    assert Source({}, [cover]).picture is cover  # the film of an old camera
 
 
 def test_a_film_of_many_hours_is_open_at_its_last_segment(tools: Tools, tmp_path: Path) -> None:

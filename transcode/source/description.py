@@ -86,7 +86,7 @@ class Source:
         if not found:
             kinds = {stream.get("codec_type") for stream in self.streams}
             raise refused(NO_PICTURE if "audio" in kinds else STILL if "video" in kinds else NO_FILM)
-        return max(found, key=lambda stream: (_is_default(stream), -stream["index"]))
+        return max(found, key=lambda stream: (not _is_like_cover(stream), _is_default(stream), -stream["index"]))
 
     def sounds(self) -> list[Mapping[str, Any]]:
         """Audio streams that can be decoded, the default one first."""
@@ -226,6 +226,11 @@ def _number(value: Any) -> float:
 
 def _is_cover(stream: Mapping[str, Any]) -> bool:
     return bool(stream.get("disposition", {}).get("attached_pic"))
+
+
+def _is_like_cover(stream: Mapping[str, Any]) -> bool:
+    """A codec of still pictures, of which some cameras made films; beside another one it is a cover."""
+    return stream.get("codec_name") in ("mjpeg", "png", "bmp", "gif", "webp")
 
 
 def _is_heard(stream: Mapping[str, Any]) -> bool:
