@@ -9,12 +9,13 @@ import pytest
 
 from tests.transcode import rules, sources
 from tests.transcode.obey import Orders, film_of
-from tests.transcode.studio import Studio
+from tests.transcode.studio import Studio, Watch
 from tests.transcode.support import MemoryBook, at_work, ended, job_of, open_ledger, until
 from transcode import layout, schedule
 from transcode.engine import Engine, SegmentFailed
-from transcode.errors import Lost, MediaError
+from transcode.errors import Lost, MediaError, Stopped
 from transcode.ledger import Ledger, NewTask, State
+from transcode.runner import Run
 from transcode.tasks.work import perform
 from transcode.tools import Tools
 
@@ -135,6 +136,25 @@ def test_a_task_says_what_it_lost_and_a_probe_brings_the_copy_back(tools: Tools,
     shutil.rmtree(film.folder)
     with pytest.raises(Lost):
         film.do("chunk")
+
+
+def test_a_task_that_is_given_away_while_its_encoder_ends_publishes_nothing(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "film.mp4"
+    sources.ffmpeg(tools, *sources.picture(seconds=1), *sources.H264, str(made))
+    film, watch, run = Studio(tmp_path, made, tools), Watch(), Run.__call__
+    film.probe()
+
+    def paused_at_its_end(self: Run) -> str:
+        said = run(self)
+        monkeypatch.setattr(watch, "stopped", lambda: True)
+        return said
+
+    monkeypatch.setattr(Run, "__call__", paused_at_its_end)
+    with pytest.raises(Stopped):
+        film.do("chunk", watch=watch)
+    assert not any(segment.exists() for segment in film.segments())
 
 
 def test_an_upload_that_is_gone_is_no_loss_that_can_be_made_good(tools: Tools, tmp_path: Path) -> None:

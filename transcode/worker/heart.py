@@ -74,7 +74,9 @@ class Heart:
                 await self._renew()
             except LedgerUnavailable as error:
                 log.debug("renew_waits film=%s task=%s: %s", self._lease.film, self._lease.task, error)
-                self._bench.hands.owned(self._slot)  # nobody else can be given the task meanwhile
+                # A Redis that is away gives the task to nobody else. Where only the way to it is cut off, somebody else
+                # gets it, does the same work, and whoever comes back finds the lease lost.
+                self._bench.hands.owned(self._slot)
             self._look()
 
     async def _renew(self) -> None:
