@@ -1,6 +1,7 @@
 """The connections of a web process: which wait for a request, for how long, and which are being answered.
 
-Whoever opens connections and asks nothing, or sends a byte of a body now and then, must not use up what others need.
+Whoever opens connections and asks nothing, sends a byte of a body now and then, or takes no answer, must not use up
+what others need. Films have limits of their own, see `handlers.media.transfer`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tornado.httputil import HTTPConnection
 _PATIENCE = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
 _LOOK = 5.0  # seconds between two looks for connections that are out of patience
 _SLOWEST = 30_000  # bytes of a body in `_PATIENCE` seconds; Apache's mod_reqtimeout asks for 500 in each second
+_STALLED = 60.0  # seconds in which a client takes nothing of its answer; nginx's send_timeout
 _HURRY = 5.0  # seconds that a body has when others wait for a place
 _MOST = 10_000  # connections at once
 _SPARE = 100  # descriptors for everything else: databases, logs
@@ -55,6 +57,7 @@ class Connections:
         self._waiting: dict[object, _Waiting] = {}
         self._busy: dict[object, HTTPConnection] = {}
         self._bodies: dict[object, _Body] = {}
+        self._writing: dict[HTTP1Connection, tuple[int, float]] = {}  # bytes that were taken, and since when no more
         self._timer: asyncio.TimerHandle | None = None
         self._is_ending = False
 
@@ -132,7 +135,19 @@ class Connections:
             if body.size < _SLOWEST:
                 _close(body.request_conn)
             body.since, body.size = loop.time(), 0
-        self._timer = loop.call_later(_LOOK, self._look) if self._waiting or self._bodies else None
+        self._look_at_answers(loop.time())
+        self._timer = loop.call_later(_LOOK, self._look) if self._waiting or self._busy else None
+
+    def _look_at_answers(self, moment: float) -> None:
+        before, self._writing = self._writing, {}
+        for request_conn in list(self._busy.values()):
+            if isinstance(request_conn, HTTP1Connection) and request_conn.stream.writing():
+                taken = request_conn.stream._total_write_done_index
+                known, since = before.get(request_conn, (-1, moment))
+                if known == taken and moment - since > _STALLED:
+                    request_conn.close()
+                else:
+                    self._writing[request_conn] = taken, since if known == taken else moment
 
     def _close(self, server_conns: list[object]) -> None:
         for server_conn in server_conns:

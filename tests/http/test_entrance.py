@@ -33,6 +33,15 @@ async def until(is_so: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def narrow(port: int) -> socket.socket:
+    """A client for whom the kernel keeps little."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131072)
+    client.connect(("127.0.0.1", port))
+    client.setblocking(False)
+    return client
+
+
 async def test_a_connection_is_closed_when_no_request_comes(
     browser: Browser, http_server_port: tuple[object, int]
 ) -> None:
@@ -62,6 +71,28 @@ async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
 
     trickles = is_dropped(LENGTH, 1), is_dropped(CHUNKED, 1), is_dropped(LENGTH, 40)
     assert await asyncio.gather(*trickles) == [True, True, False]
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_dropped_and_a_slow_one_is_not(
+    browser: Browser, http_server: Server, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_STALLED", 0.6)
+    monkeypatch.setattr(connections, "_PATIENCE", 60)
+    idle, slow = [narrow(http_server_port[1]) for _ in range(2)]
+    await until(lambda: len(http_server._connections) == 2)
+    for server_conn in http_server._connections:
+        server_conn.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 131072)
+    for client in (idle, slow):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 600)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(10):
+        while len(http_server._connections) == 2:
+            assert await loop.sock_recv(slow, 8192)
+            await asyncio.sleep(0.02)
+    (left,) = http_server._connections
+    assert left.stream.socket.getpeername() == slow.getsockname()
+    for client in (idle, slow):
+        client.close()
 
 
 async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
