@@ -50,6 +50,17 @@ class MailsHandler(ApiHandler):
         self.answer({"mails": [owed(mail) for mail in await self.services.outbox.all()]})
 
 
+class MailHandler(ApiHandler):
+    """DELETE /api/admin/mails/<id>/."""
+
+    admins_only = True
+
+    async def delete(self, mail_id: str) -> None:
+        """Owe it no more: to an address that does not exist it never arrives."""
+        await self.services.outbox.discard(mail_id)
+        self.answer({"detail": "Mail deleted."})
+
+
 class MailRetryHandler(ApiHandler):
     """POST /api/admin/mails/<id>/retry/."""
 

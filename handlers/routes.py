@@ -15,7 +15,7 @@ from handlers.accounts import (
     RegisterHandler,
     ResendActivationHandler,
 )
-from handlers.accounts_admin import MailRetryHandler, MailsHandler, UserHandler, UsersHandler
+from handlers.accounts_admin import MailHandler, MailRetryHandler, MailsHandler, UserHandler, UsersHandler
 from handlers.accounts_me import MeHandler, MySessionHandler, MySessionsHandler
 from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
 from handlers.base import UnknownPath
@@ -56,6 +56,7 @@ ROUTES = (
     (r"/api/admin/users/(?P<user_id>[0-9]{1,15})/?", UserHandler),
     (r"/api/admin/users/?", UsersHandler),
     (r"/api/admin/mails/(?P<mail_id>[0-9a-f]{1,64})/retry/?", MailRetryHandler),
+    (r"/api/admin/mails/(?P<mail_id>[0-9a-f]{1,64})/?", MailHandler),
     (r"/api/admin/mails/?", MailsHandler),
     (r"/api/video/?", VideoListHandler),
     (rf"/api/video/{_ID}/?", VideoHandler),

@@ -145,7 +145,7 @@ class Connections:
                 taken = request_conn.stream._total_write_done_index
                 known, since = before.get(request_conn, (-1, moment))
                 if known == taken and moment - since > _STALLED:
-                    request_conn.close()
+                    _close(request_conn)
                 else:
                     self._writing[request_conn] = taken, since if known == taken else moment
 

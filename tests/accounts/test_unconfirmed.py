@@ -13,7 +13,7 @@ import pytest
 
 from videoflix.background import now_and_then, running
 from videoflix.composition.root import open_services
-from videoflix.models import now
+from videoflix.models import User, now
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.users import UserStore
@@ -54,12 +54,15 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
             await services.people.change(1, user_id, **rights)
         await services.people.change(1, 5, is_disabled=False)
         await services.people.change(1, 6, is_active=False)
+        for address in ("active", "disabled", "enabled", "deactivated"):
+            await services.outbox.forget(f"{address}@example.org")
         age(settings, 6.9)
         await services.unconfirmed.sweep()
         assert "never" in await left(services)
         age(settings, 7.1)
         await services.unconfirmed.sweep()
         assert await left(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
+        assert await services.outbox.all() == []  # nor is a mail owed that could not be delivered
         assert "user_deleted user=2 unconfirmed_days=7" in caplog.messages
         await registered(services, "never")  # the address is free again
 
@@ -84,10 +87,10 @@ async def test_who_confirms_at_the_moment_of_a_sweep_keeps_the_account(
 ) -> None:
     found = UserStore.unconfirmed
 
-    async def confirmed_meanwhile(self: UserStore, since: datetime) -> list[int]:
-        ids = await found(self, since)
+    async def confirmed_meanwhile(self: UserStore, since: datetime) -> list[User]:
+        users = await found(self, since)
         await self.activate(1)
-        return ids
+        return users
 
     monkeypatch.setattr(UserStore, "unconfirmed", confirmed_meanwhile)
     async with open_services(settings) as services:

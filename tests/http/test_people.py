@@ -89,7 +89,9 @@ async def test_nobody_takes_their_own_rights_away(admin: Browser) -> None:
     assert (wrong.status, wrong.json) == (400, {"is_admin": ["Must be a valid boolean."]})
 
 
-async def test_admins_see_the_mails_that_are_owed_and_have_them_tried_again(admin: Browser, services: Services) -> None:
+async def test_admins_see_the_mails_that_are_owed_and_have_them_deleted_or_tried_again(
+    admin: Browser, services: Services
+) -> None:
     folder: Path = services.settings.mail_dir
     folder.write_text("a file where the folder should be")
     await register(admin)
@@ -97,6 +99,11 @@ async def test_admins_see_the_mails_that_are_owed_and_have_them_tried_again(admi
     (mail,) = (await admin.get("/api/admin/mails/")).json["mails"]
     assert (mail["kind"], mail["address"], mail["status"], mail["attempts"]) == ("activation", ADDRESS, "owed", 1)
     assert "cannot be written" in mail["error"]
+    assert (await admin.fetch("DELETE", f"/api/admin/mails/{mail['id']}/")).status == 200
+    assert (await admin.get("/api/admin/mails/")).json == {"mails": []}
+    assert (await admin.fetch("DELETE", f"/api/admin/mails/{mail['id']}/")).status == 404
+    await admin.post("/api/resend_activation/", {"email": ADDRESS})
+    assert await services.mailer.deliver_one()
     folder.unlink()
     assert (await admin.post(f"/api/admin/mails/{mail['id']}/retry/")).status == 200
     assert [sent["To"] for sent in await mails(services)] == [ADDRESS]

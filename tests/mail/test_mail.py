@@ -118,11 +118,13 @@ async def test_a_server_that_refuses_and_comes_back_gets_every_mail_that_was_owe
         assert [mail.attempts for mail in owed] == [1, 1, 1]
         assert all(mail.error and mail.next_at > now() for mail in owed)
         with post_office(postman, port):
-            postman.refuses = "450 no room for viewer@example.org"
+            postman.refuses = "450 no room \x1b[31m for viewer@example.org"
             make_due(settings)
             await deliver(services)
             assert {mail.attempts for mail in await services.outbox.all()} == {2}
-            assert "<address>" in (await services.outbox.all())[0].error
+            error = (await services.outbox.all())[0].error
+            assert "<address>" in error
+            assert error.isprintable()  # what a server says is shown at terminals
             postman.refuses = ""
             async with services.mailer.working():  # one that arrives hastens the others
                 make_due_first(settings)

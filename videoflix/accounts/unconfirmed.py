@@ -10,6 +10,7 @@ from datetime import timedelta
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.links import Links
 from videoflix.background import now_and_then, running
+from videoflix.mail.outbox import Outbox
 from videoflix.models import now
 from videoflix.stores.users import UserStore
 
@@ -24,9 +25,10 @@ class Unconfirmed:
     Only what its registration made: an account that an admin has decided about stays.
     """
 
-    def __init__(self, users: UserStore, links: Links, days: int) -> None:
+    def __init__(self, users: UserStore, links: Links, outbox: Outbox, days: int) -> None:
         self._users = users
         self._links = links
+        self._outbox = outbox
         self._days = days
 
     @asynccontextmanager
@@ -40,7 +42,9 @@ class Unconfirmed:
         if not self._days:
             return
         since = now() - timedelta(days=self._days)
-        for user_id in await self._users.unconfirmed(since):
-            if await self._users.delete_unconfirmed(user_id, since):
-                await self._links.remove(user_id)
-                log(Event.USER_DELETED, user=user_id, unconfirmed_days=self._days)
+        for user in await self._users.unconfirmed(since):
+            # Before, for afterwards the address may be somebody else's; who confirms needs it no more.
+            await self._outbox.forget(user.email)
+            if await self._users.delete_unconfirmed(user.id, since):
+                await self._links.remove(user.id)
+                log(Event.USER_DELETED, user=user.id, unconfirmed_days=self._days)

@@ -77,7 +77,7 @@ async def open_accounts(
                 accounts=accounts,
                 admission=Admission(tokens.identify, playback, revocations),
                 people=People(users, accounts),
-                unconfirmed=Unconfirmed(users, links, settings.unconfirmed_days),
+                unconfirmed=Unconfirmed(users, links, outbox, settings.unconfirmed_days),
                 departures=Departures(users, accounts),
                 throttle=Throttle(channel, settings.rate_limit_factor),
                 outbox=outbox,

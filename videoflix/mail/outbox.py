@@ -95,6 +95,10 @@ class Outbox:
         await self._store.revive(mail_id, now())
         self.news.set()
 
+    async def discard(self, mail_id: str) -> None:
+        """Owe it no more. Raises NotFound."""
+        await self._store.discard(mail_id)
+
     async def forget(self, address: str) -> None:
         """Nothing is owed to this address any more."""
         await self._store.forget(address)

@@ -87,6 +87,7 @@ def transport_of(settings: Settings) -> Transport:
 
 
 def _sentence(error: BaseException) -> str:
-    """What the server said, on one line, without addresses (it may repeat them)."""
-    said = re.sub(r"\S+@\S+", "<address>", " ".join(str(error).split())) or "no answer in time"
+    """What the server said, on one line, without addresses (it may repeat them) and without what a terminal obeys."""
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    said = re.sub(r"\S+@\S+", "<address>", " ".join(text.split())) or "no answer in time"
     return f"{type(error).__name__}: {said}"[:300]

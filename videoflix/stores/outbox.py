@@ -72,6 +72,11 @@ class OutboxStore:
         if done.matched_count == 0:
             raise NotFound
 
+    async def discard(self, key: str) -> None:
+        """Raises NotFound."""
+        if (await self._outbox.delete_one({"_id": key})).deleted_count == 0:
+            raise NotFound
+
     async def all(self) -> Sequence[dict[str, Any]]:
         """Newest first."""
         return [_fields(found) async for found in self._outbox.find().sort("created_at", DESCENDING).limit(1000)]

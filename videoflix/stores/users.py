@@ -75,9 +75,9 @@ class UserStore:
         done = await self._users.update_one({"_id": user_id, "asked_to_confirm_at": {"$ne": None}}, {"$set": fields})
         return done.modified_count == 1
 
-    async def unconfirmed(self, since: datetime) -> list[int]:
-        """Ids of those who were asked to confirm their address before that, and did not."""
-        return [document["_id"] async for document in self._users.find(_unconfirmed(since), {"_id": 1})]
+    async def unconfirmed(self, since: datetime) -> list[User]:
+        """Those who were asked to confirm their address before that, and did not."""
+        return [_user(document) async for document in self._users.find(_unconfirmed(since))]
 
     async def delete_unconfirmed(self, user_id: int, since: datetime) -> bool:
         """Delete one of them; False when the address was confirmed meanwhile, even at this very moment."""
