@@ -39,12 +39,13 @@ async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Too
     token = await _sign_in(site, record)
     mails = Mails(site.folder / "var" / "mail")
     admins = [Admin(site, record, kinds, Random(f"{seed} admin {n}"), token) for n in range(2)]
-    writers = [Admin(site, record, kinds, Random(f"{seed} writer {n}"), token) for n in range(2)]
+    writers = [Admin(site, record, kinds, Random(f"{seed} writer {n}"), token) for n in range(3)]
     viewers = [Viewer(site, record, Random(f"{seed} viewer {n}"), token) for n in range(4)]
     asker = Asker(site.up.url, record)
     people = [Person(f"person{n}@example.org", asker, mails, record, Random(f"{seed} person {n}")) for n in range(8)]
     faults = [
-        Faults(site, record, Random(f"{seed} faults {n}"), writers[n], crashing, can_fill=can_fill) for n in range(2)
+        Faults(site, record, Random(f"{seed} faults {n}"), writer, crashing, can_fill=can_fill)
+        for n, writer in enumerate(writers)
     ]
     living = [asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people)]
     breaking = [asyncio.create_task(one.run(calm)) for one in faults]

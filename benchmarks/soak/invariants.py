@@ -150,7 +150,9 @@ class Invariants:
 
     async def _person(self, person: Person) -> None:
         for departure in person.left:
-            await self._eventually(lambda departure=departure: self._left(departure), f"{departure} is gone or whole")
+            await self._eventually(
+                lambda departure=departure: self._left(departure), f"{departure.address} is gone or whole"
+            )
         if not person.registered:
             return
         if not person.active:
@@ -175,7 +177,7 @@ class Invariants:
         if departure.surely or entry.status != 200:
             for session in departure.sessions:
                 me = await self._asker.ask("GET", "/api/me/", token=session.access)
-                self._record.require(me.status == 401, f"{departure}: a session answers {me.status}")
+                self._record.require(me.status == 401, f"{departure.address}: a session answers {me.status}")
             return is_gone
         return True
 

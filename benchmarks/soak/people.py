@@ -96,7 +96,7 @@ class Person:
         moves = [self.log_in, self.refresh, self.refresh, self.log_out, self.look, self.look, self.put_on_list]
         if self.random.random() < 0.3:
             moves.append(self.change_password)
-        if self.random.random() < 0.05:
+        if self.random.random() < 0.02:
             moves = [self.leave]
         return self.random.choice(moves)
 

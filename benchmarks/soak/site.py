@@ -65,7 +65,7 @@ class Site:
                 if root is not None and root.poll() is None:
                     parent = psutil.Process(root.pid)
                     self._seen |= {parent, *parent.children(recursive=True)}
-        return [process for process in self._seen if process.is_running()]
+        return [process for process in list(self._seen) if process.is_running()]
 
     def of(self, kind: str) -> list[psutil.Process]:
         """Its processes of a kind, oldest first."""
