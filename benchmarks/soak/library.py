@@ -72,14 +72,19 @@ class Admin:
         self._record.count("uploads broken off")
 
     async def _import(self) -> None:
-        """By the command line."""
+        """By the command line; some are killed on the way."""
         kind, title = self._kind(), uuid.UUID(int=self._random.getrandbits(128)).hex
         self._record.perhaps[title] = kind
         command = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "videoflix", "import", str(kind.path), "--title", title,
             cwd=self._site.folder, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        said, _ = await command.communicate()
+        talking = asyncio.create_task(command.communicate())
+        if self._random.random() < 0.4:
+            await asyncio.wait({talking}, timeout=self._random.uniform(1, 8))
+            with suppress(ProcessLookupError):
+                command.kill()
+        said, _ = await talking
         self._record.count(f"imports ended {command.returncode}")
         self._record.require(b"Traceback" not in said, f"import: {said.decode()}")
         if command.returncode == 0:
