@@ -149,8 +149,11 @@ class Engine:
         """How many requests wait for segments in this process."""
         return self._places.taken
 
-    async def want_segment(self, film: int, rendition: str, number: int, viewer: Hashable = None) -> None:
-        """Wait until a segment that is not there yet is published. `viewer`: any key of who asks, for a fair share.
+    async def want_segment(
+        self, film: int, rendition: str, number: int, viewer: Hashable = None, waited: float = 0
+    ) -> None:
+        """Wait until a segment that is not there yet is published. `viewer`: any key of who asks, for a fair share;
+        `waited`: seconds that the request has taken so far, for players count those too.
 
         However many wait for the same one, it is encoded once; when the last waiter goes, that is cancelled.
         Raises Busy or SegmentFailed.
@@ -159,12 +162,12 @@ class Engine:
         if await asyncio.to_thread(file.exists):
             return
         with self._places.taken_by(viewer):
-            await self._wait(self._wish(film, rendition, number, file))
+            await self._wait(self._wish(film, rendition, number, file), self._ledger.times.wait_segment - waited)
 
-    async def _wait(self, wish: _Wish) -> None:
+    async def _wait(self, wish: _Wish, patience: float) -> None:
         wish.waiters += 1
         try:
-            async with asyncio.timeout(self._ledger.times.wait_segment):
+            async with asyncio.timeout(patience):
                 await asyncio.shield(wish.task)
         except TimeoutError:
             raise Busy(5) from None

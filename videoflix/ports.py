@@ -46,5 +46,8 @@ class Engine(Protocol):
     async def film_changed(self, film: int) -> None:
         """Tell every process."""
 
-    async def want_segment(self, film: int, rendition: str, number: int, user: int) -> None:
-        """Wait until this segment is published. Raises Unavailable, also when too many requests of this user wait."""
+    async def want_segment(self, film: int, rendition: str, number: int, user: int, waited: float = 0) -> None:
+        """Wait until this segment is published. `waited`: seconds that the request has taken so far.
+
+        Raises Unavailable, also when too many requests of this user wait.
+        """

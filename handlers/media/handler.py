@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
@@ -87,7 +88,8 @@ class MediaHandler(FileHandler):
 
     async def get(self, video_id: str, path: str, slash: str = "") -> None:
         """A segment that is not there yet is waited for."""
-        request = Request(int(video_id), path, self.token, bool(slash))
+        asked_at = time.monotonic() - self.request.request_time()
+        request = Request(int(video_id), path, self.token, bool(slash), asked_at)
         await self.send(self.services.media.find(request, self.identity.user_id))
 
 

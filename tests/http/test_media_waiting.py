@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from redis.asyncio import Redis
+from tornado.httputil import HTTPServerRequest
 
 from handlers.media import handler, lane, transfer
 from tests.http.films import SEGMENT, Shelf
@@ -65,6 +66,17 @@ async def in_work(shelf: Shelf, services: Services) -> Path:
     (folder / "480p" / "0002.ts").rename(folder / "late")
     await services.engine.start(1)
     return folder
+
+
+async def test_what_a_request_has_waited_for_a_server_counts_as_waiting_for_its_segment(
+    admin: Browser, shelf: Shelf, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Players give up after 20 seconds, whatever took them."""
+    await in_work(shelf, services)
+    monkeypatch.setattr(HTTPServerRequest, "request_time", lambda _: 17.9)
+    async with asyncio.timeout(10):
+        answer = await admin.get(LATE)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
 
 
 async def test_many_who_wait_for_a_segment_get_it_from_one_encode(

@@ -65,12 +65,12 @@ class ServiceEngine:
         """In this process."""
         return self._engine.waiters
 
-    async def want_segment(self, film: int, rendition: str, number: int, user: int) -> None:
+    async def want_segment(self, film: int, rendition: str, number: int, user: int, waited: float = 0) -> None:
         """Raises Unavailable: too many wait, of all or of this user, this one waited too long, or the segment cannot be
         made now.
         """
         with _answered():
-            await self._engine.want_segment(film, rendition, number, user)
+            await self._engine.want_segment(film, rendition, number, user, waited)
 
     def on_film_changed(self, callback: Callable[[int], None]) -> None:
         """The callback must be quick."""

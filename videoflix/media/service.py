@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
@@ -44,12 +45,13 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a client asks for: a path below a film's folder, and how the URIs in a list have to look."""
+    """What a client asks for: a path below a film's folder, how the URIs in a list have to look, and since when."""
 
     video_id: int
     path: str
     token: str = ""
     is_deeper: bool = False
+    asked_at: float = field(default_factory=time.monotonic)
 
 
 class Media:
@@ -93,7 +95,8 @@ class Media:
         except NotFound:
             if name.resolution is None or name.number is None:
                 raise
-        await self._engine.want_segment(film.id, film.rendition(name.resolution), name.number, user)
+        waited = time.monotonic() - request.asked_at  # perhaps for a server that was away
+        await self._engine.want_segment(film.id, film.rendition(name.resolution), name.number, user, waited)
         return self._open(film, name)
 
     async def playable(self, video_id: int) -> Film:
