@@ -67,7 +67,9 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
         await registered(services, "never")  # the address is free again
 
 
-async def test_who_asks_for_another_mail_has_time_anew_and_a_setting_keeps_everybody(settings: Settings) -> None:
+async def test_who_asks_for_another_mail_has_time_anew_and_a_setting_keeps_everybody(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with open_services(settings) as services:
         await registered(services, "late", "never")
         while await services.mailer.deliver_one():
@@ -75,8 +77,9 @@ async def test_who_asks_for_another_mail_has_time_anew_and_a_setting_keeps_every
         age(settings, 8)
         await services.accounts.resend_activation("late@example.org")
         await services.mailer.deliver_one()
-        async with open_services(settings.model_copy(update={"unconfirmed_days": 0})) as patient:
-            await patient.unconfirmed.sweep()
+        with monkeypatch.context() as patient:
+            patient.setattr(services.unconfirmed, "_days", 0)
+            await services.unconfirmed.sweep()
         assert await left(services) == {"late", "never"}
         await services.unconfirmed.sweep()
         assert await left(services) == {"late"}

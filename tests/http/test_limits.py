@@ -23,10 +23,10 @@ async def attempt(browser: Browser, address: str = ADDRESS, **headers: str) -> A
 async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with site(settings) as (browser, services):
+    async with site(settings, rate_limit_factor=0.5) as (browser, services):
         await join(browser, services)
         for address in (ADDRESS, "unknown@example.org"):
-            for _ in range(10):
+            for _ in range(5):
                 assert (await attempt(browser, address)).status == 400
             answer = await attempt(browser, f" {address.upper()}", Origin="http://localhost:5500")
             assert answer.status == 429
@@ -40,10 +40,10 @@ async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
 
 
 async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> None:
-    async with site(settings) as (browser, services):
+    async with site(settings, rate_limit_factor=0.5) as (browser, services):
         await join(browser, services)
         for _ in range(3):
-            for _ in range(8):
+            for _ in range(4):
                 assert (await attempt(browser)).status == 400
             await browser.log_in(ADDRESS, PASSWORD)
 
