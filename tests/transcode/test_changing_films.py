@@ -56,3 +56,16 @@ def test_the_last_slide_is_shown_however_short_its_frame_is(tools: Tools, tmp_pa
     film = inspection.look_at(tools, source, tmp_path)
     expected = [luma_of(0)] * 40 + [luma_of(100)] * 20 + [luma_of(149)] * 20
     assert list(film.played.luma) == pytest.approx(expected, abs=4)
+
+
+def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Tools, tmp_path: Path) -> None:
+    """The next key frame is decoded five seconds before it is shown; in an MP4, ffmpeg would begin with that one."""
+    source = tmp_path / "screen.mp4"
+    picture = sources.picture(seconds=9, filters="select='lt(t,2)+gt(t,7)'")
+    sources.ffmpeg(tools, *picture, *sources.beeps(9), *sources.H264, "-fps_mode", "vfr", str(source))
+    film = inspection.look_at(tools, source, tmp_path)
+    rate = film.studio.timeline.grid.fps
+    still = film.played.luma[int(2.2 * rate) : int(6.8 * rate)]
+    assert list(still) == pytest.approx([luma_of(49)] * len(still), abs=4)
+    assert any(abs(film.played.luma[int(8 * rate)] - luma_of(number)) <= 4 for number in range(197, 203))
+    assert inspection.onsets(film.played.samples) == pytest.approx(range(9), abs=0.012)

@@ -35,13 +35,14 @@ _KEYED = ("-preset:v", "superfast", "-crf:v", "14", "-g:v", "60", "-fps_mode", "
 class Copied:
     """A stream of the source: its index, "video", "audio" or "subtitle", and the codec as ffmpeg names it.
 
-    `keyed`: a picture gets key frames.
+    `keyed`: a picture gets key frames. `timed`: the source has an index of its times, which are right.
     """
 
     index: int
     kind: str
     codec: str
     keyed: bool = False
+    timed: bool = False
 
     @property
     def becomes(self) -> str:
@@ -58,7 +59,7 @@ class Copied:
     def filters(self) -> str:
         """What mends packets on their way; "" for none."""
         if self.kind == "video":
-            return "" if self.keyed else _HEALED_TIMES
+            return "" if self.keyed or self.timed else _HEALED_TIMES
         return _AAC_WITHOUT_HEADERS if self.codec == "aac" and self.becomes == "copy" else ""
 
 

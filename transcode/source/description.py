@@ -33,7 +33,9 @@ class Source:
     """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says.
 
     `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
-    seconds from a key frame until the picture is whole. `look_longer`: options without which ffmpeg does not find it.
+    seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
+    ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
+    ffmpeg does not find it.
     """
 
     format: Mapping[str, Any]
@@ -41,6 +43,7 @@ class Source:
     ends: float = math.inf
     sparse: bool = False
     refresh: float = 0.0
+    leaps: bool = False
     look_longer: Sequence[str] = ()
 
     @property
@@ -70,7 +73,7 @@ class Source:
     @property
     def seekable(self) -> bool:
         """Whether work can begin in the middle."""
-        if self.sparse or self.of(*_WITHOUT_INDEX) or not self.length:
+        if self.sparse or self.leaps or self.of(*_WITHOUT_INDEX) or not self.length:
             return False
         # A fragmented MP4 has no table of its samples.
         return not self.of("mov") or bool(self.picture.get("nb_frames"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
 
+from transcode.source.boxes import movie_box
 from transcode.source.description import Source
 from transcode.source.looking import refused
 
 _LOOK = 1024**2  # bytes
-_LARGEST = 64 * _LOOK  # of an index in memory
 _MOST = 0.5  # of packets; tables and some beginnings are never encrypted
 
 # ISO/IEC 14496-12, 8.12: a protected sample entry holds this box, whose first one tells the original format. Shops
@@ -40,7 +39,7 @@ def refuse_encrypted(path: Path) -> None:
         elif controls := _controls(beginning):
             found = _is_most([bytes([control]) for control in controls], _CONTROL)
         else:
-            found = _PROTECTED in _index(file)
+            found = _PROTECTED in movie_box(file)
     if found:
         raise refused("This film is encrypted, so it cannot be played here.")
 
@@ -61,20 +60,4 @@ def _controls(data: bytes) -> bytes:
         for at in range(min(size, len(data))):
             if data[at : at + _RUN * size : size] == bytes([_SYNC]) * _RUN:
                 return data[at + 3 :: size]
-    return b""
-
-
-def _index(file: BinaryIO) -> bytes:
-    """The box `moov` of an MP4 (ISO/IEC 14496-12, 4.2); nothing when there is none."""
-    place, end = 0, os.fstat(file.fileno()).st_size
-    while place < end:
-        file.seek(place)
-        head = file.read(16)
-        size = int.from_bytes(head[:4], "big")
-        size = int.from_bytes(head[8:], "big") if size == 1 else size or end - place
-        if size < 8 or not head[4:8].isalnum():
-            break
-        if head[4:8] == b"moov":
-            return head + file.read(min(size, _LARGEST))
-        place += size
     return b""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
+from transcode.source.boxes import longest_wait, movie_box
 from transcode.source.damage import garbage, judged
 from transcode.source.description import Source, describe
 from transcode.source.encryption import check_keys, refuse_encrypted
@@ -20,6 +21,7 @@ _LAST = 2.0
 _TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
 # Frames from one key frame to the next: some minute of a film, and some seconds of work in which nothing comes out.
 _SPARSE = 1500
+_WAIT = 0.5  # seconds from decoding to showing a frame; more than some B-frames take at usual rates
 # Bytes of a block's header in Matroska, of a sample's beginning that is looked at; seconds that are believed.
 _BLOCK_HEADER, _SAMPLE, _LONGEST_REFRESH = 4, 4096, 10.0
 _PER_REFERENCE = 4  # frames for each that others refer to: between them are seldom more than three B-frames
@@ -35,10 +37,18 @@ def probe(path: Path, tools: Tools) -> Source:
     refuse_encrypted(path)
     source = describe(path, tools)
     check_keys(source)
+    if source.of("mov"):
+        source = replace(source, leaps=_leaps(path))
     check(source)
     check_size(path)
     try_decoding(path, source, tools)
     return check_end(path, source, tools) if source.seekable else source
+
+
+def _leaps(path: Path) -> bool:
+    """As in a recording of a screen with B-frames, in which nothing happens for a while."""
+    with path.open("rb") as file:
+        return longest_wait(movie_box(file)) > _WAIT
 
 
 def check(source: Source) -> None:

@@ -56,9 +56,12 @@ def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bo
     """Copy the streams of picture, sound and text into Matroska; `keyed`: the picture with key frames of its own."""
     streams = [source.picture, *source.sounds(), *source.texts()]
     copied = tuple(
-        Copied(one["index"], one["codec_type"], one.get("codec_name", ""), keyed and one is source.picture)
+        Copied(
+            one["index"], one["codec_type"], one.get("codec_name", ""),
+            keyed=keyed and one is source.picture, timed=source.of("mov"),
+        )
         for one in streams
-    )
+    )  # fmt: skip
     path = Path(assignment.source)
     size, pictures = path.stat().st_size, 0.0
     written = ffmpeg.of_reading(source.length or 1.0, monitor) if keyed else ffmpeg.of_bytes(size)

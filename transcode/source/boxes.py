@@ -1,0 +1,45 @@
+"""Just enough of MP4 and QuickTime (ISO/IEC 14496-12) for what ffprobe does not tell."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from array import array
+from typing import BinaryIO
+
+_LARGEST = 64 * 1024**2  # bytes of an index that is looked at
+_HEADER, _OFFSETS = b"mdhd", re.compile(rb"(?s)ctts.{4}(.{4})")
+
+
+def movie_box(file: BinaryIO) -> bytes:
+    """The box `moov` (8.2.1), which is the index; nothing when there is none."""
+    place, end = 0, os.fstat(file.fileno()).st_size
+    while place < end:
+        file.seek(place)
+        head = file.read(16)
+        size = int.from_bytes(head[:4], "big")
+        size = int.from_bytes(head[8:], "big") if size == 1 else size or end - place
+        if size < 8 or not head[4:8].isalnum():
+            break
+        if head[4:8] == b"moov":
+            return head + file.read(min(size, _LARGEST))
+        place += size
+    return b""
+
+
+def longest_wait(movie: bytes) -> float:
+    """Seconds from when a frame is decoded until it is shown (8.6.1.3), of the frame for which that is longest."""
+    return max((_wait(movie, found) for found in _OFFSETS.finditer(movie)), default=0.0)
+
+
+def _wait(movie: bytes, found: re.Match[bytes]) -> float:
+    header = movie.rfind(_HEADER, 0, found.start()) + len(_HEADER)
+    place = header + (20 if movie[header] else 12)  # its version says how long its times are
+    scale = int.from_bytes(movie[place : place + 4], "big")
+    count = min(int.from_bytes(found[1], "big"), (len(movie) - found.end()) // 8)
+    pairs = array("i", movie[found.end() : found.end() + 8 * count])  # how many frames, and their offset
+    if sys.byteorder == "little":
+        pairs.byteswap()
+    offsets = pairs[1::2]
+    return (max(offsets) - min(0, min(offsets))) / scale if scale and offsets else 0.0
