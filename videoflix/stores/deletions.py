@@ -28,13 +28,11 @@ class DeletionStore:
 
     async def add(self, video_id: int, source: str) -> None:
         """Write it before the video is deleted, or a crash in between leaves its files to nobody. Safe to repeat."""
-        await self._deletions.replace_one(
-            {"_id": video_id}, {"_id": video_id, "source": source, "deleted_at": now()}, upsert=True
-        )
+        await self._announce(video_id, source)
 
     async def expect(self, video_id: int, source: str) -> None:
         """A film is about to come in. Should it not, its file is that of a deleted one, a while later."""
-        await self._deletions.insert_one({"_id": video_id, "source": source, "deleted_at": now(), "is_arriving": True})
+        await self._announce(video_id, source, is_arriving=True)
 
     async def arrived(self, video_id: int) -> None:
         """It is in the catalogue. Safe to repeat; nothing when it was deleted meanwhile."""
@@ -54,3 +52,7 @@ class DeletionStore:
         late = now() - timedelta(seconds=_ARRIVING)
         found = self._deletions.find({"$or": [{"is_arriving": None}, {"deleted_at": {"$lte": late}}]})
         return [(document["_id"], document["source"]) async for document in found]
+
+    async def _announce(self, video_id: int, source: str, **more: bool) -> None:
+        fields = {"_id": video_id, "source": source, "deleted_at": now(), **more}
+        await self._deletions.replace_one({"_id": video_id}, fields, upsert=True)
