@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from transcode import layout
 from transcode.errors import MediaError
 from transcode.tools import Tools
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 13
 
 ENGLISH = """1
@@ -149,6 +153,33 @@ def test_every_file_that_is_read_or_published_is_a_sign_of_life(published: Publi
     """Thousands of them on a slow disk take longer than a task may stand still."""
     for kind, files in {"tracks": 2 * [1, 2, 3, 4], "subtitles": 3 * [1], "finish": 2 * [1, 2, 3, 4]}.items():
         assert published.watches[kind].counts[-len(files) :] == files
+
+
+IN_ANOTHER_LOCALE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tests.transcode.obey import film_of
+from tests.transcode.support import NO_TOOLS
+from transcode import layout
+from transcode.tasks.assignment import Assignment
+from transcode.tasks.beside import publish_master
+from transcode.timeline import SubtitleTrack
+
+root, film = Path(sys.argv[1]), replace(film_of(8), subtitles=(SubtitleTrack(2, "fra", "Fran\\u00e7ais"),))
+for folder in ("480p", "subs1"):
+    (layout.film_dir(root, 1) / folder).mkdir(parents=True)
+(layout.film_dir(root, 1) / "subs1" / "index.m3u8").touch()
+publish_master(Assignment("chunk", 1, "", root, root, NO_TOOLS, film.as_json()))
+"""
+
+
+def test_a_master_with_words_of_any_language_is_written_once_in_any_locale(tmp_path: Path) -> None:
+    """It is read again after it was written, and written again if it says something else."""
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
+    argv = [sys.executable, "-c", IN_ANOTHER_LOCALE, str(tmp_path)]
+    subprocess.run(argv, env=environment, check=True, timeout=30)
+    assert 'NAME="Français"' in (layout.film_dir(tmp_path, 1) / "master.m3u8").read_text("utf-8")
 
 
 def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: Studio) -> None:

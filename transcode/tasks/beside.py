@@ -82,8 +82,8 @@ def _sizes(folder: Path, segments: int) -> dict[int, int]:
 
 
 def _text_of(place: Path) -> str:
-    """ "" for what is not there."""
+    """Empty for what is not there."""
     try:
-        return place.read_text()
+        return place.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
