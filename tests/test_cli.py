@@ -24,6 +24,7 @@ from videoflix.cli.context import settings_here
 from videoflix.cli.films import import_film
 from videoflix.cli.up import _Start as start_up
 from videoflix.composition.clients import open_clients
+from videoflix.composition.root import open_services
 from videoflix.embedded import processes, servers
 from videoflix.embedded.home import Home, Running
 from videoflix.errors import CommandError, Conflict
@@ -127,6 +128,11 @@ def test_a_folder_is_not_told_to_be_absent(tmp_path: Path) -> None:
         import_film(tmp_path, data_dir=tmp_path / "var")
 
 
+async def jobs(settings: Settings) -> int:
+    async with open_services(settings) as services:
+        return len(await services.engine.jobs())
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -142,7 +148,7 @@ def test_what_is_no_film_is_refused_with_one_sentence_and_nothing_stays(
         (tmp_path / name).write_bytes(content)
     assert sentence in refused(run(settings, "import", str(tmp_path / name)))
     assert [path for path in settings.media_root.rglob("*") if path.is_file()] == []
-    assert run(settings, "jobs").stdout.strip() == "There are no jobs."
+    assert asyncio.run(jobs(settings)) == 0
 
 
 @pytest.fixture
@@ -155,6 +161,7 @@ def film(tmp_path: Path, ffmpeg_tools: FfmpegTools) -> Path:
 
 
 def test_a_film_is_taken_in_and_its_job_is_listed(settings: Settings, film: Path) -> None:
+    assert run(settings, "jobs").stdout.strip() == "There are no jobs."
     film = film.rename(film.with_name("A_walk_[red].mp4"))  # brackets mean nothing
     done = run(settings, "import", film.name)  # a path as people type it
     assert done.returncode == 0, done.stderr

@@ -208,12 +208,16 @@ async def test_of_a_film_in_work_everything_may_change(way: str, admin: Browser,
 # Conditional requests and ranges ----------------------------------------------------------------------------------
 
 
-async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf: Shelf) -> None:
+async def versions(admin: Browser, shelf: Shelf) -> list[tuple[str, str, str]]:
+    """Of a segment and of a playlist: URL, ETag and Last-Modified."""
     await put(shelf, admin)
-    for path in ("480p/0000.ts", "480p/index.m3u8"):
-        url = f"/media/hls/1/{path}"
-        first = await admin.get(url)
-        etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
+    urls = [f"/media/hls/1/{path}" for path in ("480p/0000.ts", "480p/index.m3u8")]
+    headers = [(await admin.get(url)).headers for url in urls]
+    return [(url, known["ETag"], known["Last-Modified"]) for url, known in zip(urls, headers, strict=True)]
+
+
+async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf: Shelf) -> None:
+    for url, etag, modified in await versions(admin, shelf):
         for condition in (
             {"If_None_Match": etag},
             {"If_None_Match": f'"other", W/{etag}'},
@@ -234,11 +238,7 @@ async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf
 
 
 async def test_who_wants_another_version_is_told_that_there_is_none(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
-    for path in ("480p/0000.ts", "480p/index.m3u8"):
-        url = f"/media/hls/1/{path}"
-        first = await admin.get(url)
-        etag, modified = first.headers["ETag"], first.headers["Last-Modified"]
+    for url, etag, modified in await versions(admin, shelf):
         for condition in (
             {"If_Match": '"other"'},
             {"If_Match": f"W/{etag}"},
