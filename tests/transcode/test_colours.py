@@ -15,6 +15,7 @@ from tests.transcode.studio import Studio
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.plans import picture
+from transcode.source.description import Source
 from transcode.timeline import Timeline, VideoTrack
 from transcode.tools import Tools
 
@@ -111,3 +112,11 @@ def test_what_says_its_colours_keeps_them() -> None:
     assert tagged(VideoTrack(0, 1920, 1080, matrix="bt470bg")) == "bt470bg"
     assert tagged(VideoTrack(0, 640, 480, matrix="bt709")) == "bt709"
     assert tagged(VideoTrack(0, 640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
+
+
+def test_a_film_in_dolby_visions_own_colours_has_a_warning() -> None:
+    record = {"side_data_type": "DOVI configuration record", "dv_profile": 5, "dv_bl_signal_compatibility_id": 0}
+    picture = {"index": 0, "codec_type": "video", "codec_name": "hevc", "side_data_list": [record]}
+    assert "Dolby Vision" in Source({}, [picture]).warning
+    record["dv_bl_signal_compatibility_id"] = 4  # of telephones, whose picture is HLG for everybody else
+    assert Source({}, [picture]).warning == ""

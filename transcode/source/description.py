@@ -22,6 +22,7 @@ _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
 _TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 # Sound that ffmpeg knows and cannot decode.
 _UNHEARD = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
+_STRANGE_COLOURS = "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
 # Sound that goes on for longer than this behind the picture makes the film longer.
@@ -90,6 +91,13 @@ class Source:
             kinds = {stream.get("codec_type") for stream in self.streams}
             raise refused(NO_PICTURE if "audio" in kinds else STILL if "video" in kinds else NO_FILM)
         return max(found, key=lambda stream: (not _is_like_cover(stream), _is_default(stream), -stream["index"]))
+
+    @property
+    def warning(self) -> str:
+        """What its owner should know, "" for nothing."""
+        sides = self.picture.get("side_data_list", [])
+        # Dolby Vision whose base layer is no picture of an ordinary kind, such as profile 5.
+        return _STRANGE_COLOURS if any(side.get("dv_bl_signal_compatibility_id") == 0 for side in sides) else ""
 
     def sounds(self) -> list[Mapping[str, Any]]:
         """Audio streams that can be decoded, the default one first."""

@@ -35,7 +35,7 @@ def probe(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
 def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
     source = look_at(uploaded(assignment), assignment.tools)
     if source.seekable:
-        return timeline(source)
+        return replace(timeline(source), warning=source.warning)
     copy, copied = _copied(assignment, monitor, source, source.sparse)
     damage.check_length(source, copied, copy.pictures)
     warning = damage.judged(_unreadable(Path(assignment.source), source, copy))
@@ -44,7 +44,7 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
         copied = look_at_key_frames(copy.path, copied, assignment.tools)
         if copied.sparse:
             keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
-    return replace(timeline(copied, remuxed=True), keyed=keyed, warning=warning)
+    return replace(timeline(copied, remuxed=True), keyed=keyed, warning=warning or source.warning)
 
 
 def _copied(assignment: Assignment, monitor: Monitor, source: Source, keyed: bool) -> tuple[Copy, Source]:
