@@ -10,7 +10,9 @@ import pytest
 
 from tests.tools import FfmpegTools
 from tests.transcode.inspection import Film, look_at
+from tests.transcode.obey import Orders
 from tests.transcode.sources import Recipe
+from tests.transcode.support import MemoryBook
 from transcode.tools import Tools
 
 pytest.register_assert_rewrite("tests.transcode.rules")
@@ -58,3 +60,15 @@ def workshop(
 def film(workshop: Workshop, recipe: Recipe) -> Film:
     """The film that was made of a recipe."""
     return workshop.begin(recipe).result(timeout=120)
+
+
+@pytest.fixture
+def book() -> MemoryBook:
+    """An empty catalogue."""
+    return MemoryBook()
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> Orders:
+    """To the children of a worker on this media folder that perform `obey`."""
+    return Orders(tmp_path)

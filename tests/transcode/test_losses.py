@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.transcode import rules, sources
-from tests.transcode.obey import Orders, film_of
+from tests.transcode.obey import film_of
 from tests.transcode.studio import Studio, Watch
 from tests.transcode.support import MemoryBook, at_work, ended, job_of, open_ledger, until
 from transcode import layout, schedule
@@ -18,16 +18,6 @@ from transcode.ledger import Ledger, NewTask, State
 from transcode.runner import Run
 from transcode.tasks.work import perform
 from transcode.tools import Tools
-
-
-@pytest.fixture
-def book() -> MemoryBook:
-    return MemoryBook()
-
-
-@pytest.fixture
-def orders(tmp_path: Path) -> Orders:
-    return Orders(tmp_path)
 
 
 async def begin(ledger: Ledger, book: MemoryBook) -> None:

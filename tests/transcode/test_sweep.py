@@ -7,7 +7,7 @@ from tests.transcode.obey import film_of
 from tests.transcode.quick import QUICK
 from tests.transcode.support import MemoryBook, open_ledger
 from transcode import layout, schedule
-from transcode.ledger import Lane, Lease
+from transcode.ledger import Lane, Lease, Ledger
 from transcode.worker.sweep import Sweeper
 from videoflix.uploads import Uploads
 
@@ -22,15 +22,21 @@ def files(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
+async def claimed(ledger: Ledger, book: MemoryBook) -> Lease:
+    """The probe of film 1, at work."""
+    book.add(1, film_of(8))
+    await ledger.start(1, [schedule.probe()], schedule.finish())
+    lease = await ledger.claim([Lane.OPENING], "w")
+    assert isinstance(lease, Lease)
+    return lease
+
+
 async def test_attempts_without_a_lease_are_removed_and_so_is_the_scratch_of_films_that_are_not_in_work(
     redis_url, io_loop, tmp_path
 ):
     book = MemoryBook()
     async with open_ledger(redis_url) as ledger:
-        book.add(1, film_of(8))
-        await ledger.start(1, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "w")
-        assert isinstance(lease, Lease)
+        lease = await claimed(ledger, book)
         kept = {
             put(layout.attempt_dir(tmp_path, 1, lease.token) / "0000.ts"),
             put(layout.audio_path(tmp_path, 1, 0)),
@@ -64,10 +70,7 @@ async def test_a_film_that_is_tried_again_at_this_moment_keeps_its_sound(redis_u
 async def test_what_comes_in_late_for_a_deleted_film_is_removed(redis_url, io_loop, tmp_path):
     book = MemoryBook()
     async with open_ledger(redis_url) as ledger:
-        book.add(1, film_of(8))
-        await ledger.start(1, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "w")
-        assert isinstance(lease, Lease)
+        lease = await claimed(ledger, book)
         book.delete(1)
         places = [
             layout.segment_path(tmp_path, 1, "480p", 0),

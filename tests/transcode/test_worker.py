@@ -5,7 +5,6 @@ import shutil
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -47,16 +46,6 @@ async def running(ledger: Ledger, film: int, kind: str) -> None:
 
 async def task_of(ledger: Ledger, film: int, name: str):
     return next(task for task in (await job_of(ledger, film)).tasks if task.id == name)
-
-
-@pytest.fixture
-def book() -> MemoryBook:
-    return MemoryBook()
-
-
-@pytest.fixture
-def orders(tmp_path: Path) -> Orders:
-    return Orders(tmp_path)
 
 
 async def test_a_film_goes_from_its_probe_to_its_end(redis_url, io_loop, tmp_path, book, orders):
