@@ -69,3 +69,12 @@ def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Tools,
     assert list(still) == pytest.approx([luma_of(49)] * len(still), abs=4)
     assert any(abs(film.played.luma[int(8 * rate)] - luma_of(number)) <= 4 for number in range(197, 203))
     assert inspection.onsets(film.played.samples) == pytest.approx(range(9), abs=0.012)
+
+
+def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "reception.ts"
+    hole = ["-af", "aselect='not(between(t,1.5,13.7))'", "-c:a", "mp2"]
+    sources.ffmpeg(tools, *sources.picture("5", 16), *sources.beeps(16), *sources.H264, *hole, str(source))
+    film = inspection.look_at(tools, source, tmp_path)
+    assert film.studio.timeline.duration == pytest.approx(16, abs=0.2)
+    assert inspection.onsets(film.played.samples) == pytest.approx([0, 1, 14, 15], abs=0.04)

@@ -21,6 +21,9 @@ _TEXTS = frozenset({"subrip", "ass"})
 # (seconds) before or after it is decoded.
 _STRAY = 20
 _HEALED_TIMES = f"setts=pts=if(gt(abs(PTS-DTS)*TB\\,{_STRAY})*gt(DTS\\,-1e18)\\,DTS\\,PTS)"
+# Seconds that sound or picture of a broadcast may be away without being pulled together, which moves one against the
+# other for good; clocks that begin anew jump further. ffmpeg's own ten are less than a bad reception takes.
+_HOLE = "60"
 # By this filter rather than by the muxer itself, which ends at the first broken packet.
 _AAC_WITHOUT_HEADERS = "aac_adtstoasc"
 # Bytes that a transport stream is searched for the next packet, at once; after less, ffmpeg pauses for a moment.
@@ -84,7 +87,8 @@ class RemuxPlan:
         ]  # fmt: skip
         search = ["-resync_size", _RESYNC] if self.transport else []
         return [
-            *QUIET, *PROGRESS, *guarded(self.source, "-fflags", "+genpts", *self.look_longer, *search), *streams,
+            *QUIET, *PROGRESS, "-dts_delta_threshold", _HOLE,
+            *guarded(self.source, "-fflags", "+genpts", *self.look_longer, *search), *streams,
             *(_KEYED if any(stream.keyed for stream in self.streams) else ()),
             # The source's languages stay; a broken packet is dropped by the decoder, not here.
             "-map_chapters", "-1", "-max_interleave_delta", "0", "-f", "matroska", REMUXED,
