@@ -114,12 +114,13 @@ def test_a_viewer_starts_at_once_jumps_to_the_last_minute_switches_and_comes_to_
         visitor.do(f"hls.nextLevel = {level}")
         visitor.wait_for_picture(height)
         visitor.play_on()
+    switched = visitor.ask("video.currentTime")
     visitor.do("video.playbackRate = 8")
     visitor.wait("seen.ended")
     assert smooth(visitor)
     assert visitor.ask("video.currentTime") == pytest.approx(60 * MINUTES, abs=3 / RATE)
-    ranges = visitor.ask("[...Array(video.buffered.length).keys()].map(at => video.buffered.end(at))")
-    assert len(ranges) == 2  # from the beginning, and from where the viewer jumped to; no hole in either
+    # No hole since the last switch, at which hls.js throws away what lies behind it, when it gets round to that.
+    assert visitor.ask("video.buffered.start(video.buffered.length - 1)") <= switched
 
 
 def test_chromium_plays_the_end_at_each_resolution_as_pages_switch_them(visitor: Player, film: LongFilm) -> None:
