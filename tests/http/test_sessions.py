@@ -111,6 +111,7 @@ async def test_a_user_has_a_bounded_number_of_sessions_and_the_one_seen_longest_
     browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "_MOST", 3)
+    monkeypatch.setattr(sessions, "_LOOK", 1)
     kept: list[dict[str, str]] = []
     for address in (OTHER, ADDRESS):
         await services.accounts.make_admin(address, PASSWORD)

@@ -16,7 +16,8 @@ from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 
 _GRACE = timedelta(seconds=30)  # two tabs, or an answer that was lost: the predecessor may come once more
-_MOST = 100  # sessions of one user; a household with many devices has a dozen
+_MOST = 100  # sessions of one user, more or less; a household with many devices has a dozen
+_LOOK = 10  # sign-ins, one of which looks how many there are, by chance: it costs a question to the database
 _LONGEST = 300  # characters of a User-Agent header that are kept
 
 
@@ -41,10 +42,7 @@ class Sessions:
         self._lifetime = lifetime
 
     async def open(self, user: User, client: Client) -> Pass:
-        """Begin a session, and end those beyond `_MOST` that were not seen for longest.
-
-        Raises NotFound when the user lost the right to it at this very moment.
-        """
+        """Begin a session. Raises NotFound when the user lost the right to it at this very moment."""
         token = self._tokens.first(secrets.token_urlsafe(16))
         session = Session(
             id=token.session_id,
@@ -63,10 +61,15 @@ class Sessions:
         except NotFound:
             await self.end(_id=session.id)
             raise
-        if beyond := await self._store.beyond(user.id, _MOST):
-            await self.end(_id={"$in": beyond})
+        if secrets.randbelow(_LOOK) == 0:
+            await self._end_beyond(user)
         log(Event.SESSION_CREATED, user=user.id, session=session.id, client=client.address)
         return Pass(self._tokens.access(current, session.id), self._tokens.written(token))
+
+    async def _end_beyond(self, user: User) -> None:
+        """Those that were not seen for longest make room."""
+        if beyond := await self._store.beyond(user.id, _MOST):
+            await self.end(_id={"$in": beyond})
 
     async def refresh(self, text: str, client: Client) -> Pass:
         """Exchange a refresh token for the next one. Raises TokenNotValid."""

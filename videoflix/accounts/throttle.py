@@ -90,8 +90,10 @@ class Throttle:
         """What this client tried was its owner; what others do to the account does not shut this client out."""
         for item, *key in self._items(call, address, account):
             if key[0] == "pair":
-                await self._asked(self._limiter.clear(item, *key), None)
-                await self._asked(self._redis.set(_home(address, account), 1, ex=_AT_HOME), None)
+                await self._asked(self._welcome(_home(address, account), item, *key), None)
+
+    async def _welcome(self, home: str, item: RateLimitItem, *key: str) -> None:
+        await asyncio.gather(self._limiter.clear(item, *key), self._redis.set(home, 1, ex=_AT_HOME))
 
     async def _is_home(self, address: str, account: str) -> bool:
         return bool(await self._asked(self._redis.exists(_home(address, account)), 1))
