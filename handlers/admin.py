@@ -10,7 +10,7 @@ from typing import ClassVar
 from handlers.base import ApiHandler
 from handlers.bodies import VideoTexts
 from handlers.http.multipart import MultipartForm
-from handlers.http.streamed_body import StreamedBodyHandler
+from handlers.streamed_body import StreamedBodyHandler
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
 from videoflix.models import NewVideo, Video, VideoStatus, isoformat
 from videoflix.ports import Work

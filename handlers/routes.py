@@ -19,8 +19,8 @@ from handlers.accounts_admin import MailHandler, MailRetryHandler, MailsHandler,
 from handlers.accounts_me import MeHandler, MySessionHandler, MySessionsHandler
 from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
 from handlers.base import UnknownPath
+from handlers.entrance import Entrance
 from handlers.health import AliveHandler, ReadyHandler
-from handlers.http.entrance import Entrance
 from handlers.media.handler import MediaHandler, ThumbnailHandler
 from handlers.metrics import MetricsHandler, note
 from handlers.page.handler import PageHandler

@@ -9,10 +9,10 @@ from socket import socket
 import pytest
 from tornado.ioloop import IOLoop
 
-from handlers.http.entrance import Entrance
-from handlers.http.server import Server
+from handlers.entrance import Entrance
 from handlers.media import lane
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.http.films import Shelf, video_store
 from tests.tools import Browser
 from videoflix.composition.clients import Clients, open_clients

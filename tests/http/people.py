@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tornado.testing import bind_unused_port
 
-from handlers.http.server import Server
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.tools import Answer, Browser
 from videoflix.composition.root import open_services
 from videoflix.services import Services

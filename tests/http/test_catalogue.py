@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
-from handlers.http.server import Server
 from handlers.routes import make_application
+from handlers.server import Server
 from tests.http.catalogued import film, listed, until
 from tests.tools import Browser
 from videoflix.catalogue.listing import Listing

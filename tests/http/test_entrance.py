@@ -13,7 +13,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
 
 from handlers.http import connections
-from handlers.http.server import Server
+from handlers.server import Server
 from tests.tools import Browser
 from videoflix.composition import web
 from videoflix.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.http import server
+from handlers import server
 from tests.http.films import SEGMENT, Shelf
 from tests.tools import Browser, required
 from videoflix.embedded import processes

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handlers.http import server
+from handlers import server
 from tests.http.people import site
 from tests.tools import Browser
 from videoflix.settings import Settings

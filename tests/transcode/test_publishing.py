@@ -163,7 +163,7 @@ from tests.transcode.obey import film_of
 from tests.transcode.support import NO_TOOLS
 from transcode import layout
 from transcode.tasks.assignment import Assignment
-from transcode.tasks.beside import publish_master
+from transcode.tasks.master import publish_master
 from transcode.timeline import SubtitleTrack
 
 root, film = Path(sys.argv[1]), replace(film_of(8), subtitles=(SubtitleTrack(2, "fra", "Fran\\u00e7ais"),))

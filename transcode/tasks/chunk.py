@@ -12,8 +12,8 @@ from transcode.hls import playlists, transport
 from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.beside import publish_master
 from transcode.tasks.frames import check_frames
+from transcode.tasks.master import publish_master
 from transcode.tasks.origin import working_source
 
 

@@ -11,7 +11,7 @@ from transcode.hls import playlists
 from transcode.hls.playlists import IFrame
 from transcode.hls.transport import first_picture_size
 from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.beside import publish_master
+from transcode.tasks.master import publish_master
 from transcode.tasks.storyboard import make_storyboard
 
 

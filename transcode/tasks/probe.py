@@ -13,7 +13,7 @@ from transcode.source.description import Source, describe, timeline
 from transcode.source.probe import check, look_at_key_frames
 from transcode.source.probe import probe as look_at
 from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.beside import publish_master
+from transcode.tasks.master import publish_master
 from transcode.tasks.origin import Copy, recopy, remux, uploaded
 from transcode.timeline import Timeline
 

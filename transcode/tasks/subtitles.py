@@ -14,7 +14,7 @@ from transcode.plans import muxing
 from transcode.plans.subtitles import SubtitlesPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.beside import publish_master
+from transcode.tasks.master import publish_master
 from transcode.tasks.origin import working_source
 
 _SEGMENTS = 15  # of the picture in one piece: a minute, for words are few

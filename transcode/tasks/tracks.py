@@ -12,7 +12,7 @@ from transcode.plans import sound
 from transcode.plans.tracks import TracksPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.beside import publish_master
+from transcode.tasks.master import publish_master
 from transcode.tasks.origin import working_source
 from transcode.tasks.steady import Changed, require_one_form, steady
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from transcode import schedule
 from transcode.book import FilmBook, FilmEntry
 from transcode.ledger import LIVE, Ledger, State
+from transcode.losses import losses
 from transcode.worker.bench import AWAY
-from transcode.worker.losses import losses
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,13 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from transcode import schedule
+from transcode import losses, schedule
 from transcode.book import FilmEntry
 from transcode.errors import Lost, MediaError, NoRoom, TooLarge
 from transcode.ledger import Lease, LeaseState, State
+from transcode.losses import Losses
 from transcode.timeline import Timeline
-from transcode.worker import losses
 from transcode.worker.bench import Bench
-from transcode.worker.losses import Losses
 
 log = logging.getLogger(__name__)
 

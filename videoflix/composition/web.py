@@ -14,8 +14,8 @@ from socket import IPPROTO_TCP, SO_SNDBUF, SOL_SOCKET, TCP_NOTSENT_LOWAT, socket
 
 from tornado.netutil import bind_sockets
 
-from handlers.http.server import Server
 from handlers.routes import make_application
+from handlers.server import Server
 from videoflix.composition.root import open_services
 from videoflix.errors import CommandError
 from videoflix.folders import require_media

@@ -18,10 +18,10 @@ from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPInputError
 from tornado.iostream import IOStream, StreamClosedError
 
+from handlers.entrance import Entrance
 from handlers.http.access_log import write_line
 from handlers.http.common import common_headers, new_request_id
 from handlers.http.connections import most_at_once
-from handlers.http.entrance import Entrance
 from handlers.http.origin import client_address
 from videoflix.settings import Settings
 

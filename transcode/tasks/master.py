@@ -11,9 +11,9 @@ from transcode import layout
 from transcode.hls import bandwidth, playlists
 from transcode.hls.bandwidth import Rates
 from transcode.hls.playlists import Beside, Listed
+from transcode.losses import is_complete
 from transcode.tasks.assignment import Assignment
 from transcode.timeline import Timeline
-from transcode.worker.losses import is_complete
 
 
 @dataclass(frozen=True, slots=True)
