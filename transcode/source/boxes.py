@@ -6,26 +6,43 @@ import os
 import re
 import sys
 from array import array
-from typing import BinaryIO
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+_HEAD = 16  # bytes that hold a box's size and kind, whichever form the size has
 _LARGEST = 64 * 1024**2  # bytes of an index that is looked at
 _HEADER, _OFFSETS = b"mdhd", re.compile(rb"(?s)ctts.{4}(.{4})")
 
 
-def movie_box(file: BinaryIO) -> bytes:
-    """The box `moov` (8.2.1), which is the index; nothing when there is none."""
+class Box(NamedTuple):
+    """On the outermost level (4.2): its place and size in bytes; `head`: its first 16 bytes."""
+
+    kind: bytes
+    place: int
+    size: int
+    head: bytes
+
+
+def boxes(file: BinaryIO) -> Iterator[Box]:
+    """Until the end, or what is no box; a head that is cut off counts as one."""
     place, end = 0, os.fstat(file.fileno()).st_size
     while place < end:
         file.seek(place)
-        head = file.read(16)
+        head = file.read(_HEAD)
         size = int.from_bytes(head[:4], "big")
         size = int.from_bytes(head[8:], "big") if size == 1 else size or end - place
-        if size < 8 or not head[4:8].isalnum():
-            break
-        if head[4:8] == b"moov":
-            return head + file.read(min(size, _LARGEST))
-        place += size
-    return b""
+        if len(head) == _HEAD and (not head[4:8].isalnum() or size < 8):
+            return
+        yield Box(head[4:8], place, max(8, size), head)
+        place += max(8, size)
+
+
+def movie_box(path: Path) -> bytes:
+    """The box `moov` (8.2.1), which is the index; nothing when there is none."""
+    with path.open("rb") as file:
+        movie = next((box for box in boxes(file) if box.kind == b"moov"), None)
+        return movie.head + file.read(min(movie.size, _LARGEST)) if movie else b""
 
 
 def longest_wait(movie: bytes) -> float:

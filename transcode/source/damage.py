@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from transcode.source import packets
+from transcode.source.boxes import boxes
 from transcode.source.description import Source
 from transcode.source.looking import clock, refused
 
@@ -25,9 +27,7 @@ _TOLERANCE, _PART = 2.0, 0.01  # seconds, share: headers are rounded, and count 
 # A film in which pictures are this much rarer than at its beginning, and that lasts this much longer (seconds) for it.
 _WILD, _LONG = 10, 600
 
-# Transport streams: packets of plain ones, of Blu-rays and cameras, of those with error correction; a sync byte each.
-_PACKETS, _SYNC, _RUN = (188, 192, 204), b"G", 5
-# Of others, something that comes at least as often as in a window.
+# Of program streams and Ogg, something that comes at least as often as in a window.
 _WINDOW = 66 * 1024
 _MARKS = {
     # ISO/IEC 13818-1, table 2-22: a pack, private stream 1, padding, private stream 2, sound or picture
@@ -40,8 +40,8 @@ def garbage(path: Path) -> float:
     """The share of a transport, program or Ogg stream that is none, by samples; 0 for other files."""
     with path.open("rb") as file:
         beginning = file.read(_WINDOW)
-        if packet := next((size for size in _PACKETS if _in_step(beginning, size)), 0):
-            return _sampled(file, (_RUN + 1) * packet, lambda data: _in_step(data, packet))
+        if packet := next((size for size in packets.SIZES if _in_step(beginning, size)), 0):
+            return _sampled(file, (packets.RUN + 1) * packet, lambda data: _in_step(data, packet))
         if mark := _MARKS.get(beginning[:4]):
             return _sampled(file, _WINDOW, lambda data: mark.search(data) is not None)
     return 0.0
@@ -49,17 +49,11 @@ def garbage(path: Path) -> float:
 
 def behind_boxes(path: Path) -> float:
     """The share of an MP4 that lies behind its last box (ISO/IEC 14496-12, 4.2); one that is cut off counts whole."""
-    size, place = path.stat().st_size, 0
+    end = 0
     with path.open("rb") as file:
-        while place < size:
-            file.seek(place)
-            head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
-            length = int.from_bytes(head[8:], "big") if length == 1 else length or size - place
-            if len(head) == 16 and (not head[4:8].isalnum() or length < 8):
-                break
-            place += max(8, length)
-    return max(0.0, 1 - place / size)
+        for box in boxes(file):
+            end = box.place + box.size
+    return max(0.0, 1 - end / path.stat().st_size)
 
 
 def not_copied(source: Path, copy: Path) -> float:
@@ -92,8 +86,7 @@ def judged(share: float) -> str:
 
 
 def _in_step(data: bytes, packet: int) -> bool:
-    ends = range(min(packet, len(data)))
-    return any(all(data[at + step * packet : at + step * packet + 1] == _SYNC for step in range(_RUN)) for at in ends)
+    return packets.beginning(data, packet) is not None
 
 
 def _sampled(file: BinaryIO, window: int, is_right: Callable[[bytes], bool]) -> float:

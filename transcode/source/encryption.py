@@ -6,48 +6,49 @@ import os
 import re
 from pathlib import Path
 
-from transcode.source.boxes import movie_box
+from transcode.source import asf, packets
 from transcode.source.description import Source
 from transcode.source.looking import refused
 
 _LOOK = 1024**2  # bytes
+_ENCRYPTED = "This film is encrypted, so it cannot be played here."
 _MOST = 0.5  # of packets; tables and some beginnings are never encrypted
 
 # ISO/IEC 14496-12, 8.12: a protected sample entry holds this box, whose first one tells the original format. Shops
 # had it before the standard.
 _PROTECTED = b"sinf\x00\x00\x00\x0cfrma"
-# GUIDs of an ASF, and of its objects for content encryption and its extension (ASF specification, 3.14 and 3.15).
-_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-_ASF_PROTECTED = (bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e"), bytes.fromhex("14e68a292226174cb935dae07ee9289c"))
-# ISO/IEC 13818-1, 2.4.3: packets of a transport stream with their scrambling control in two bits of the fourth byte.
-_PACKETS, _SYNC, _RUN, _CONTROL = (188, 192, 204), 0x47, 5, 0xC0
+# ISO/IEC 13818-1, 2.4.3: packets of a transport stream have their scrambling control in two bits of the fourth byte.
+_CONTROL = 0xC0
 # The same of a PES packet of sound or picture, in the byte behind its length.
 _PACK, _PES, _PES_CONTROL = b"\x00\x00\x01\xba", re.compile(rb"(?s)\x00\x00\x01[\xbd\xc0-\xef]..([\x80-\xbf])"), 0x30
 # Of Matroska and WebM, as ffprobe has it.
 _KEYS = "Encryption initialization data"
 
 
-def refuse_encrypted(path: Path) -> None:
-    """Raise a hopeless MediaError for an MP4, ASF, transport or program stream that is encrypted."""
+def refuse_encrypted(path: Path, movie: bytes) -> None:
+    """Raise a hopeless MediaError for an MP4, ASF, transport or program stream that is encrypted.
+
+    `movie`: the index of an MP4, see `boxes.movie_box`.
+    """
     with path.open("rb") as file:
         beginning = file.read(_LOOK)
-        if beginning.startswith(_ASF):
-            found = any(guid in beginning for guid in _ASF_PROTECTED)
+        if asf.is_asf(beginning):
+            found = asf.is_protected(beginning)
         elif beginning.startswith(_PACK):
             file.seek(os.fstat(file.fileno()).st_size // 2)
             found = _is_most(_PES.findall(beginning + file.read(_LOOK)), _PES_CONTROL)
         elif controls := _controls(beginning):
             found = _is_most([bytes([control]) for control in controls], _CONTROL)
         else:
-            found = _PROTECTED in movie_box(file)
+            found = _PROTECTED in movie
     if found:
-        raise refused("This film is encrypted, so it cannot be played here.")
+        raise refused(_ENCRYPTED)
 
 
 def check_keys(source: Source) -> None:
     """The same for what ffprobe tells of it."""
     if any(side.get("side_data_type") == _KEYS for one in source.streams for side in one.get("side_data_list", [])):
-        raise refused("This film is encrypted, so it cannot be played here.")
+        raise refused(_ENCRYPTED)
 
 
 def _is_most(controls: list[bytes], mask: int) -> bool:
@@ -56,8 +57,7 @@ def _is_most(controls: list[bytes], mask: int) -> bool:
 
 def _controls(data: bytes) -> bytes:
     """The fourth byte of every packet of a transport stream; nothing when it is none."""
-    for size in _PACKETS:
-        for at in range(min(size, len(data))):
-            if data[at : at + _RUN * size : size] == bytes([_SYNC]) * _RUN:
-                return data[at + 3 :: size]
+    for size in packets.SIZES:
+        if (at := packets.beginning(data, size)) is not None:
+            return data[at + 3 :: size]
     return b""

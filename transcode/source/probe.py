@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
+from transcode.source import asf
 from transcode.source.boxes import longest_wait, movie_box
 from transcode.source.damage import garbage, judged
 from transcode.source.description import Source, describe
@@ -25,30 +26,22 @@ _WAIT = 0.5  # seconds from decoding to showing a frame; more than some B-frames
 # Bytes of a block's header in Matroska, of a sample's beginning that is looked at; seconds that are believed.
 _BLOCK_HEADER, _SAMPLE, _LONGEST_REFRESH = 4, 4096, 10.0
 _PER_REFERENCE = 4  # frames for each that others refer to: between them are seldom more than three B-frames
-# GUIDs of an ASF, and of its object that holds the size of the file behind 40 bytes (ASF specification, 3.2).
-_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _HEADER = 64 * 1024
 
 
 def probe(path: Path, tools: Tools) -> Source:
     """All looks at a file before work begins on it. Raises MediaError with the reason why it is refused."""
     judged(garbage(path))  # first, for ffmpeg searches garbage slowly for what can be read
-    refuse_encrypted(path)
+    movie = movie_box(path)
+    refuse_encrypted(path, movie)
     source = describe(path, tools)
     check_keys(source)
-    if source.of("mov"):
-        source = replace(source, leaps=_leaps(path))
+    if source.of("mov"):  # as in a recording of a screen with B-frames, in which nothing happens for a while
+        source = replace(source, leaps=longest_wait(movie) > _WAIT)
     check(source)
     check_size(path)
     try_decoding(path, source, tools)
     return check_end(path, source, tools) if source.seekable else source
-
-
-def _leaps(path: Path) -> bool:
-    """As in a recording of a screen with B-frames, in which nothing happens for a while."""
-    with path.open("rb") as file:
-        return longest_wait(movie_box(file)) > _WAIT
 
 
 def check(source: Source) -> None:
@@ -75,8 +68,7 @@ def _size_in_header(beginning: bytes) -> int:
     """Bytes of the whole file; 0 where nothing is said of that."""
     if beginning.startswith(b"RIFF"):
         return int.from_bytes(beginning[4:8], "little")
-    properties = beginning.find(_ASF_PROPERTIES) if beginning.startswith(_ASF) else -1
-    return int.from_bytes(beginning[properties + 40 : properties + 48], "little") if properties > 0 else 0
+    return asf.whole_size(beginning) if asf.is_asf(beginning) else 0
 
 
 def try_decoding(path: Path, source: Source, tools: Tools) -> None:
