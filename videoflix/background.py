@@ -26,11 +26,17 @@ async def running(*works: Coroutine[object, object, object]) -> AsyncIterator[No
             _, tasks = await asyncio.wait(tasks, timeout=_AGAIN)
 
 
-async def now_and_then(work: Callable[[], Awaitable[None]], pause: float, complaints: logging.Logger) -> None:
+@asynccontextmanager
+async def repeated(step: Callable[[], Awaitable[None]], pause: float, log: logging.Logger) -> AsyncIterator[None]:
     """At once and then `pause` seconds after it was done; what fails is done the next time."""
+    async with running(_now_and_then(step, pause, log)):
+        yield
+
+
+async def _now_and_then(step: Callable[[], Awaitable[None]], pause: float, log: logging.Logger) -> None:
     while True:
         try:
-            await work()
+            await step()
         except Exception as error:  # whatever a driver raises
-            complaints.warning("%s waits error=%s", work.__qualname__, error)
+            log.warning("%s waits error=%s", step.__qualname__, error)
         await asyncio.sleep(pause)

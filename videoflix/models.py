@@ -32,9 +32,8 @@ class User:
     is_admin: bool = False
     is_leaving: bool = False  # the deletion of the account has begun
     created_at: datetime = field(default_factory=now)
-    asked_to_confirm_at: datetime | None = (
-        None  # the last time; None once the address is confirmed, or an admin decided
-    )
+    # The last time; None once the address is confirmed, or an admin has decided.
+    asked_to_confirm_at: datetime | None = None
 
     @property
     def may_sign_in(self) -> bool:

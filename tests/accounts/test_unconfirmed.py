@@ -11,7 +11,7 @@ from typing import Any
 import pymongo
 import pytest
 
-from videoflix.background import now_and_then, running
+from videoflix.background import repeated
 from videoflix.composition.root import open_services
 from videoflix.models import User, now
 from videoflix.services import Services
@@ -111,6 +111,6 @@ async def test_a_sweep_that_fails_is_done_again(caplog: pytest.LogCaptureFixture
             done.set()
         raise ConnectionError("the database is away")
 
-    async with running(now_and_then(sweep, 0.01, logging.getLogger(__name__))), asyncio.timeout(10):
+    async with repeated(sweep, 0.01, logging.getLogger(__name__)), asyncio.timeout(10):
         await done.wait()
     assert "sweep waits error=the database is away" in caplog.messages[0]

@@ -6,11 +6,10 @@ Whoever deletes an account is signed out first and cannot ask again.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 from videoflix.accounts.service import Accounts
-from videoflix.background import now_and_then, running
+from videoflix.background import repeated
 from videoflix.errors import NotFound
 from videoflix.stores.users import UserStore
 
@@ -26,11 +25,9 @@ class Departures:
         self._users = users
         self._accounts = accounts
 
-    @asynccontextmanager
-    async def finished(self) -> AsyncIterator[None]:
+    def finished(self) -> AbstractAsyncContextManager[None]:
         """At once and from time to time, for as long as the block lasts."""
-        async with running(now_and_then(self.finish, _PAUSE, _log)):
-            yield
+        return repeated(self.finish, _PAUSE, _log)
 
     async def finish(self) -> None:
         """Once, for all accounts that are to be deleted."""

@@ -26,9 +26,8 @@ Result = TypeVar("Result")
 
 SHORTEST, LONGEST = 8, 4096  # characters; NIST SP 800-63B asks for at least 8 and for no low upper limit
 _COMMON = frozenset(FREQUENCY_LISTS["passwords"])  # the 30,000 most frequent ones of what was leaked, in lower case
-_NORMALISED = (
-    1000  # characters; Unicode's sorting of accents takes a second for 8,000 of them and minutes for a megabyte
-)
+# Characters. Unicode's sorting of accents takes a second for 8,000 of them and minutes for a megabyte.
+_NORMALISED = 1000
 _NICE = 5  # below everything that a viewer waits for
 
 

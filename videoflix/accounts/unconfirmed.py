@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.links import Links
-from videoflix.background import now_and_then, running
+from videoflix.background import repeated
 from videoflix.mail.outbox import Outbox
 from videoflix.models import now
 from videoflix.stores.users import UserStore
@@ -31,11 +30,9 @@ class Unconfirmed:
         self._outbox = outbox
         self._days = days
 
-    @asynccontextmanager
-    async def swept(self) -> AsyncIterator[None]:
+    def swept(self) -> AbstractAsyncContextManager[None]:
         """At once and from time to time, for as long as the block lasts."""
-        async with running(now_and_then(self.sweep, _PAUSE, _log)):
-            yield
+        return repeated(self.sweep, _PAUSE, _log)
 
     async def sweep(self) -> None:
         """Once. Who confirms at this very moment keeps the account."""

@@ -7,10 +7,10 @@ and whatever another process wrote at the same moment, is found here by the anno
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
-from videoflix.background import now_and_then, running
+from videoflix.background import repeated
 from videoflix.stores.deletions import DeletionStore
 from videoflix.stores.videos import VideoStore
 
@@ -30,11 +30,9 @@ class Leftovers:
         self._deletions = deletions
         self._forget = forget
 
-    @asynccontextmanager
-    async def swept(self) -> AsyncIterator[None]:
+    def swept(self) -> AbstractAsyncContextManager[None]:
         """At once and from time to time, for as long as the block lasts."""
-        async with running(now_and_then(self.sweep, _PAUSE, _log)):
-            yield
+        return repeated(self.sweep, _PAUSE, _log)
 
     async def sweep(self) -> None:
         """Once. A film that is still there was announced and never deleted: it keeps everything."""

@@ -146,9 +146,7 @@ class _Start:
         if self._settings.public_url or self._settings.host not in ("0.0.0.0", "::"):  # noqa: S104  # not bound here
             return []
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            probe.connect(
-                ("192.0.2.1", 9)
-            )  # RFC 5737; nothing is sent, the kernel only says which address it would use
+            probe.connect(("192.0.2.1", 9))  # RFC 5737; nothing is sent: the kernel says which address it would use
             return [f"Elsewhere  http://{probe.getsockname()[0]}:{self._settings.port}/"]
         return []
 
