@@ -20,7 +20,7 @@ from benchmarks.soak.asking import Asker
 from benchmarks.soak.faults import Faults
 from benchmarks.soak.invariants import Invariants
 from benchmarks.soak.library import Admin, Viewer
-from benchmarks.soak.people import Mails, Person
+from benchmarks.soak.people import Mails, Person, session_of
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
 from tests.acceptance.workshop import small_disk
@@ -62,9 +62,7 @@ async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Too
 async def _sign_in(site: Site, record: Record) -> str:
     body = {"email": site.banner["Sign in"], "password": site.banner["Password"]}
     answer = await Asker(site.up.url, record).ask("POST", "/api/login/", body)
-    return str(
-        next(line for line in answer.headers.get_list("Set-Cookie") if "access_token" in line)[13:].split(";")[0]
-    )
+    return session_of(answer).access
 
 
 def main() -> int:

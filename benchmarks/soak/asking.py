@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from typing import Any
 
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httputil import HTTPHeaders
 from tornado.simple_httpclient import HTTPTimeoutError
 
 from benchmarks.soak.record import Record
@@ -16,6 +16,7 @@ from tests.tools import Answer
 _LONGEST = 25.0  # seconds for a segment: players wait 20, and the machine is busy
 _PATIENCE = 60.0  # for anything: with all web processes killed, connections wait until others are there
 _ALLOWED = (503, 507)  # of the answers that are the server's fault
+_NONE = Answer(0, HTTPHeaders(), b"")
 
 
 class Asker:
@@ -49,9 +50,9 @@ class Asker:
             )  # fmt: skip
         except HTTPTimeoutError:
             self.record.require(patience < _PATIENCE, f"{method} {path}: no answer in {patience} s")
-            return Answer(0, {}, b"")  # type: ignore[arg-type]
-        except (OSError, asyncio.IncompleteReadError, Exception):  # whatever a broken connection is called
-            return Answer(0, {}, b"")  # type: ignore[arg-type]
+            return _NONE
+        except Exception:  # whatever a broken connection is called
+            return _NONE
         self._look(method, path, response, time.monotonic() - begin)
         return Answer(response.code, response.headers, response.body)
 

@@ -16,6 +16,7 @@ import psutil
 from benchmarks.soak.library import Admin
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
+from transcode.waiting import wait_for_event
 
 _BEYOND_A_LEASE = 18.0  # seconds
 
@@ -40,8 +41,7 @@ class Faults:
             self._record.tell(f"fault: {name}")
             self._record.count(f"fault {name}")
             await fault()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(until.wait(), self._random.uniform(0.5, 8))
+            await wait_for_event(until, self._random.uniform(0.5, 8))
 
     def _choose(self) -> tuple[Callable[[], Awaitable[None]], str]:
         kills = dict.fromkeys(("worker", "hand", "web", "redis", "database"), 2) | {"ffmpeg": 4}

@@ -21,6 +21,7 @@ from tests.transcode import rules
 from transcode.tools import Tools
 
 _PATIENCE = 420.0  # seconds: a mail whose sender was killed is sent again after three minutes
+_ROOMS = ("hls", "videos", "thumbnails", "scratch", ".lock")  # of the media folder
 _CANCELLED = "The work was cancelled."
 
 
@@ -34,6 +35,7 @@ class Invariants:
         self._people = people
         self._tools = tools
         self._asker = Asker(site.up.url, record)
+        self._strange: Sequence[str] = ()
 
     async def check(self) -> None:
         """All of them; what does not hold is complained about."""
@@ -107,8 +109,7 @@ class Invariants:
         for title, kind in self._record.imported.items():
             self._record.require(any(video["title"] == title for video in videos), f"an import ({kind.name}) is gone")
         for video in known.values():  # imported; or their uploads, or their commands, got no answer
-            kind_of = self._record.imported | self._record.perhaps
-            if kind := kind_of.get(video["title"]):
+            if kind := (self._record.imported | self._record.perhaps).get(video["title"]):
                 await self._film(video, kind)
             else:
                 self._record.complain(f"film {video['id']} came from nowhere: {video}")
@@ -145,8 +146,6 @@ class Invariants:
     async def _swept(self, videos: Sequence[dict[str, Any]]) -> bool:
         self._strange = _strange(self._site.media, videos)
         return not self._strange
-
-    _strange: Sequence[str] = ()
 
     async def _person(self, person: Person) -> None:
         for departure in person.left:
@@ -229,9 +228,6 @@ def _strange(media: Path, videos: Sequence[dict[str, Any]]) -> list[str]:
         found += [f"{folder}/{name} too many" for name in names - wanted]
         found += [f"{folder}/{name} missing" for name in wanted - names]
     return found + [path.name for path in _inside(media) if path.name not in _ROOMS]
-
-
-_ROOMS = ("hls", "videos", "thumbnails", "scratch", ".lock")
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from benchmarks.soak.films import Kind
 from benchmarks.soak.record import Promise, Record
 from benchmarks.soak.site import Site
 from tests.acceptance.support import environment
+from transcode.waiting import wait_for_event
 
 _MOST = 20  # films at once: what comes in after that is deleted first
 
@@ -39,11 +40,10 @@ class Admin:
         while not until.is_set():
             move = self._random.choices([move for move, _ in moves], [weight for _, weight in moves])[0]
             await (self._delete() if len(self._record.there()) > _MOST else move())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(until.wait(), self._random.uniform(0, 2.5))
+            await wait_for_event(until, self._random.uniform(0, 2.5))
 
     async def _upload(self) -> None:
-        kind, title = self._kind(), uuid.UUID(int=self._random.getrandbits(128)).hex
+        kind, title = self._new()
         body, content_type = form(kind, title)
         self._record.perhaps[title] = kind
         answer = await self._asker.ask("POST", "/api/admin/videos/", body, token=self.token, kind=content_type)
@@ -55,7 +55,7 @@ class Admin:
 
     async def _break_off(self) -> None:
         """Half of it, then the client is gone."""
-        kind, title = self._kind(), uuid.UUID(int=self._random.getrandbits(128)).hex
+        kind, title = self._new()
         body, content_type = form(kind, title)
         head = (
             f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token}\r\n"
@@ -73,7 +73,7 @@ class Admin:
 
     async def _import(self) -> None:
         """By the command line; some are killed on the way."""
-        kind, title = self._kind(), uuid.UUID(int=self._random.getrandbits(128)).hex
+        kind, title = self._new()
         self._record.perhaps[title] = kind
         command = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "videoflix", "import", str(kind.path), "--title", title,
@@ -142,8 +142,9 @@ class Admin:
         answer = await self._asker.ask("GET", "/api/admin/jobs/", token=self.token)
         self._record.require(answer.status in (0, 200, 503), f"jobs: {answer.status}")
 
-    def _kind(self) -> Kind:
-        return self._random.choice(self._kinds)
+    def _new(self) -> tuple[Kind, str]:
+        """A kind, and a title that no other film has."""
+        return self._random.choice(self._kinds), uuid.UUID(int=self._random.getrandbits(128)).hex
 
 
 class Viewer:

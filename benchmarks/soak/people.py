@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -16,6 +15,7 @@ from benchmarks.soak.asking import Asker
 from benchmarks.soak.record import Record
 from tests.http.people import link, read, registration
 from tests.tools import Answer
+from transcode.waiting import wait_for_event
 
 _GRACE = 30.0  # seconds in which the predecessor of a refresh token may come once more
 _UNKNOWN = (0, 503)  # what happened then is not known
@@ -83,8 +83,7 @@ class Person:
         """Until then."""
         while not until.is_set():
             await self._move()()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(until.wait(), self.random.uniform(0.2, 2))
+            await wait_for_event(until, self.random.uniform(0.2, 2))
 
     def _move(self) -> Callable[[], Awaitable[object]]:
         if self.registered is False:
@@ -145,7 +144,7 @@ class Person:
             self.passwords = [password]
             for session in self.doubtful.pop(password, []):  # it was changed, so this must be true as well
                 session.ended = True
-            self.sessions.append(_session(answer))
+            self.sessions.append(session_of(answer))
         elif answer.status == 400 and len(self.passwords) > 1:
             self.passwords.remove(password)
         return answer.status
@@ -158,7 +157,7 @@ class Person:
         asked = time.monotonic()
         answer = await self._ask("POST", "/api/token/refresh/", cookie=f"refresh_token={session.refresh}")
         if answer.status == 200:
-            following = _session(answer)
+            following = session_of(answer)
             session.access, session.refresh, session.tried_at = following.access, following.refresh, None
         elif answer.status in _UNKNOWN:
             session.tried_at = session.tried_at or asked
@@ -251,7 +250,8 @@ class Person:
         return f"correct horse {self.random.getrandbits(40):x}"
 
 
-def _session(answer: Answer) -> Session:
+def session_of(answer: Answer) -> Session:
+    """What the cookies of a sign-in, or of a refresh, open."""
     cookies: dict[str, str] = {}
     for line in answer.headers.get_list("Set-Cookie"):
         cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
