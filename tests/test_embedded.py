@@ -45,8 +45,75 @@ def test_redis_refuses_clients_without_its_password(tmp_path: Path) -> None:
         pytest.raises(redis.AuthenticationError),
     ):
         client.ping()
-    for private in (tmp_path / "redis", tmp_path / "redis" / "redis.conf"):
-        assert private.stat().st_mode & 0o077 == 0
+    assert_private(tmp_path / "redis", tmp_path / "redis.log")
+
+
+def test_embedded_servers_listen_on_loopback_alone(tmp_path: Path) -> None:
+    with processes.running(servers.redis(tmp_path)) as one, processes.running(servers.database(tmp_path)) as other:
+        for server in (one, other):
+            found = {item.laddr.ip for item in process_of(server).net_connections() if item.status == "LISTEN"}
+            assert found == {"127.0.0.1"}, server.name
+
+
+def test_the_database_refuses_clients_without_its_password(tmp_path: Path) -> None:
+    with (
+        processes.running(servers.database(tmp_path)) as server,
+        pymongo.MongoClient[dict[str, Any]](port=server.port, directConnection=True) as stranger,
+    ):
+        for refused in (
+            lambda: stranger["videoflix"]["users"].find_one(),
+            lambda: stranger["videoflix"]["users"].insert_one({"_id": 1}),
+            lambda: stranger.admin.command("createUser", "stranger", pwd="x", roles=["root"]),
+            lambda: stranger.list_database_names(),
+        ):
+            with pytest.raises(pymongo.errors.OperationFailure) as error:
+                refused()
+            assert error.value.code == 13  # Unauthorized
+    assert_private(tmp_path / "database", tmp_path / "database.log")
+
+
+def assert_private(*roots: Path) -> None:
+    """Nobody but the owner may read or enter any of it."""
+    for root in roots:
+        for path in (root, *root.rglob("*")):
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_data_from_before_there_was_a_password_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "database"
+    folder.mkdir(0o755)
+    port = servers.free_port()
+    listening = ("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder))
+    argv = (binaries.database_server(), *listening, "--sync-on-commit", "--standalone", "--cache-size", "256M")
+    old = servers.Server("database", argv, f"mongodb://127.0.0.1:{port}/", port, tmp_path / "database.log")
+    with processes.running(old), pymongo.MongoClient[dict[str, Any]](old.url) as client:
+        client["videoflix"]["users"].insert_one({"_id": 1, "email": "viewer@example.org"})
+        client["videoflix"]["users"].create_index("email", unique=True)
+    for _ in range(2):
+        with processes.running(servers.database(tmp_path)) as server, pymongo.MongoClient(server.url) as client:
+            users = client["videoflix"]["users"]
+            assert users.find_one() == {"_id": 1, "email": "viewer@example.org"}
+            with pytest.raises(pymongo.errors.DuplicateKeyError):
+                users.insert_one({"email": "viewer@example.org"})
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_password_that_was_not_written_to_the_end_is_made_anew(tmp_path: Path) -> None:
+    first = servers.database(tmp_path)
+    (tmp_path / "database" / "password").unlink()  # as after a crash between both steps
+    second = servers.database(tmp_path)
+    assert first.url.partition("@")[0] != second.url.partition("@")[0]
+    with processes.running(second), pymongo.MongoClient[dict[str, Any]](second.url) as client:
+        assert client["videoflix"]["users"].count_documents({}) == 0
+
+
+def test_a_configuration_in_the_working_directory_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secantusd.toml").write_text("[server]\nno_such_option = true\n")
+    monkeypatch.chdir(tmp_path)
+    with processes.running(servers.database(tmp_path)):
+        pass
 
 
 def test_the_database_finds_again_what_it_acknowledged_before_a_kill(tmp_path: Path) -> None:

@@ -40,7 +40,10 @@ class Home:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One `up` at a time. Raises CommandError when another one holds this folder."""
-        with held(self.folder / "lock", f"the data folder {self.folder}", "--data-dir"):
+        lock = self.folder / "lock"
+        lock.touch(mode=0o600)
+        lock.chmod(0o600)  # whoever can read it can hold it, and keep `up` from starting
+        with held(lock, f"the data folder {self.folder}", "--data-dir"):
             yield
 
     def secret(self, name: str, size: int) -> str:

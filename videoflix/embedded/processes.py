@@ -30,8 +30,12 @@ def spawn(
     """Start a child in its own process group, its output appended to `log`, or going where this process's goes.
     It inherits the descriptors of `sockets`.
 
+    A log, and what a child with a log writes, is readable by its owner alone: those are the servers.
     The group keeps a Ctrl-C at the terminal from reaching it: its parent decides in which order children stop.
     """
+    if log:
+        log.touch(mode=0o600)
+        log.chmod(0o600)
     with log.open("ab") if log else nullcontext() as output:
         return subprocess.Popen(
             argv,
@@ -41,6 +45,7 @@ def spawn(
             env={**os.environ, **(env or {})},
             process_group=0,
             pass_fds=tuple(sockets),
+            umask=0o077 if log else -1,
             preexec_fn=_end_with_parent,  # this process starts children from its only thread
         )
 

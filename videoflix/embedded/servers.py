@@ -1,4 +1,7 @@
-"""How the embedded database and Redis are started: their command lines and configuration, nothing that runs."""
+"""How the embedded database and Redis are started: command lines, configuration and passwords.
+
+Both listen on loopback alone, and both want a password: every user of the machine can reach loopback.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videoflix.embedded import binaries
+from videoflix.embedded.database_password import USER, ensure_database_password
 
 DATABASE = "database"  # its folder in the data folder
 
@@ -42,17 +46,23 @@ def free_port() -> int:
 
 
 def database(home: Path) -> Server:
-    """SecantusDB, its data in a folder of `home`. Raises CommandError when it is not installed."""
+    """SecantusDB, its data in a folder of `home`, behind a password that only this user can read.
+
+    Raises CommandError when it is not installed, or the password cannot be set.
+    """
     program, folder = binaries.database_server(), home / DATABASE
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    port = free_port()
+    _make_private(folder)
+    config = folder / "secantusd.toml"
+    config.touch(mode=0o600)
+    port, password = free_port(), ensure_database_password(program, folder.resolve())
     argv = (
         program,
+        *("--config", str(config.resolve())),  # empty; else the server looks for one in the working directory
         *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder.resolve())),
         "--sync-on-commit",  # without it a kill loses the writes of the last moment, although they were acknowledged
-        *("--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
+        *("--auth", "--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
     )
-    url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
+    url = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?authSource=admin&directConnection=true"
     # Its storage gives up when a disk is full, and wants the process to exit; that does not.
     return Server("database", argv, url, port, home / "database.log", last_words=b"WT_PANIC")
 
@@ -60,15 +70,22 @@ def database(home: Path) -> Server:
 def redis(home: Path) -> Server:
     """redis-server with an append-only file in a folder of `home`, behind a password that only this user can read."""
     program, folder = binaries.redis_server(), home / "redis"
-    folder.mkdir(0o700, parents=True, exist_ok=True)
+    _make_private(folder)
     port, password = free_port(), secrets.token_hex(24)
     config = folder / "redis.conf"
     config.touch(mode=0o600)
+    config.chmod(0o600)
     config.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder.resolve())}\n"
         'appendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nloglevel warning\n'
     )
     return Server("redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, home / "redis.log")
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder that its owner alone can enter, or make it such."""
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _quoted(path: Path) -> str:
