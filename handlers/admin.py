@@ -47,6 +47,7 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     async def take(self, piece: bytes) -> None:
         """Write it, by a thread; the next one is read when it is on its way to the disk."""
         if self.form is not None:
+            self.services.accounts.require_living(self.identity)
             try:
                 await asyncio.to_thread(self._write, self.form, piece)
             except OSError as error:
@@ -63,10 +64,11 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         self.answer([administered(video, work.get(video.id, Work())) for video in videos])
 
     async def taken(self) -> None:
-        """201 with the video; the work on it has begun."""
+        """201 with the video; the work on it has begun. An upload takes long: the right to it may be gone by now."""
         assert self.form is not None
         new = self._checked(self.form)
         await asyncio.to_thread(self.services.uploads.secure, self.path)
+        await self.services.accounts.require_admin(self.identity)
         video = await self.services.catalogue.take_in(new, self.path, suffix_of(self.form.file_name))
         self.answer(await self.shown(video), 201)
 

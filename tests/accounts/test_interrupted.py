@@ -71,6 +71,7 @@ async def test_who_registers_again_because_no_answer_came_gets_the_mail(settings
 async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(settings: Settings, away_once) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
+        await services.accounts.make_admin("other@example.org", PASSWORD)
         token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
         away_once(SessionStore, "end")
         with pytest.raises(AutoReconnect):

@@ -57,6 +57,7 @@ async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with site_of_one(settings) as services:
+        await services.accounts.make_admin("other@example.org", PASSWORD)
         verify = Passwords.verify
 
         async def disabled_meanwhile(self: Passwords, encoded: str | None, password: str) -> bool:

@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import pymongo
 import pytest
 from redis.asyncio import Redis
 
@@ -204,6 +206,39 @@ async def test_a_client_that_hangs_up_leaves_nothing(
     assert leftovers(settings) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "status"), [({"is_disabled": True}, 401), ({"is_admin": False}, 401), (None, 401), ("demoted", 403)]
+)
+async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
+    admin: Browser, settings: Settings, services: Services, change: object, status: int
+) -> None:
+    """None: deleted; "demoted": in the database alone, as when the announcement of it has not come yet."""
+    await services.accounts.make_admin("other@example.org", "correct horse battery")
+    body = form(b"x" * 300_000, title="t")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(admin.url.rpartition(":")[2]))
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.cookies['access_token']}\r\n"
+        f"Content-Length: {len(body)}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
+    )
+    writer.write(head.encode() + body[:200_000])
+    while not leftovers(settings):
+        await asyncio.sleep(0.01)
+    if change == "demoted":
+        with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+            client[settings.mongodb_db]["users"].update_one({"_id": 1}, {"$set": {"is_admin": False}})
+    elif isinstance(change, dict):
+        await services.people.change(2, 1, **change)
+    else:
+        await services.people.delete(2, 1)
+    writer.write(body[200_000:])
+    assert f"HTTP/1.1 {status} ".encode() in await reader.readuntil(b"}")
+    writer.close()
+    await writer.wait_closed()
+    assert leftovers(settings) == []
+    assert await services.catalogue.all() == []
+    assert list((settings.media_root / "videos").glob("*")) == []
+
+
 async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
     admin: Browser, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
@@ -322,7 +357,7 @@ async def test_a_cancelled_film_can_be_tried_again_and_a_film_in_work_or_ready_c
     assert (answer.status, answer.json) == (409, {"detail": "Only a video that failed can be tried again."})
     for call in ("cancel", "retry"):
         assert (await admin.post(f"/api/admin/videos/2/{call}/")).status == 404
-    await videos.set_ready(1)
+    await videos.set_ready(1, {})
     for call in ("cancel", "retry"):
         assert (await admin.post(f"/api/admin/videos/1/{call}/")).status == 409
     assert (await admin.get("/api/admin/videos/1/")).json["progress"] == 100

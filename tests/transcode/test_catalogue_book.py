@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from transcode.worker.sweep import Sweeper
 from videoflix.composition.clients import open_clients
 from videoflix.composition.films import CatalogueBook
 from videoflix.composition.root import open_services
+from videoflix.errors import Conflict
 from videoflix.models import NewVideo, Video
 from videoflix.settings import Settings
 from videoflix.stores import deletions
@@ -89,6 +91,28 @@ async def test_a_film_keeps_what_its_probe_and_its_tasks_found_out_and_loses_wha
         assert await book.finished_after(1, 9) == []
         video = await videos.get(1)
         assert (video.status, video.warning) == ("ready", "Half of it is gone.")
+
+
+async def test_a_film_that_is_cancelled_while_its_work_ends_stays_cancelled(settings: Settings, io_loop):
+    async with open_services(settings) as services, open_clients(settings) as clients:
+        videos = VideoStore(clients.database)
+        book = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        for film in range(1, 9):
+            await videos.add(Video(id=film, title="A film", source=f"videos/{film}.mp4"))
+            await book.probed(film, film_of(8).as_json())
+            cancelled, _ = await asyncio.gather(
+                services.catalogue.cancel(film), book.finished(film, {"bytes": 1}), return_exceptions=True
+            )
+            video = await videos.get(film)
+            refused = isinstance(cancelled, Conflict)
+            assert (video.status, "finish" in video.kinds_done) == (("ready", True) if refused else ("failed", False))
+        await videos.add(Video(id=9, title="A film", source="videos/9.mp4"))
+        await services.catalogue.cancel(9)
+        await book.finished(9, {"bytes": 1})
+        assert (await videos.get(9)).status == "failed"
+        await services.catalogue.retry(9)
+        await book.finished(9, {"bytes": 1})
+        assert (await videos.get(9)).status == "ready"
 
 
 async def test_a_database_that_is_away_is_told_from_what_it_can_never_take(settings: Settings, io_loop):

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from videoflix.accounts.events import Event, log
-from videoflix.accounts.service import Accounts
+from videoflix.accounts.last_admin import take_rights
+from videoflix.accounts.service import LEAVING, Accounts
 from videoflix.errors import Conflict
 from videoflix.models import User
 from videoflix.stores.users import UserStore
 
 _ONESELF = "You cannot take your own rights away: let another admin do it."
+_LAST_ADMIN = "This user is the last admin: make an admin of somebody else first."
+_HARMLESS = {"is_disabled": False, "is_admin": True, "is_active": True}  # what only gives rights
 
 
 class People:
@@ -29,7 +32,7 @@ class People:
         return await self._users.get(user_id)
 
     async def change(self, admin_id: int, user_id: int, **rights: bool) -> User:
-        """Set `is_disabled`, `is_admin` or `is_active`. Raises NotFound, and Conflict for oneself.
+        """Set `is_disabled`, `is_admin` or `is_active`. Raises NotFound, and Conflict for oneself or the last admin.
 
         The user's sessions end, for their access tokens say what was true until now. What an admin has decided about
         stays, also when its address is never confirmed.
@@ -40,16 +43,21 @@ class People:
         changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
         if not changed:
             return before
+        fields = {"asked_to_confirm_at": None, **changed}
         # Before as well: had this failed afterwards, nobody would do it again.
         await self._accounts.shut_out(user_id)
-        user = await self._users.change(user_id, asked_to_confirm_at=None, **changed)
+        if changed.items() <= _HARMLESS.items():
+            user = await self._users.change(user_id, **fields)
+        else:
+            user = await take_rights(self._users, user_id, fields, _LAST_ADMIN)
         await self._accounts.shut_out(user_id)
         log(Event.RIGHTS_CHANGED, by=admin_id, user=user_id, **changed)
         return user
 
     async def delete(self, admin_id: int, user_id: int) -> None:
-        """Delete a user and all that is held of theirs. Raises NotFound, and Conflict for oneself."""
+        """Delete a user and all that is held of theirs. Raises NotFound, and Conflict for oneself or the last admin."""
         if admin_id == user_id:
             raise Conflict(_ONESELF)
+        await take_rights(self._users, user_id, LEAVING, _LAST_ADMIN)
         await self._accounts.delete(user_id)
         log(Event.ADMIN, by=admin_id, deleted=user_id)

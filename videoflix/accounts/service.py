@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from videoflix.accounts.events import Event, log
+from videoflix.accounts.last_admin import take_rights
 from videoflix.accounts.links import Links, Purpose
 from videoflix.accounts.passwords import Passwords, complaints
 from videoflix.accounts.renewals import Renewals
 from videoflix.accounts.revocations import Revocations
 from videoflix.accounts.sessions import Pass, Sessions
 from videoflix.accounts.tokens import Tokens
-from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors, NotFound, TokenNotValid
+from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors, Forbidden, NotFound, TokenNotValid
 from videoflix.mail.outbox import Kind, Outbox
 from videoflix.models import Client, Identity, Session, User, now
 from videoflix.stores.counters import CounterStore
@@ -27,6 +28,7 @@ _REFUSED = "Please check your input and try again."
 _BAD_LINK = "The link is invalid or has expired."
 _LAST_ADMIN = "You are the last admin: make an admin of somebody else first."
 _NOWHERE = Client()
+LEAVING = {"is_disabled": True, "is_leaving": True}  # fields of a user whose deletion has begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ class Accounts:
     def identify(self, access_token: str) -> Identity:
         """Pure CPU. Raises TokenNotValid, also when the session of the token has ended."""
         identity = self._tokens.identify(access_token)
-        if self._revocations.is_revoked(identity.session_id):
-            raise TokenNotValid
+        self.require_living(identity)
         return identity
 
     @property
@@ -85,6 +86,24 @@ class Accounts:
     async def ensure_current(self) -> None:
         """Await this before `identify`: usually at once, else when every session that has ended is known."""
         await self._revocations.ensure_current()
+
+    def require_living(self, identity: Identity) -> None:
+        """Raise TokenNotValid when the session has ended since its token was read. Pure CPU."""
+        if self._revocations.is_revoked(identity.session_id):
+            raise TokenNotValid
+
+    async def require_admin(self, identity: Identity) -> None:
+        """Ask the database again, at the end of a call that took long; that a token expires meanwhile does not matter.
+
+        Raises TokenNotValid when the session has ended or the account is gone or disabled, Forbidden for no admin.
+        """
+        await self.ensure_current()
+        self.require_living(identity)
+        user = await self.user(identity.user_id)
+        if not user.may_sign_in:
+            raise TokenNotValid
+        if not user.is_admin:
+            raise Forbidden
 
     def admits(self, access_token: str | None) -> bool:
         """Whether it opens anything."""
@@ -277,16 +296,16 @@ class Accounts:
         if not await self._passwords.verify(user.password_hash, password):
             log(Event.LOGIN_FAIL, user=user_id)
             raise FieldErrors({"password": ["The password is not right."]})
-        if user.is_admin and not await self._users.has_admin(besides=user_id):
-            raise Conflict(_LAST_ADMIN)
+        await take_rights(self._users, user_id, LEAVING, _LAST_ADMIN)
         await self.delete(user_id)
 
     async def delete(self, user_id: int) -> None:
         """Remove a user and everything that is held of theirs. Safe to repeat. Raises NotFound.
 
+        Whoever calls it has made sure that an admin stays, see `last_admin`.
         Disabled first and removed last: after a crash in between nobody signs in as them, and `Departures` goes on.
         """
-        user = await self._users.change(user_id, is_disabled=True, is_leaving=True)
+        user = await self._users.change(user_id, **LEAVING)
         await self.shut_out(user_id)
         await self._outbox.forget(user.email)
         for remove in self._holdings:

@@ -80,11 +80,11 @@ class CatalogueBook:
             await self._videos.remove_done(film, chunks, [*kinds, "finish"])
 
     async def finished(self, film: int, result: Mapping[str, object]) -> None:
-        """Everything is final."""
+        """Everything is final, unless the film was cancelled or deleted meanwhile."""
         with _answered():
-            await self._videos.add_kind(film, "finish", result)
-            await self._videos.set_ready(film)
-        _log.info("film_ready film=%d", film)
+            is_ready = await self._videos.set_ready(film, result)
+        if is_ready:
+            _log.info("film_ready film=%d", film)
         await self._tell(film)
 
     async def failed(self, film: int, sentence: str) -> None:

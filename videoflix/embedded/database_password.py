@@ -46,7 +46,7 @@ def _create_user(program: str, folder: Path, password: str) -> None:
 
 def _interpreter_of(program: str) -> str:
     """Return the Python of the environment that the server is installed in, as the first line of its script says."""
-    with open(program, "rb") as script:
+    with Path(program).open("rb") as script:
         first = script.readline(4096)
     named = os.fsdecode(first[2:].strip()) if first.startswith(b"#!") else ""
     return named if Path(named).name.startswith("python") and os.access(named, os.X_OK) else sys.executable

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,10 @@ from pymongo.errors import DuplicateKeyError
 
 from videoflix.errors import Conflict, NotFound
 from videoflix.gathering import Gathering
-from videoflix.models import User
+from videoflix.models import User, now
 
+_ADMIN = {"is_admin": True, "is_active": True, "is_disabled": False}
+_STEP_DOWN_TIMEOUT = timedelta(seconds=60)  # after which whoever announced a step down is taken for dead
 _CONFIRMED = {"is_active": True, "asked_to_confirm_at": None}
 
 
@@ -49,6 +51,38 @@ class UserStore:
     async def change(self, user_id: int, **fields: object) -> User:
         """Set these fields; the user as it is then. Raises NotFound."""
         return _user(await self._users.find_one_and_update({"_id": user_id}, {"$set": fields}, return_document=True))
+
+    async def announce_step_down(self, user_id: int, token: str) -> User:
+        """Mark a user who is about to lose rights; until then they count as no admin for anybody else's step down.
+
+        Return the user. Raises NotFound. A later mark replaces this one.
+        """
+        mark = {"$set": {"stepping_down": {"token": token, "since": now()}}}
+        return _user(await self._users.find_one_and_update({"_id": user_id}, mark, return_document=True))
+
+    async def step_down(self, user_id: int, token: str, fields: Mapping[str, object]) -> User | None:
+        """Set these fields and remove the mark; None when the mark is another one's by now, or gone."""
+        changed = await self._users.find_one_and_update(
+            {"_id": user_id, "stepping_down.token": token},
+            {"$set": dict(fields), "$unset": {"stepping_down": ""}},
+            return_document=True,
+        )
+        return _user(changed) if changed else None
+
+    async def cancel_step_down(self, user_id: int, token: str) -> None:
+        """Remove the mark and change nothing. Safe to repeat."""
+        marked = {"_id": user_id, "stepping_down.token": token}
+        await self._users.update_one(marked, {"$unset": {"stepping_down": ""}})
+
+    async def has_staying_admin(self, besides: int) -> bool:
+        """Return whether another user is an admin and not about to lose the right.
+
+        Marks that a crash left behind are removed first, which also stops a process that was merely slow.
+        """
+        left = {"_id": {"$ne": besides}, "stepping_down.since": {"$lt": now() - _STEP_DOWN_TIMEOUT}}
+        await self._users.update_many(left, {"$unset": {"stepping_down": ""}})
+        staying = {"_id": {"$ne": besides}, **_ADMIN, "stepping_down": None}
+        return await self._users.find_one(staying, {"_id": 1}) is not None
 
     async def replace_hash(self, user_id: int, old: str, new: str) -> None:
         """Exchange the hash of a password that is still the same; nothing when it was changed meanwhile."""
@@ -108,10 +142,9 @@ class UserStore:
         users = {document[field]: _user(document) for document in found}
         return [users.get(value) or NotFound() for value in values]
 
-    async def has_admin(self, besides: int = 0) -> bool:
-        """Whether anyone, other than this user, can put films in."""
-        admin = {"_id": {"$ne": besides}, "is_admin": True, "is_active": True, "is_disabled": False}
-        return await self._users.find_one(admin, {"_id": 1}) is not None
+    async def has_admin(self) -> bool:
+        """Whether anyone can put films in."""
+        return await self._users.find_one(_ADMIN, {"_id": 1}) is not None
 
 
 def _unconfirmed(since: datetime) -> dict[str, Any]:
@@ -134,4 +167,4 @@ def _document(user: User) -> dict[str, Any]:
 def _user(document: dict[str, Any] | None) -> User:
     if document is None:
         raise NotFound
-    return User(id=document["_id"], **{name: value for name, value in document.items() if name != "_id"})
+    return User(id=document["_id"], **{name: value for name, value in document.items() if name in User.__slots__})

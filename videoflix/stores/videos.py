@@ -115,9 +115,16 @@ class VideoStore:
         pull = {"chunks_done": {"$in": list(chunks)}, "kinds_done": {"$in": list(kinds)}}
         await self._videos.update_one({"_id": video_id}, {"$pull": pull})
 
-    async def set_ready(self, video_id: int) -> None:
-        """Everything is final."""
-        await self._set(video_id, status=VideoStatus.READY.value, error=None)
+    async def set_ready(self, video_id: int, facts: Mapping[str, object]) -> bool:
+        """Everything is final; keep what the last task found out. False, and nothing is kept, when the video was
+        cancelled meanwhile, even at this very moment.
+        """
+        fields = {"status": VideoStatus.READY.value, "error": None, "facts.finish": dict(facts)}
+        done = await self._videos.update_one(
+            {"_id": video_id, "status": {"$ne": VideoStatus.FAILED.value}},
+            {"$set": fields, "$addToSet": {"kinds_done": "finish"}},
+        )
+        return done.matched_count > 0
 
     async def set_failed(self, video_id: int, sentence: str) -> bool:
         """It will not become a film; the sentence says why. False when it is not in work."""
@@ -131,9 +138,6 @@ class VideoStore:
         fields = {"status": after.value, "error": error}
         moved = await self._videos.update_one({"_id": video_id, "status": before.value}, {"$set": fields})
         return moved.matched_count > 0
-
-    async def _set(self, video_id: int, **fields: object) -> None:
-        await self._videos.update_one({"_id": video_id}, {"$set": fields})
 
 
 def _listed(document: dict[str, Any]) -> ListedVideo:

@@ -1,0 +1,117 @@
+"""One admin stays, whoever takes rights away at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pymongo
+import pytest
+
+from videoflix.composition.root import open_services
+from videoflix.errors import Conflict, ServiceError
+from videoflix.models import now
+from videoflix.services import Services
+from videoflix.settings import Settings
+from videoflix.stores import users
+from videoflix.stores.users import UserStore
+
+PASSWORD = "correct horse battery"
+TakeAway = Callable[[Services, int, int], Awaitable[object]]
+
+WAYS: dict[str, TakeAway] = {
+    "demote": lambda services, by, user: services.people.change(by, user, is_admin=False),
+    "disable": lambda services, by, user: services.people.change(by, user, is_disabled=True),
+    "deactivate": lambda services, by, user: services.people.change(by, user, is_active=False),
+    "delete": lambda services, by, user: services.people.delete(by, user),
+    "leave": lambda services, by, user: services.accounts.delete_own(user, PASSWORD),
+}
+
+
+async def admins(services: Services, count: int) -> list[int]:
+    """So many admins, and no others."""
+    for user in (await services.people.page("", 0, 100))[0]:
+        await services.accounts.delete(user.id)
+    return [(await services.accounts.make_admin(f"admin{n}@example.org", PASSWORD)).id for n in range(count)]
+
+
+async def left(services: Services) -> int:
+    found, _ = await services.people.page("", 0, 100)
+    return sum(user.is_admin and user.may_sign_in for user in found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_admins_who_take_rights_from_each_other_at_once_leave_one(settings: Settings, way: str) -> None:
+    """Two processes, some rounds: each has another one ahead."""
+    async with open_services(settings) as one, open_services(settings) as other:
+        for count in (2, 2, 3, 2, 3):
+            ids = await admins(one, count)
+            calls = [WAYS[way]((one, other)[at % 2], user_id, ids[(at + 1) % count]) for at, user_id in enumerate(ids)]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(result, ServiceError) for result in results if isinstance(result, BaseException))
+            assert await left(one) >= 1, results
+
+
+async def test_a_promotion_and_a_demotion_at_once_leave_an_admin(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        for _ in range(5):
+            first, second = await admins(services, 2)
+            await services.people.change(first, second, is_admin=False)
+            await asyncio.gather(
+                services.people.change(first, second, is_admin=True),
+                services.people.change(0, first, is_admin=False),
+                services.people.change(0, second, is_disabled=True),
+                return_exceptions=True,
+            )
+            assert await left(services) >= 1
+
+
+async def test_the_last_admin_stays_one_and_of_two_one_can_go(settings: Settings) -> None:
+    async with open_services(settings) as services:
+        first, second = await admins(services, 2)
+        await services.people.change(first, second, is_admin=False)
+        for call in (services.people.change(second, first, is_admin=False), services.people.delete(second, first)):
+            with pytest.raises(Conflict):
+                await call
+        assert (await services.people.get(first)).is_admin
+        await services.people.change(first, second, is_admin=True)
+        await services.people.delete(second, first)
+        assert await left(services) == 1
+
+
+async def test_a_crash_in_the_middle_keeps_nobody_from_being_demoted_for_long(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_services(settings) as services:
+        first, second = await admins(services, 2)
+        with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+            mark = {"stepping_down": {"token": "of a process that died", "since": now()}}
+            client[settings.mongodb_db]["users"].update_one({"_id": first}, {"$set": mark})
+        with pytest.raises(Conflict):
+            await services.people.change(first, second, is_admin=False)
+        monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
+        await services.people.change(first, second, is_admin=False)
+        assert await left(services) == 1
+
+
+async def test_a_process_that_stood_still_in_the_middle_changes_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its mark has run out meanwhile, and another admin was demoted instead."""
+    step_down = UserStore.step_down
+    async with open_services(settings) as services:
+        first, second = await admins(services, 2)
+
+        async def late(self: UserStore, *given: Any) -> Any:
+            monkeypatch.setattr(UserStore, "step_down", step_down)
+            monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
+            await services.people.change(second, first, is_admin=False)
+            monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(60))
+            return await step_down(self, *given)
+
+        monkeypatch.setattr(UserStore, "step_down", late)
+        with pytest.raises(Conflict):
+            await services.people.change(first, second, is_admin=False)
+        assert (await services.people.get(second)).is_admin
