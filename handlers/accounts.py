@@ -8,6 +8,7 @@ from handlers.bodies import Credentials, OnlyAddress, PasswordReset, Registratio
 from videoflix.accounts.service import reference
 from videoflix.accounts.throttle import Call
 from videoflix.errors import BadRequest
+from videoflix.models import User
 
 _RESENT = "If this address waits for its confirmation, an email has been sent to it."
 
@@ -16,6 +17,12 @@ class PublicHandler(ApiHandler):
     """Never looks at the access cookie: a stale one must not stop anyone from signing in."""
 
     public = True
+
+    async def welcome(self, user: User) -> None:
+        """The client has proved to be the user's: what strangers do to the account does not hold it up any more."""
+        throttle, device = self.services.throttle, self.get_cookie(cookies.DEVICE) or ""
+        await throttle.forgive(Call.LOGIN, self.client.address, user.email, device)
+        cookies.give_device(self, self.services.settings, throttle.device_token(user.email, device))
 
 
 class RegisterHandler(PublicHandler):
@@ -60,7 +67,7 @@ class LoginHandler(PublicHandler):
         given = self.body_as(Credentials)
         await self.count(Call.LOGIN, given.email)
         signed_in = await self.services.accounts.log_in(given.email, given.password, self.client)
-        await self.services.throttle.forgive(Call.LOGIN, self.client.address, signed_in.user.email)
+        await self.welcome(signed_in.user)
         cookies.open_session(self, self.services.settings, signed_in.tokens)
         user = signed_in.user
         self.answer({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})
@@ -112,7 +119,7 @@ class PasswordConfirmHandler(PublicHandler):
         """200, and every session of the user ends."""
         given = self.body_as(PasswordReset)
         await self.count(Call.CONFIRM)
-        await self.services.accounts.reset_password(token, uid, given.new_password)
+        await self.welcome(await self.services.accounts.reset_password(token, uid, given.new_password))
         self.answer({"detail": "Your Password has been successfully reset."})
 
 

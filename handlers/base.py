@@ -179,7 +179,8 @@ class ApiHandler(BaseHandler):
 
     async def count(self, call: Call, account: str = "") -> None:
         """Count an attempt. Raises Throttled when it is one too many."""
-        await self.services.throttle.count(call, self.client.address, account)
+        device = self.get_cookie(cookies.DEVICE) or ""
+        await self.services.throttle.count(call, self.client.address, account, device)
 
     def _bearer(self) -> str | None:
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")

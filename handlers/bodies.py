@@ -44,6 +44,7 @@ Filled = Annotated[str, StringConstraints(min_length=1, strict=True)]
 Stripped = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
 Typed = Annotated[Stripped, AfterValidator(_typed)]
 Address = Annotated[Stripped, AfterValidator(_address)]
+Searched = Annotated[str, StringConstraints(max_length=200), AfterValidator(_speakable)]  # databases refuse NUL
 NewPassword = Annotated[Filled, AfterValidator(_new_password)]
 
 _CONFIRMED = ("confirmed_password", "confirm_password", "repeated_password")
@@ -107,7 +108,7 @@ class OwnPassword(BaseModel):
 class UsersQuery(BaseModel):
     """GET /api/admin/users/: a part of an address, and which page."""
 
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
+    search: Searched = ""
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=10**9)
 
@@ -124,17 +125,18 @@ def _mismatch(
     given: Mapping[str, object], password: tuple[str, ...], confirmed: tuple[str, ...]
 ) -> Mapping[str, list[str]]:
     one, other = (next((given[name] for name in names if given.get(name)), None) for names in (password, confirmed))
-    return {confirmed[0]: ["Passwords do not match."]} if one and other and one != other else {}
+    both_are_texts = isinstance(one, str) and isinstance(other, str)  # comparing others may take too much of the stack
+    return {confirmed[0]: ["Passwords do not match."]} if both_are_texts and one != other else {}
 
 
 class ListQuery(BaseModel):
     """GET /api/video/: what narrows and orders the list."""
 
-    search: Annotated[str, StringConstraints(max_length=200)] = ""
-    category: Annotated[str, StringConstraints(max_length=100)] = ""
+    search: Searched = ""
+    category: Annotated[str, StringConstraints(max_length=100), AfterValidator(_speakable)] = ""
     ordering: Annotated[str, AfterValidator(_known_ordering)] = ""
     limit: int | None = Field(None, ge=1, le=1000)
-    offset: int = Field(0, ge=0)
+    offset: int = Field(0, ge=0, le=10**9)
 
 
 class CountQuery(BaseModel):

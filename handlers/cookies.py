@@ -1,4 +1,6 @@
-"""The three cookies: both tokens, which no script can read, and `csrftoken`, which existing pages read."""
+"""The cookies: both tokens, which no script can read, `csrftoken`, which existing pages read, and `known_device`, which
+proves that a browser has signed in before and opens nothing (see `videoflix.accounts.throttle`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from tornado.web import RequestHandler
 from videoflix.accounts.sessions import Pass
 from videoflix.settings import Settings
 
-ACCESS, REFRESH, CSRF = "access_token", "refresh_token", "csrftoken"
+ACCESS, REFRESH, CSRF, DEVICE = "access_token", "refresh_token", "csrftoken", "known_device"
+_DEVICE_S = 400 * 24 * 3600  # browsers keep no cookie for longer
 
 # Python knows this attribute (CHIPS) from 3.14 on.
 Morsel._reserved.setdefault("partitioned", "Partitioned")  # type: ignore[attr-defined]
@@ -33,6 +36,11 @@ def close_session(handler: RequestHandler, settings: Settings) -> None:
     """Take both tokens away; a cookie goes only when its attributes are the same."""
     for name in (ACCESS, REFRESH):
         _give(handler, settings, name, "", 0)
+
+
+def give_device(handler: RequestHandler, settings: Settings, token: str) -> None:
+    """Let this browser prove later that it has signed in before; it stays when the session ends."""
+    _give(handler, settings, DEVICE, token, _DEVICE_S)
 
 
 def give_csrf(handler: RequestHandler, settings: Settings) -> None:

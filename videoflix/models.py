@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -61,13 +61,15 @@ class Client:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One sign-in: a family of refresh tokens, of which the newest and its predecessor are known by their hashes."""
+    """One sign-in: a family of refresh tokens, of which the newest and its predecessors are known by their hashes."""
 
     id: str
     user_id: int
     current: str = field(repr=False)
     previous: str | None = field(default=None, repr=False)
     rotated_at: datetime = field(default_factory=now)
+    # Hashes of the last tokens before the current one, oldest first, each with when it was replaced.
+    predecessors: Sequence[tuple[str, datetime]] = field(default=(), repr=False)
     created_at: datetime = field(default_factory=now)
     last_seen: datetime = field(default_factory=now)
     expires_at: datetime

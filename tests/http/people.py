@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager, closing
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
+import pymongo
 from tornado.testing import bind_unused_port
 
 from handlers.routes import make_application
 from handlers.server import Server
 from tests.tools import Answer, Browser
+from videoflix.accounts import links
 from videoflix.composition.root import open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -32,6 +35,14 @@ async def mails(services: Services) -> list[EmailMessage]:
     for file in files:
         file.unlink()
     return found
+
+
+def a_while_later(services: Services) -> None:
+    """Mails that went out did so earlier by the time after which another one is sent."""
+    with pymongo.MongoClient[dict[str, Any]](services.settings.mongodb_uri.get_secret_value()) as client:
+        collection = client[services.settings.mongodb_db]["links"]
+        for link_ in list(collection.find({"sent_at": {"$ne": None}})):
+            collection.update_one({"_id": link_["_id"]}, {"$set": {"sent_at": link_["sent_at"] - links._RESEND_AFTER}})
 
 
 def read(file: Path) -> EmailMessage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.http.people import ADDRESS, PASSWORD, join, link, mails, register, registration
+from tests.http.people import ADDRESS, PASSWORD, a_while_later, join, link, mails, register, registration
 from tests.tools import Answer, Browser
 from videoflix.services import Services
 
@@ -53,6 +53,9 @@ async def test_a_known_address_is_refused_in_the_words_of_any_bad_input(browser:
     await mails(services)
     answer = await browser.post("/api/register/", registration(ADDRESS.upper()))
     assert (answer.status, answer.json) == (400, REFUSED)
+    assert await mails(services) == []  # the first one has just come
+    a_while_later(services)
+    assert (await browser.post("/api/register/", registration())).status == 400
     (mail,) = await mails(services)  # the address waits for its confirmation; and nobody else is told
     await browser.get("/api/activate/{}/{}/".format(*link(mail)))
     await browser.log_in(ADDRESS, PASSWORD)
@@ -164,6 +167,7 @@ async def test_an_activation_mail_comes_again_for_those_who_wait_and_nobody_else
 ) -> None:
     await register(browser)
     await mails(services)
+    a_while_later(services)
     answers = []
     for address in (ADDRESS, "nobody@example.org"):
         answers.append(await browser.post("/api/resend_activation/", {"email": address}))
@@ -178,6 +182,38 @@ async def test_an_activation_mail_comes_again_for_those_who_wait_and_nobody_else
     }
 
 
+async def test_who_asks_for_mails_in_somebody_elses_name_uses_none_of_theirs_up(
+    browser: Browser, services: Services
+) -> None:
+    """One mail is outstanding at a time: neither does the owner wait, nor does anybody fill the mailbox."""
+    await join(browser, services)
+    for _ in range(12):
+        assert (await browser.post("/api/password_reset/", {"email": ADDRESS})).status == 200
+        await services.mailer.deliver_one()
+    uid, token = link(*await mails(services))
+    a_while_later(services)
+    await browser.post("/api/password_reset/", {"email": ADDRESS})  # the owner, who has lost the first one
+    (second,) = await mails(services)
+    body = {"new_password": NEW, "confirm_password": NEW}
+    assert (await browser.post(f"/api/password_confirm/{uid}/{token}/", body)).status == 200
+    await mails(services)
+    await browser.post("/api/password_reset/", {"email": ADDRESS})  # both links are void now: another one, at once
+    assert len(await mails(services)) == 1
+    assert (await browser.post("/api/password_confirm/{}/{}/".format(*link(second)), body)).status == 400
+
+
+async def test_a_mail_that_does_not_get_through_is_tried_until_it_does(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    folder = services.settings.mail_dir
+    folder.rmdir()
+    folder.write_text("a file where the folder should be")
+    await browser.post("/api/password_reset/", {"email": ADDRESS})
+    assert await services.mailer.deliver_one()
+    folder.unlink()
+    await browser.post("/api/password_reset/", {"email": ADDRESS})  # makes it due
+    assert len(await mails(services)) == 1
+
+
 # Sign in and out.
 
 
@@ -187,8 +223,8 @@ async def test_signing_in_sets_the_cookies_and_gives_no_token_away(browser: Brow
     assert answer.status == 200
     assert answer.json == {"detail": "Login successful", "user": {"id": 1, "username": ADDRESS}}
     lines = cookie_lines(answer)
-    assert set(lines) == {"access_token", "refresh_token", "csrftoken"}
-    for name, seconds in (("access_token", 1800), ("refresh_token", 604800)):
+    assert set(lines) == {"access_token", "refresh_token", "csrftoken", "known_device"}
+    for name, seconds in (("access_token", 1800), ("refresh_token", 604800), ("known_device", 400 * 86400)):
         assert {part.strip() for part in lines[name].split(";")[1:]} == {
             "HttpOnly",
             f"Max-Age={seconds}",

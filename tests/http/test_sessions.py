@@ -76,13 +76,68 @@ async def test_two_tabs_that_refresh_at_the_same_moment_both_stay_signed_in(
         tab.close()
 
 
+def replaced_earlier(settings: Settings, seconds: float, at: int) -> None:
+    """The token that was replaced as the `at`-th one was so that long ago."""
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        found = client[settings.mongodb_db]["sessions"].find_one({"ended_at": None})
+        assert found is not None
+        predecessors = found["predecessors"]
+        predecessors[at][1] -= timedelta(seconds=seconds)
+        last = predecessors[-1][1]
+    change_session(settings, predecessors=predecessors, rotated_at=last)
+
+
+async def test_every_replaced_token_has_its_grace_however_often_another_tab_refreshes(
+    browser: Browser, services: Services, settings: Settings
+) -> None:
+    await join(browser, services)
+    chain = [browser.cookies["refresh_token"]]
+    for _ in range(5):
+        assert (await refresh(browser)).status == 200
+        chain.append(browser.cookies["refresh_token"])
+    assert len(set(chain)) == 6
+    for old in chain[:5]:
+        with_refresh(browser, old)
+        assert (await refresh(browser)).status == 200
+        assert browser.cookies["refresh_token"] == chain[-1]  # the newest, in whichever tab
+    replaced_earlier(settings, 29, at=1)
+    with_refresh(browser, chain[1])
+    assert (await browser.get("/api/me/")).status == 200  # renewed on the way
+    assert (await refresh(browser)).status == 200
+    replaced_earlier(settings, 2, at=1)
+    with_refresh(browser, chain[1])
+    assert (await refresh(browser)).status == 401
+    with_refresh(browser, chain[-1])
+    assert (await refresh(browser)).status == 401  # the family has ended
+
+
+async def test_tabs_that_refresh_at_random_all_stay_signed_in(browser: Browser, services: Services) -> None:
+    await join(browser, services)
+    tabs = [Browser(int(browser.url.rpartition(":")[2])) for _ in range(4)]
+    for tab in tabs:
+        with_refresh(tab, browser.cookies["refresh_token"])
+
+    async def use(tab: Browser, pause: float) -> list[int]:
+        statuses = []
+        for _ in range(4):
+            await asyncio.sleep(pause)
+            statuses.append((await refresh(tab)).status)
+        return statuses
+
+    results = await asyncio.gather(*(use(tab, 0.01 * number) for number, tab in enumerate(tabs)))
+    assert results == [[200] * 4] * 4
+    for tab in tabs:
+        tab.close()
+
+
 async def test_an_older_token_ends_the_whole_family(
-    browser: Browser, services: Services, caplog: pytest.LogCaptureFixture
+    browser: Browser, services: Services, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     await join(browser, services)
     stolen = browser.cookies["refresh_token"]
     await refresh(browser)
     await refresh(browser)
+    replaced_earlier(settings, 31, at=0)
     owner = dict(browser.cookies)
     with_refresh(browser, stolen)
     answer = await refresh(browser)
@@ -100,11 +155,25 @@ async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
     token = browser.cookies["refresh_token"]
     await refresh(browser)
     owner = dict(browser.cookies)
-    change_session(settings, rotated_at=now() - timedelta(seconds=31))
+    replaced_earlier(settings, 31, at=0)
     with_refresh(browser, token)
     assert (await refresh(browser)).status == 401
     browser.cookies = owner
     assert (await refresh(browser)).status == 401
+
+
+async def test_a_session_that_an_older_version_has_rotated_keeps_its_grace(
+    browser: Browser, services: Services, settings: Settings
+) -> None:
+    await join(browser, services)
+    token = browser.cookies["refresh_token"]
+    await refresh(browser)
+    newest = browser.cookies["refresh_token"]
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        client[settings.mongodb_db]["sessions"].update_many({}, {"$unset": {"predecessors": ""}})
+    with_refresh(browser, token)
+    assert ((await refresh(browser)).status, browser.cookies["refresh_token"]) == (200, newest)
+    assert (await refresh(browser)).status == 200
 
 
 async def test_a_user_has_a_bounded_number_of_sessions_and_the_one_seen_longest_ago_makes_room(

@@ -12,6 +12,8 @@ from videoflix.models import User, now
 from videoflix.settings import Settings
 from videoflix.stores.users import UserStore
 
+_PURPOSES = {Kind.ACTIVATION: Purpose.ACTIVATE, Kind.RESET: Purpose.RESET}
+
 
 class AccountLetters:
     """The mailer's `Compose`."""
@@ -23,7 +25,7 @@ class AccountLetters:
         self._pages = {Purpose.ACTIVATE: settings.frontend_activation_url, Purpose.RESET: settings.frontend_reset_url}
 
     async def compose(self, mail: OwedMail) -> EmailMessage | None:
-        """None when there is nobody who should get it."""
+        """None when there is nobody who should get it, or it would repeat what came a moment ago."""
         try:
             user = await self._users.by_email(mail.address)
         except NotFound:
@@ -33,14 +35,19 @@ class AccountLetters:
             return None
         if not user.is_active:
             await self._users.change_unconfirmed(user.id, asked_to_confirm_at=now())
-        facts: dict[str, object] = {}
-        if kind is not Kind.PASSWORD_CHANGED:
-            facts["link"] = await self._link(user, Purpose.ACTIVATE if kind is Kind.ACTIVATION else Purpose.RESET)
+        purpose = _PURPOSES.get(kind)
+        if purpose and await self._links.is_outstanding(user.id, purpose):
+            return None
+        facts = {"link": await self._link(user, purpose, mail)} if purpose else {}
         reference = f"{mail.id}.{int(mail.created_at.timestamp() * 1000)}"
         return self._letters.write(kind.value, user.email, reference, **facts)
 
-    async def _link(self, user: User, purpose: Purpose) -> str:
-        token = await self._links.issue(user.id, purpose)
+    async def sent(self, mail: OwedMail) -> None:
+        """The mailer's `OnSent`."""
+        await self._links.set_sent(mail.id)
+
+    async def _link(self, user: User, purpose: Purpose, mail: OwedMail) -> str:
+        token = await self._links.issue(user.id, purpose, mail.id)
         return self._pages[purpose].replace("{uid}", encoded(user.id)).replace("{token}", token)
 
 

@@ -20,6 +20,9 @@ class Purpose(StrEnum):
     RESET = "reset"
 
 
+# Who wants another mail sooner has one already. Without it a stranger could fill somebody's mailbox; with a limit of
+# requests instead, the stranger could use up those of the owner.
+_RESEND_AFTER = timedelta(minutes=10)
 _LIFETIMES = {Purpose.ACTIVATE: timedelta(hours=24), Purpose.RESET: timedelta(hours=1)}
 
 
@@ -29,11 +32,19 @@ class Links:
     def __init__(self, store: LinkStore) -> None:
         self._store = store
 
-    async def issue(self, user_id: int, purpose: Purpose) -> str:
-        """A token of path-safe characters; older ones of the same purpose stay good."""
+    async def issue(self, user_id: int, purpose: Purpose, mail_id: str) -> str:
+        """A token of path-safe characters for a mail; older ones of the same purpose stay good."""
         token = secrets.token_urlsafe(32)
-        await self._store.add(hashed(token), user_id, purpose.value, now() + _LIFETIMES[purpose])
+        await self._store.add(hashed(token), user_id, purpose.value, now() + _LIFETIMES[purpose], mail_id)
         return token
+
+    async def set_sent(self, mail_id: str) -> None:
+        """Note that this mail has gone out. Safe to repeat."""
+        await self._store.set_sent(mail_id, now())
+
+    async def is_outstanding(self, user_id: int, purpose: Purpose) -> bool:
+        """Return whether the user got a link of this kind a moment ago, which is still good."""
+        return await self._store.was_sent(user_id, purpose.value, now() - _RESEND_AFTER)
 
     async def owner(self, token: str, purpose: Purpose, uid: str | None = None) -> Owner:
         """Whose it is. Raises NotFound: unknown, expired, or of somebody else."""

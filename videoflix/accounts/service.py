@@ -232,8 +232,10 @@ class Accounts:
         """Owe this address a mail with a link to set a password anew."""
         await self._outbox.owe(Kind.RESET, email)
 
-    async def reset_password(self, token: str, uid: str | None, password: str) -> None:
-        """Set a password anew and end every session. Raises BadRequest for a bad link, FieldErrors for a weak one.
+    async def reset_password(self, token: str, uid: str | None, password: str) -> User:
+        """Set a password anew and end every session; return the user.
+
+        Raises BadRequest for a bad link, FieldErrors for a weak password.
 
         The link came by mail, so the address is confirmed as well.
         Links go last: whoever got no answer, because something was away in the middle, sends the same again.
@@ -250,6 +252,7 @@ class Accounts:
         log(Event.PASSWORD_CHANGE, user=user.id)
         await self._outbox.owe(Kind.PASSWORD_CHANGED, user.email)
         await self._links.remove(user.id, Purpose.RESET)
+        return user
 
     async def _claimed(self, token: str, owner: Owner, user: User, password: str) -> str:
         """The hash of the one password that a link is good for. Raises NotFound and FieldErrors."""

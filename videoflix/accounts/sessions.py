@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.revocations import Revocations
@@ -77,7 +77,7 @@ class Sessions:
         following = self._tokens.next(token)
         seen = {**_seen(client), "expires_at": now() + self._lifetime}
         if not await self._store.rotate(token.session_id, token.hash, following.hash, seen):
-            await self._require_predecessor(token, client)
+            following = self._newest_after(token, await self._require_predecessor(token, client))
         user = await self._owner(token.session_id)
         log(Event.SESSION_RENEWED, user=user.id, session=token.session_id, client=client.address)
         return Pass(self._tokens.access(user, token.session_id), self._tokens.written(following))
@@ -127,18 +127,35 @@ class Sessions:
             raise TokenNotValid
         return user
 
-    async def _require_predecessor(self, token: RefreshToken, client: Client) -> None:
-        """For a genuine token that is not current. Raises TokenNotValid.
+    def _newest_after(self, token: RefreshToken, session: Session) -> RefreshToken:
+        """Return the current token of a session, which grew out of one of its predecessors.
 
-        The immediate predecessor has its grace. An older one was stolen, or its thief was faster; nobody can tell
-        which, so the whole family ends (RFC 9700, 4.14.2).
+        Every replaced token that still has its grace leads there, however often another tab has refreshed since.
+        """
+        for _ in range(len(session.predecessors) + 1):
+            token = self._tokens.next(token)
+            if token.hash == session.current:
+                return token
+        raise TokenNotValid
+
+    async def _require_predecessor(self, token: RefreshToken, client: Client) -> Session:
+        """Return the session of a genuine token that is not current. Raises TokenNotValid.
+
+        A token has its grace from the moment on in which it was replaced. One that is older was stolen, or its thief
+        was faster; nobody can tell which, so the whole family ends (RFC 9700, 4.14.2).
         """
         session = await self._living(token.session_id)
-        if session.previous == token.hash and now() - session.rotated_at <= _GRACE:
-            return
+        if any(token.hash == hash_ and now() - replaced <= _GRACE for hash_, replaced in _predecessors(session)):
+            return session
         await self.end(_id=session.id)
         log(Event.TOKEN_REUSE, user=session.user_id, session=session.id, client=client.address)
         raise TokenNotValid
+
+
+def _predecessors(session: Session) -> Iterable[tuple[str, datetime]]:
+    """Return replaced tokens and when; of a session that an older version has rotated, the last one."""
+    last = [(session.previous, session.rotated_at)] if session.previous else []
+    return [*session.predecessors, *last]
 
 
 def _seen(client: Client) -> dict[str, object]:

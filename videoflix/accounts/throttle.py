@@ -1,12 +1,31 @@
-"""How often the calls that open accounts may be made, by client address and by account."""
+"""How often the calls that open accounts may be made, by client address and by account.
+
+Who guesses passwords is to be slowed, and the owner of the account is not to be kept out by it:
+
+* One address has few attempts, and few for one account. Addresses that one attacker usually has together (a /24 of
+  IPv4, a /48 of IPv6) share some attempts an hour for one account: no single network uses up those of everybody.
+* Attempts of everybody for one account are not refused when they are many. They have to wait their turn instead, some
+  seconds apart, before the password is looked at: right and wrong ones alike. To delay wrong ones alone would slow
+  nobody, for whoever gets no answer at once knows that it was wrong and asks the next. So an account under attack from
+  everywhere takes at most 1,800 guesses an hour and costs one argon2 hash every two seconds, however many ask, and its
+  owner gets in from a new place with some patience. A turn that is too far away is refused: few requests ever wait.
+* A client that has signed in before does not wait with strangers: its address is remembered for some weeks, and its
+  browser has a cookie that proves it (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"), with which it
+  has attempts of its own, wherever it is and whoever else is at its address. The cookie is for one account and opens
+  nothing. Whoever sets a password by mail gets it too: that is the way in for an owner at a new place whose account is
+  under attack from so many networks that no turn is to be had.
+* Mails are asked for without a limit for the account: see `links`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import ipaddress
 import logging
 import math
+import secrets
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
@@ -30,6 +49,9 @@ Answer = TypeVar("Answer")
 _PATIENCE = 0.5  # seconds for Redis to answer
 _TRUCE = 5.0  # seconds that nobody is counted after it did not
 _MINUTE, _HOUR = 60, 3600
+_TURN_S = 2.0  # between two attempts for an account that many try to open
+_LONGEST_TURN_S = 15.0  # what is further away is refused: clients give up, and connections are held meanwhile
+_DEVICE = (10, 5 * _MINUTE)  # attempts and seconds of a browser that has signed in before
 _AT_HOME = 30 * 24 * _HOUR  # seconds from a sign-in on, in which a client is no stranger to the account
 
 
@@ -46,50 +68,101 @@ class Call(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """Attempts and seconds: of one client, of one client for one account, and of everybody for one account.
+    """Attempts and seconds: of one client, of one client and of one neighbourhood for one account, and of everybody for
+    one account.
 
     The first is for a family, or a small office, behind one address; the second for somebody who tries a few passwords;
-    the third for a guesser with many addresses, who must not keep the owner out: see `Throttle.forgive`.
+    the third for somebody with a network; after the last strangers wait their turn.
     """
 
     address: tuple[int, int]
     pair: tuple[int, int] | None = None
+    near: tuple[int, int] | None = None
     account: tuple[int, int] | None = None
 
 
+_STRANGERS = ("near", "account")  # what does not count for a client that has signed in before
+
 _LIMITS = {
-    Call.LOGIN: _Limits((100, 5 * _MINUTE), pair=(10, 5 * _MINUTE), account=(100, _HOUR)),
-    Call.REGISTER: _Limits((30, _HOUR), account=(10, _HOUR)),
-    Call.RESET: _Limits((30, _HOUR), account=(5, _HOUR)),
-    Call.RESEND: _Limits((30, _HOUR), account=(5, _HOUR)),
+    Call.LOGIN: _Limits((100, 5 * _MINUTE), pair=(10, 5 * _MINUTE), near=(30, _HOUR), account=(100, _HOUR)),
+    Call.REGISTER: _Limits((30, _HOUR)),
+    Call.RESET: _Limits((30, _HOUR)),
+    Call.RESEND: _Limits((30, _HOUR)),
     Call.CONFIRM: _Limits((60, _HOUR)),
     Call.REFRESH: _Limits((300, 5 * _MINUTE)),
 }
 
 
+# KEYS: when the next turn of an account is free, in milliseconds of Redis's clock. ARGV: milliseconds of a turn, and
+# of the longest wait. Returns the milliseconds to wait; below zero, and takes no turn, when that would be longer.
+_TAKE_TURN = """
+local clock = redis.call('TIME')
+local moment = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local at = math.max(moment, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local wait = at - moment
+if wait > tonumber(ARGV[2]) then return -wait end
+redis.call('SET', KEYS[1], string.format('%.0f', at + ARGV[1]), 'PX', string.format('%.0f', wait + ARGV[1] + 1000))
+return wait
+"""
+
+
 class Throttle:
     """Counts on Redis, for all web processes together. Without Redis people get in, and the log says so.
 
-    `factor` multiplies every limit; 0 counts nothing. `client` should not retry: nobody waits long for a count.
+    `secret` signs the cookies of known browsers. `factor` multiplies every limit; 0 counts nothing. `client` should not
+    retry: nobody waits long for a count.
     """
 
-    def __init__(self, client: Redis, factor: float = 1.0) -> None:
+    def __init__(self, client: Redis, secret: str, factor: float = 1.0) -> None:
+        self._secret = secret
         self._redis = _Together(client.connection_pool)
         self._limiter = SlidingWindowCounterRateLimiter(_Storage(self._redis))
         self._factor = factor
         self._truce_until = 0.0
 
-    async def count(self, call: Call, address: str, account: str = "") -> None:
-        """Count an attempt. Raises Throttled when it is one too many."""
-        for item, *key in self._items(call, address, account):
-            if not await self._hit(item, *key) and not (key[0] == "account" and await self._is_home(address, account)):
-                log(Event.TOO_MANY, call=call, by=key[0], client=address)
-                raise Throttled(await self._wait(item, *key))
+    async def count(self, call: Call, address: str, account: str = "", device: str = "") -> None:
+        """Count an attempt, and return when it is its turn. Raises Throttled when it is one too many.
 
-    async def forgive(self, call: Call, address: str, account: str) -> None:
+        `device`: the cookie of a browser, from `device_token`; one that is not for this account counts as none.
+        """
+        for item, *key in self._items(call, address, account, device):
+            if await self._hit(item, *key) or (key[0] in _STRANGERS and await self._is_home(address, account)):
+                continue
+            log(Event.TOO_MANY, call=call, by=key[0], client=address)
+            if key[0] != "account":
+                raise Throttled(await self._wait(item, *key))
+            await self._take_turn(call, account)
+
+    def device_token(self, account: str, device: str = "") -> str:
+        """Return a token that proves that its holder has opened this account before; the same one if it is such."""
+        if self._nonce(device, account):
+            return device
+        nonce = secrets.token_urlsafe(12)
+        return f"{nonce}.{self._signature(nonce, account)}"
+
+    def _nonce(self, device: str, account: str) -> str:
+        """Return what tells this browser from others; nothing for a token that is not for this account."""
+        nonce, _, signature = device.partition(".")
+        genuine = hmac.compare_digest(signature.encode(), self._signature(nonce, account).encode())
+        return nonce if account and genuine else ""
+
+    def _signature(self, nonce: str, account: str) -> str:
+        text = f"device {_digest(account)} {nonce}"
+        return hmac.new(self._secret.encode(), text.encode(), "sha256").hexdigest()
+
+    async def _take_turn(self, call: Call, account: str) -> None:
+        """Wait until strangers may try this account again. Raises Throttled when too many wait already."""
+        key, milliseconds = f"videoflix:turn:{call.value}:{_digest(account)}", 1000 * _TURN_S / self._factor
+        taken = self._redis.eval(_TAKE_TURN, 1, key, round(milliseconds), round(1000 * _LONGEST_TURN_S))
+        wait = await self._asked(taken, 0)
+        if wait < 0:
+            raise Throttled(math.ceil(-wait / 1000))
+        await asyncio.sleep(wait / 1000)
+
+    async def forgive(self, call: Call, address: str, account: str, device: str = "") -> None:
         """What this client tried was its owner; what others do to the account does not shut this client out."""
-        for item, *key in self._items(call, address, account):
-            if key[0] == "pair":
+        for item, *key in [*self._items(call, address, account), *self._items(call, address, account, device)]:
+            if key[0] in ("pair", "device"):
                 await self._asked(self._welcome(_home(address, account), item, *key), None)
 
     async def _welcome(self, home: str, item: RateLimitItem, *key: str) -> None:
@@ -98,13 +171,20 @@ class Throttle:
     async def _is_home(self, address: str, account: str) -> bool:
         return bool(await self._asked(self._redis.exists(_home(address, account)), 1))
 
-    def _items(self, call: Call, address: str, account: str) -> Iterable[tuple[RateLimitItem, str, str]]:
+    def _items(
+        self, call: Call, address: str, account: str, device: str = ""
+    ) -> Iterable[tuple[RateLimitItem, str, str]]:
         if not self._factor:
             return
         limits, network, owner = _LIMITS[call], network_of(address), _digest(account)
+        if limits.account and (nonce := self._nonce(device, account)):
+            yield self._item(call, _DEVICE), "device", f"{owner} {nonce}"
+            return
         yield self._item(call, limits.address), "address", network
         if account and limits.pair:
             yield self._item(call, limits.pair), "pair", f"{owner} {network}"
+        if account and limits.near:
+            yield self._item(call, limits.near), "near", f"{owner} {neighbourhood_of(network)}"
         if account and limits.account:
             yield self._item(call, limits.account), "account", owner
 
@@ -179,6 +259,15 @@ def network_of(address: str) -> str:
         return str(found)
     mapped = ipaddress.IPv6Address(found).ipv4_mapped
     return str(mapped or ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+
+
+def neighbourhood_of(network: str) -> str:
+    """Return what one owner often has together: the /24 around an IPv4 address, the /48 around a /64 of IPv6."""
+    try:
+        found = ipaddress.ip_network(network)
+    except ValueError:
+        return network
+    return str(found.supernet(new_prefix=24 if found.version == 4 else 48))
 
 
 def _digest(account: str) -> str:

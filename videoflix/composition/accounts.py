@@ -79,9 +79,9 @@ async def open_accounts(
                 people=People(users, accounts),
                 unconfirmed=Unconfirmed(users, links, outbox, settings.unconfirmed_days),
                 departures=Departures(users, accounts),
-                throttle=Throttle(channel, settings.rate_limit_factor),
+                throttle=Throttle(channel, secret, settings.rate_limit_factor),
                 outbox=outbox,
-                mailer=Mailer(outbox, letters.compose, transport_of(settings)),
+                mailer=Mailer(outbox, letters.compose, transport_of(settings), on_sent=letters.sent),
             )
 
 

@@ -19,15 +19,17 @@ _LOOK_AGAIN = 2.0  # seconds: what other processes owe, and what is due again
 
 # Writes the mail; None when it is owed to nobody (no such account, or nothing to tell it).
 Compose = Callable[[OwedMail], Awaitable[EmailMessage | None]]
+OnSent = Callable[[OwedMail], Awaitable[None]]
 
 
 class Mailer:
     """Works through the outbox. Any number of processes may have one."""
 
-    def __init__(self, outbox: Outbox, compose: Compose, transport: Transport) -> None:
+    def __init__(self, outbox: Outbox, compose: Compose, transport: Transport, on_sent: OnSent) -> None:
         self._outbox = outbox
         self._compose = compose
         self._transport = transport
+        self._on_sent = on_sent  # called with each mail that was taken over by the transport
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -62,6 +64,8 @@ class Mailer:
             await self._outbox.failed(mail, "The mail could not be written.")
         else:
             await self._outbox.done(mail)
+            if message is not None:
+                await self._on_sent(mail)
         return True
 
     async def _pause(self) -> None:

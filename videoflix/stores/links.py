@@ -29,12 +29,30 @@ class LinkStore:
         """Safe to repeat."""
         await self._links.create_index("expires_at", expireAfterSeconds=0)
         await self._links.create_index("user_id")
+        await self._links.create_index("mail_id")
 
-    async def add(self, token_hash: str, user_id: int, purpose: str, expires_at: datetime) -> None:
-        """Keep the hash of a token."""
+    async def add(self, token_hash: str, user_id: int, purpose: str, expires_at: datetime, mail_id: str) -> None:
+        """Keep the hash of a token, and of which mail it is."""
         await self._links.insert_one(
-            {"_id": token_hash, "user_id": user_id, "purpose": purpose, "expires_at": expires_at, "used_at": None}
+            {
+                "_id": token_hash,
+                "user_id": user_id,
+                "purpose": purpose,
+                "expires_at": expires_at,
+                "used_at": None,
+                "mail_id": mail_id,
+                "sent_at": None,
+            }
         )
+
+    async def set_sent(self, mail_id: str, moment: datetime) -> None:
+        """Note that the mail with this token has gone out. Safe to repeat."""
+        await self._links.update_many({"mail_id": mail_id, "sent_at": None}, {"$set": {"sent_at": moment}})
+
+    async def was_sent(self, user_id: int, purpose: str, since: datetime) -> bool:
+        """Return whether a mail with a token that is still good has gone out since then."""
+        good = {"user_id": user_id, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}}
+        return await self._links.find_one({**good, "sent_at": {"$gte": since}}, {"_id": 1}) is not None
 
     async def owner(self, token_hash: str, purpose: str) -> Owner:
         """Raises NotFound."""

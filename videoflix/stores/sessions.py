@@ -17,6 +17,10 @@ from videoflix.errors import NotFound
 from videoflix.gathering import Gathering
 from videoflix.models import Session, Tombstone, now
 
+# Refreshes within the grace of a replaced token that a session may have without forgetting one that still has it.
+_MAX_PREDECESSORS = 20
+_PERSONAL = ("user_id", "device", "address", "current", "previous", "predecessors")  # what goes when a session ends
+
 
 class SessionStore:
     """Sessions by id and by user. MongoDB removes each document when its `expires_at` has passed."""
@@ -48,9 +52,14 @@ class SessionStore:
 
     async def rotate(self, session_id: str, token_hash: str, next_hash: str, seen: Mapping[str, object]) -> bool:
         """Put the next refresh token in the place of the current one; False when this one is not current any more."""
+        moment = now()
+        replaced = {"$each": [[token_hash, moment]], "$slice": -_MAX_PREDECESSORS}
         done = await self._sessions.update_one(
-            {"_id": session_id, "current": token_hash, "ended_at": None, "expires_at": {"$gt": now()}},
-            {"$set": {"current": next_hash, "previous": token_hash, "rotated_at": now(), **seen}},
+            {"_id": session_id, "current": token_hash, "ended_at": None, "expires_at": {"$gt": moment}},
+            {
+                "$set": {"current": next_hash, "previous": token_hash, "rotated_at": moment, **seen},
+                "$push": {"predecessors": replaced},
+            },
         )
         return done.modified_count == 1
 
@@ -77,7 +86,14 @@ class SessionStore:
             {
                 "$set": {"expires_at": until},
                 "$currentDate": {"ended_at": True},  # by the clock of the database: those of web processes differ
-                "$unset": {"user_id": "", "device": "", "address": "", "current": "", "previous": ""},
+                "$unset": {
+                    "user_id": "",
+                    "device": "",
+                    "address": "",
+                    "current": "",
+                    "previous": "",
+                    "predecessors": "",
+                },
             },
         )
         return ids
