@@ -1,16 +1,22 @@
 // Before one is signed in: sign in, create an account, and what the links in mails lead to.
 
-import {call} from './api.js';
+import {call, path} from './api.js';
 import {element, show, tell} from './dom.js';
+
+const NO_LINK = 'This link is not complete. Please open the one in the email once more.';
+
+// The two parts that a link in a mail has: base64url of at most as many characters as the API takes.
+const isLink = parts => parts.length === 2 && /^[\w-]{1,64}$/.test(parts[0]) && /^[\w-]{1,512}$/.test(parts[1]);
 
 // By the first word of the address after #; each gets the rest of it.
 export const PLACES = new Map(Object.entries({
   register: () => present('register'),
   forgot: () => present('forgot'),
-  reset: (uid, token) => present('reset', `/api/password_confirm/${uid}/${token}/`),
-  activate: async (uid, token) => {
+  reset: (...parts) => isLink(parts) ? present('reset', path`/api/password_confirm/${parts[0]}/${parts[1]}/`) : home(NO_LINK),
+  activate: async (...parts) => {
+    if (!isLink(parts)) return home(NO_LINK);
     try {
-      await call('GET', `/api/activate/${uid}/${token}/`);
+      await call('GET', path`/api/activate/${parts[0]}/${parts[1]}/`);
       home('Your address is confirmed. You can sign in now.');
     } catch (error) {
       const isOver = error.status === 400;

@@ -2,6 +2,11 @@
 
 export const UNREACHABLE = 0; // where a status would be
 
+// A path of the API: what is put in is one part of it, whatever it holds.
+export function path(texts, ...values) {
+  return String.raw({raw: texts}, ...values.map(encodeURIComponent));
+}
+
 export async function call(method, path, body) {
   const json = body && {headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)};
   let answer;

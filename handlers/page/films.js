@@ -1,6 +1,6 @@
 // The films that can be watched.
 
-import {call} from './api.js';
+import {call, path} from './api.js';
 import {arrange, element, make} from './dom.js';
 
 // Whether there are any, or the search found none.
@@ -25,5 +25,5 @@ function card(film) {
 
 // Not the absolute address, which may have another host than this page; `version` makes a browser look again.
 export function picture(film, version) {
-  return `/media/thumbnails/${film.id}.jpg${version ? `?${version}` : ''}`;
+  return path`/media/thumbnails/${film.id}.jpg` + (version ? `?${encodeURIComponent(version)}` : '');
 }

@@ -17,10 +17,10 @@ async function go() {
   player.leave();
   tell('');
   document.title = 'Videoflix';
-  const [place, ...rest] = location.hash.slice(1).split('/').filter(part => /^[\w-]+$/.test(part));
+  const [place, ...rest] = location.hash.slice(1).replace(/\/$/, '').split('/');
   if (accounts.PLACES.has(place)) return accounts.PLACES.get(place)(...rest);
   const me = await call('GET', '/api/me/');
-  if (place === 'film') return player.watch(rest[0], me.is_admin);
+  if (place === 'film' && /^\d{1,15}$/.test(rest[0])) return player.watch(rest[0], me.is_admin);
   show('films', 'search', 'sign-out', ...(me.is_admin ? ['work'] : []));
   document.querySelector('main').focus();
   await refresh();

@@ -1,6 +1,6 @@
 // Watching one film, also while the server is away for a while.
 
-import {UNREACHABLE, call} from './api.js';
+import {UNREACHABLE, call, path} from './api.js';
 import {element, show, tell} from './dom.js';
 import {picture} from './films.js';
 
@@ -13,7 +13,7 @@ let watched = null; // the film that is open
 let failures = 0; // of the player, since it last played
 
 export async function watch(id, isAdmin) {
-  watched = await call('GET', `/api/video/${id}/`);
+  watched = await call('GET', path`/api/video/${id}/`);
   failures = 0;
   show('player', 'sign-out');
   describe();
@@ -27,7 +27,7 @@ export async function watch(id, isAdmin) {
     const {progress} = watched;
     await play(progress && !progress.finished ? progress.position : 0);
   } else {
-    const {master_url} = await call('GET', `/api/video/${id}/playback/`);
+    const {master_url} = await call('GET', path`/api/video/${id}/playback/`);
     tell(`This browser plays no HLS by itself. Open this address in VLC or another player: ${master_url}`);
   }
 }
@@ -41,7 +41,7 @@ export function leave() {
 
 export async function remove(film) {
   if (!confirm(`Delete “${film.title}” and all of its files?`)) return false;
-  await call('DELETE', `/api/admin/videos/${film.id}/`);
+  await call('DELETE', path`/api/admin/videos/${film.id}/`);
   return true;
 }
 
@@ -53,7 +53,7 @@ function describe() {
 }
 
 async function play(position) {
-  video.src = `/media/hls/${watched.id}/master.m3u8`;
+  video.src = path`/media/hls/${watched.id}/master.m3u8`;
   if (position) video.currentTime = position;
   await video.play().catch(() => {}); // a browser may want a click first
 }
@@ -63,7 +63,7 @@ async function again() {
   const film = watched, position = video.currentTime;
   failures += 1;
   try {
-    await call('GET', `/api/video/${film.id}/`);
+    await call('GET', path`/api/video/${film.id}/`);
     tell(failures < TRIES ? 'One moment, the server is busy.' : 'This film cannot be played at the moment.');
   } catch (error) {
     if (![UNREACHABLE, 502, 503, 504].includes(error.status)) throw error;
@@ -81,7 +81,7 @@ function playing() {
 // Also while the page is closed. One that is lost is made up for by the next.
 function report() {
   if (!watched || !video.currentTime) return;
-  fetch(`/api/video/${watched.id}/progress/`, {
+  fetch(path`/api/video/${watched.id}/progress/`, {
     method: 'PUT', keepalive: true,
     headers: {'Content-Type': 'application/json'}, body: JSON.stringify({position: video.currentTime}),
   }).catch(() => {});
@@ -92,7 +92,7 @@ element('delete').onclick = async () => { if (await remove(watched)) location.ha
 document.querySelector('#edit form').onsubmit = async event => {
   event.preventDefault();
   const texts = Object.fromEntries(new FormData(event.target));
-  Object.assign(watched, await call('PATCH', `/api/admin/videos/${watched.id}/`, texts));
+  Object.assign(watched, await call('PATCH', path`/api/admin/videos/${watched.id}/`, texts));
   describe();
   element('edit').open = false;
   tell('Saved.');

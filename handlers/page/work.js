@@ -1,6 +1,6 @@
 // What admins do: put films in, and see what becomes of them.
 
-import {UNREACHABLE, call, duration, problem} from './api.js';
+import {UNREACHABLE, call, duration, path, problem} from './api.js';
 import {arrange, element, make, tell} from './dom.js';
 import {picture} from './films.js';
 import {remove} from './player.js';
@@ -22,7 +22,7 @@ export async function follow() {
 function entry(film) {
   const id = `work-${film.id}`;
   const made = element(id) ?? make('li', {id}, make('span'),
-    button('Try again', film, () => call('POST', `/api/admin/videos/${film.id}/retry/`)),
+    button('Try again', film, () => call('POST', path`/api/admin/videos/${film.id}/retry/`)),
     button('Delete', film, () => remove(film)));
   made.firstChild.textContent = state(film);
   made.children[1].hidden = film.status !== 'failed';

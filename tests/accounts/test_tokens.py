@@ -48,3 +48,34 @@ def test_times_that_are_none_open_nothing(claims: dict[str, object]) -> None:
         forged = jwt.api_jws.PyJWS().encode(json.dumps({**good, **claims}).encode(), SECRET, "HS256")
         with pytest.raises(TokenNotValid):
             read(forged)
+
+
+def other_spellings(token: str) -> list[str]:
+    """Texts that lax decoders take for the same token."""
+    *_, last = token
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    at = alphabet.index(last) // 4 * 4  # the last two bits of the last letter mean nothing
+    same_bits = [token[:-1] + letter for letter in alphabet[at : at + 4] if letter != last]
+    head, body, signature = token.split(".")
+    return [
+        *same_bits,
+        *(token + more for more in ("=", "==", "\n", " ", "\0", "!", "A", ".", "\u00e9")),
+        *(more + token for more in (" ", "=", "\n")),
+        f"{head}=.{body}.{signature}",
+        f"{head}.{body}=.{signature}",
+        f"{head}.{body}.{signature[:20]}\n{signature[20:]}",
+        f"{head}.{body}.{signature[:20]}+{signature[20:]}",
+        token.replace(".", ". ", 1),
+    ]
+
+
+def test_a_token_has_one_spelling() -> None:
+    tokens, playback_tokens = Tokens(SECRET, HOUR), PlaybackTokens(SECRET, HOUR)
+    access = tokens.access(User(id=1, email="", password_hash=""), "session")
+    playback, _ = playback_tokens.issue(tokens.identify(access), 1)
+    refresh = tokens.written(tokens.first("session"))
+    for token, read in ((access, tokens.identify), (playback, playback_tokens.check), (refresh, tokens.read)):
+        read(token)
+        for other in other_spellings(token):
+            with pytest.raises(TokenNotValid):
+                read(other)

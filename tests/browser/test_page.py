@@ -117,6 +117,33 @@ def test_a_second_person_creates_an_account_confirms_it_and_forgets_the_password
     expect(page.get_by_text("Put a film in")).to_be_hidden()
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "reset/..%2f..%2fapi/me", "reset/../logout", "reset/MQ/a/b", "reset/MQ", "reset/MQ/a?b", "reset//x",
+        "activate/MQ/" + "x" * 513, "activate/%2e%2e/%2e%2e", "activate/MQ/a%0Ab", "reset/MQ/a.b", "reset",
+    ],
+)  # fmt: skip
+def test_an_address_that_is_no_link_of_a_mail_asks_the_server_nothing(page: Page, site: Up, place: str) -> None:
+    asked: list[str] = []
+    page.goto(site.url)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site.url}/#{place}")
+    expect(page.get_by_text("This link is not complete.")).to_be_visible()
+    assert [url for url in asked if "/api/" in url] == []
+
+
+def test_what_is_put_into_a_path_of_the_api_is_one_part_of_it(page: Page, site: Up) -> None:
+    page.goto(site.url)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    for place in ("film/../me", "film/1%2f..", "film/x", "film"):
+        page.goto(f"{site.url}/#{place}")
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    made = "import('/page/api.js').then(({path}) => path`/api/video/${'1/../me?a=b#c'}/`)"
+    assert page.evaluate(made) == "/api/video/1%2F..%2Fme%3Fa%3Db%23c/"
+
+
 def test_what_is_no_film_is_told_with_its_reason_also_after_half_an_hour(page: Page, site: Up, tmp_path: Path) -> None:
     letter = tmp_path / "My_letter.mp4"
     letter.write_text("This is a letter to my aunt and no film. " * 50)

@@ -101,7 +101,6 @@ async def test_who_guesses_from_everywhere_is_slowed_and_a_right_password_passes
             assert tries < 20
             await asyncio.sleep(0.3)
             owner = asyncio.ensure_future(right(browser, NEW_PLACE))
-        begun = time.monotonic()
         assert await right(browser, HOME) == 200  # has not to wait for strangers
 
 
