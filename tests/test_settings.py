@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from videoflix.cores import usable_cores
 from videoflix.errors import CommandError
+from videoflix.memory import usable_memory
 from videoflix.settings import Settings, load_settings
 
-EXAMPLE = Path(__file__).parent.parent / ".env.example"
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / ".env.example"
+# The first versions without the holes that advisories describe.
+SAFE = {
+    "tornado": "6.5.3",
+    "pyjwt": "2.13",
+    "python-multipart": "0.0.27",
+    "jinja2": "3.1.6",
+    "aiosmtpd": "1.4.6",
+    "gunicorn": "22.0",
+    "django": "5.2.8",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +143,40 @@ def test_a_wrong_secret_is_not_told_either(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(CommandError) as raised:
         load_settings()
     assert "too-short-secret" not in str(raised.value)
+
+
+def test_a_container_has_as_much_memory_as_it_was_given(tmp_path: Path) -> None:
+    limit = tmp_path / "memory.max"
+    unlimited = usable_memory(limit)
+    assert unlimited > 2**20
+    for text, memory in (("1048576\n", 2**20), ("max\n", unlimited), (str(2**62), unlimited), ("", unlimited)):
+        limit.write_text(text)
+        assert usable_memory(limit) == memory
+
+
+def test_the_memory_of_an_encoder_is_a_share_of_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    gib = 1024**3
+    for memory, slots, given, expected in (
+        (16 * gib, 2, 0, 6 * gib),
+        (16 * gib, 2, 3.5, 3.5 * gib),
+        (1 * gib, 4, 0, 2 * gib),
+        (512 * gib, 2, 0, 12 * gib),
+    ):
+        monkeypatch.setattr("videoflix.settings.usable_memory", lambda memory=memory: memory)
+        assert load_settings(worker_slots=slots, ffmpeg_memory_gib=given).ffmpeg_memory == expected
+
+
+def test_the_lowest_versions_that_are_allowed_have_no_holes_that_are_known() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = "\n".join([config["options"]["install_requires"], *config["options.extras_require"].values()])
+    required = [Requirement(line) for line in lines.splitlines() if line.strip() and not line.startswith("#")]
+    floors = {
+        item.name: Version(bound.version) for item in required for bound in item.specifier if bound.operator == ">="
+    }
+    for name, version in SAFE.items():
+        assert floors[name] >= Version(version), name
+    locked = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
+    locked = {name.lower().replace("_", "-"): Version(version) for name, version in locked.items()}
+    for name, floor in floors.items():
+        assert locked.get(name.lower(), floor) >= floor, name

@@ -1,7 +1,7 @@
 """Starts ffmpeg and ffprobe, watches them, and ends them: the only place that does.
 
 A child has its own process group, limits on memory, file size and processor time, no stdin, an environment
-without anything of ours, and dies with its parent.
+without anything of ours, no network and no way to more rights, and dies with its parent.
 """
 
 from __future__ import annotations
@@ -20,13 +20,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transcode.errors import Failed, Killed, MediaError, NoRoom, Stopped, TookTooLong
+from transcode.errors import Failed, Killed, MediaError, NeedsMemory, NoRoom, Stopped, TookTooLong
+from transcode.isolation import Isolation, forbid_new_privileges, isolation, leave_network
 from transcode.lifeline import die_with
 
 GIB = 1024**3
 _LOOK = 0.1  # seconds between looks at the stop flag
 _KEEP = 16 * 1024  # bytes of stderr
 _TRIAL = 4 * 1024**2  # bytes
+# Address space beyond what is written to: libraries, and what is only reserved for threads.
+_UNUSED_SPACE = 8 * GIB
+# Of ffmpeg, x264, x265, dav1d and the C++ library.
+_NO_MEMORY = (
+    "Cannot allocate memory",
+    "get_buffer() failed",
+    "malloc of size",
+    "Could not allocate",
+    "bad_alloc",
+    "Out of memory",
+)
 _DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
@@ -37,7 +49,9 @@ ENVIRONMENT = {"LC_ALL": "C", "GCONV_PATH": "/nonexistent", "PATH": "/usr/bin:/b
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use: bytes, bytes per file, processor seconds; `nice` 0 is in front, 19 last."""
+    """What one run may use: bytes of memory that it writes to, bytes per file, processor seconds; `nice` 0 is in front,
+    19 last.
+    """
 
     memory: int = 12 * GIB
     file_size: int = 4 * GIB
@@ -58,6 +72,7 @@ class Run:
     _out: bytearray = field(default_factory=bytearray)
     _errors: bytearray = field(default_factory=bytearray)
     _block: dict[str, str] = field(default_factory=dict)
+    _peak: int = 0  # bytes of memory that it was seen to have at most
 
     def __call__(self) -> str:
         """Run to the end; returns stdout (without progress). Raises MediaError with the last words, or Stopped."""
@@ -76,7 +91,7 @@ class Run:
         return self._errors.decode(errors="replace")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        parent = os.getpid()
+        parent, network = os.getpid(), isolation()
         try:
             return subprocess.Popen(
                 list(self.argv),
@@ -88,7 +103,7 @@ class Run:
                 # A group, not a session: Linux shares processors out among sessions first (autogroups), and `nice`
                 # would count for nothing between two of them.
                 process_group=0,
-                preexec_fn=lambda: _enter(self.limits, parent),
+                preexec_fn=lambda: _enter(self.limits, parent, network),
             )
         except OSError as error:
             raise MediaError("The program for films could not be started.", last_words=str(error)) from None
@@ -105,6 +120,7 @@ class Run:
                     else:
                         ready.unregister(key.fileobj)
                 self._look(until)
+                self._peak = max(self._peak, _memory_of(process.pid))
         while not _ended(process):
             self._look(until)
 
@@ -137,6 +153,8 @@ class Run:
             if _is_full(self.folder):
                 raise NoRoom(last_words=words)
             raise MediaError("The disk was full for a moment.", last_words=words)
+        if _tells_of_no_memory(words) and (self._had_little_left() or (code and not self._peak)):
+            raise NeedsMemory(self.limits.memory, last_words=words)  # ffmpeg may go on without some of the pictures
         if code == 0:
             return
         if code == -signal.SIGXCPU:
@@ -147,10 +165,28 @@ class Run:
             raise Failed(f"The encoder was ended by signal {-code}.", last_words=words)
         raise Failed(last_words=words)
 
+    def _had_little_left(self) -> bool:
+        """Whether it came near its limit: what a damaged file says of itself may be more than any memory, too."""
+        return self._peak > self.limits.memory / 3
+
+
+def _memory_of(process: int) -> int:
+    """Return the bytes that a process may write to, which RLIMIT_DATA counts (proc(5), statm); 0 when it has ended."""
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[5]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * resource.getpagesize()
+
 
 def _tells_of_full_disk(words: str) -> bool:
     """As the reason at the end of a line; at the level of talk that shows them, titles of a source are no reasons."""
     return any(line.endswith(_DISK_FULL) and "[info]" not in line for line in words.splitlines())
+
+
+def _tells_of_no_memory(words: str) -> bool:
+    """Whether the program says that it was refused memory."""
+    return any(word in line for line in words.splitlines() if "[info]" not in line for word in _NO_MEMORY)
 
 
 def _is_full(folder: Path) -> bool:
@@ -167,11 +203,15 @@ def _is_full(folder: Path) -> bool:
     return False
 
 
-def _enter(limits: Limits, parent: int) -> None:
-    """In the child, before the program: limits, priority, and death with the parent."""
-    die_with(parent)
+def _enter(limits: Limits, parent: int, network: Isolation) -> None:
+    """In the child, before the program: isolation, limits, priority, and death with the parent."""
+    forbid_new_privileges()
+    if not leave_network(network) and network is Isolation.NAMESPACE:  # there may be too many of them at this moment
+        leave_network(Isolation.SECCOMP)
+    die_with(parent)  # after that, for a change of rights makes the kernel forget it
     if sys.platform == "linux":  # macOS counts libraries that all processes share, and refuses
-        _limit(resource.RLIMIT_AS, limits.memory)
+        _limit(resource.RLIMIT_DATA, limits.memory)
+        _limit(resource.RLIMIT_AS, limits.memory + _UNUSED_SPACE)
     _limit(resource.RLIMIT_FSIZE, limits.file_size)
     _limit(resource.RLIMIT_CORE, 0)
     # The soft limit sends SIGXCPU, the hard one SIGKILL, which would look like a kill from outside.

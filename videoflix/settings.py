@@ -13,7 +13,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from videoflix.accounts.addresses import checked_address
 from videoflix.cores import usable_cores
 from videoflix.errors import CommandError
+from videoflix.memory import usable_memory
 
+_GIB = 1024**3
+_FOR_FFMPEG = 0.75  # of the memory of the machine
+_LEAST_FFMPEG_MEMORY, _MOST_FFMPEG_MEMORY = 2 * _GIB, 12 * _GIB
 _PAGES = "http://127.0.0.1:5500/pages/auth"
 
 
@@ -116,6 +120,7 @@ class Settings(BaseSettings):
 
     # Work.
     worker_slots: int = Field(0, ge=0, le=64)
+    ffmpeg_memory_gib: float = Field(0.0, ge=0, le=1_000_000)
     min_free_gib: float = Field(1.0, ge=0, le=1_000_000)
     log_level: Level = "INFO"
 
@@ -196,6 +201,14 @@ class Settings(BaseSettings):
     def slots(self) -> int:
         """How many bulk tasks run at once; by default one for each core; each of them uses two threads."""
         return self.worker_slots or usable_cores()
+
+    @property
+    def ffmpeg_memory(self) -> int:
+        """Bytes that one ffmpeg may write to; by default a share of the memory for each slot, and enough for 4K films
+        on a small machine too.
+        """
+        share = int(_FOR_FFMPEG * usable_memory() / self.slots)
+        return int(self.ffmpeg_memory_gib * _GIB) or min(max(share, _LEAST_FFMPEG_MEMORY), _MOST_FFMPEG_MEMORY)
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from transcode.errors import NoRoom, Stopped, TooLarge
 from transcode.runner import GIB, Limits, Run
@@ -41,7 +42,7 @@ def run(
     done = Run(
         [assignment.tools.ffmpeg, *argv],
         assignment.scratch,
-        limits,
+        replace(limits, memory=assignment.tools.memory),
         stopped=monitor.stopped,
         progress=report if progress else None,
     )

@@ -1,0 +1,119 @@
+"""What keeps ffmpeg from the network, from more rights and from more memory than its share."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from transcode import isolation as isolating
+from transcode import runner
+from transcode.errors import MediaError, NeedsMemory
+from transcode.isolation import Isolation, isolation
+from transcode.runner import Limits, Run
+from transcode.tools import Tools
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's means are Linux'")
+
+ASK = """
+import socket, os
+for family in (socket.AF_INET, socket.AF_INET6):
+    try:
+        with socket.socket(family) as probe:
+            probe.settimeout(2)
+            probe.connect(("127.0.0.1" if family == socket.AF_INET else "::1", PORT))
+        print("connected")
+    except OSError as error:
+        print("refused", error.errno)
+print([line.split()[1] for line in open("/proc/self/status") if line.startswith("NoNewPrivs")])
+open("written", "w").write("x")
+print(os.stat("written").st_uid == os.stat(".").st_uid)
+"""
+
+
+def asked(folder: Path, port: int) -> list[str]:
+    """What a program that tries to connect says, run as ffmpeg is."""
+    run = Run([sys.executable, "-I", "-c", f"PORT = {port}\n{ASK}"], folder, Limits(memory=2**30))
+    return run().splitlines()
+
+
+@pytest.mark.parametrize("means", [Isolation.NAMESPACE, Isolation.SECCOMP])
+def test_a_program_reaches_no_server_and_gains_no_rights(
+    tmp_path: Path, http_port: int, monkeypatch: pytest.MonkeyPatch, means: Isolation
+) -> None:
+    if not isolating._works(means):
+        pytest.skip(f"{means} is not allowed here")
+    monkeypatch.setattr(runner, "isolation", lambda: Isolation.NONE)
+    assert "connected" in asked(tmp_path, http_port)  # else this would show nothing
+    monkeypatch.setattr(runner, "isolation", lambda: means)
+    said = asked(tmp_path, http_port)
+    assert "connected" not in said
+    assert said[-2:] == ["['1']", "True"]
+
+
+def test_a_namespace_that_is_not_to_be_had_leaves_a_program_without_sockets(
+    tmp_path: Path, http_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isolating._works(Isolation.SECCOMP):
+        pytest.skip("filters of system calls are not allowed here")
+    leave = isolating.leave_network
+    monkeypatch.setattr(runner, "isolation", lambda: Isolation.NAMESPACE)
+    monkeypatch.setattr(runner, "leave_network", lambda by: by is not Isolation.NAMESPACE and leave(by))
+    assert "connected" not in asked(tmp_path, http_port)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_whoever_is_not_root_is_isolated_too_and_can_write(tmp_path: Path) -> None:
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if python is None:
+        pytest.skip("there is no interpreter that everybody can read")
+    with_rights = Path(f"/tmp/isolation-{os.getpid()}")  # pytest's own folders are root's alone
+    with_rights.mkdir()
+    try:
+        shutil.copy(isolating.__file__, with_rights / "isolation.py")
+        os.chown(with_rights, 65534, 65534)
+        code = """
+            import os, subprocess, sys
+            sys.path.insert(0, ".")
+            from isolation import *
+            found = isolation()
+            def enter():
+                forbid_new_privileges(); leave_network(found)
+            shown = "open('written', 'w').write('x'); import os; print(os.listdir('/sys/class/net') if 0 else 'ran')"
+            subprocess.run([sys.executable, "-c", shown], preexec_fn=enter, check=True)
+            print(found, os.stat("written").st_uid)
+        """
+        argv = [python, "-B", "-c", textwrap.dedent(code)]
+        done = subprocess.run(argv, cwd=with_rights, user=65534, group=65534, extra_groups=[], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        said = done.stdout.decode().split()
+        assert said[0] == "ran"
+        assert said[1] in ("namespace", "seccomp")
+        assert said[2] == "65534"
+    finally:
+        shutil.rmtree(with_rights)
+
+
+def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
+    assert isolation() in Isolation
+    assert not isolating.leave_network(Isolation.NONE)
+
+
+def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: Tools, tmp_path: Path) -> None:
+    film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=1", "-c:v", "libx264", "-f", "null", "-"]
+    with pytest.raises(MediaError, match=r"needs more memory than the 0\.1 GiB") as refused:
+        Run([tools.ffmpeg, *film], tmp_path, Limits(memory=128 * 1024**2))()
+    assert refused.value.hopeless
+    assert "FFMPEG_MEMORY_GIB" in refused.value.sentence
+
+
+def test_the_error_of_too_little_memory_crosses_to_another_process() -> None:
+    error = NeedsMemory(3 * 1024**3, last_words="malloc of size 1 failed")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.sentence, again.hopeless, again.last_words) == (error.sentence, True, "malloc of size 1 failed")
