@@ -45,19 +45,6 @@ class NeedsMemory(MediaError):
 
     usual = "This film needs more memory than one encoder may use."
 
-    def __init__(self, limit: float = 0, *, last_words: str = "") -> None:
-        """`limit` in bytes."""
-        sentence = (
-            f"This film needs more memory than the {limit / 1024**3:.1f} GiB that one encoder may use: pictures this "
-            "large take a machine with more memory, fewer tasks at once (WORKER_SLOTS) or a higher limit "
-            "(FFMPEG_MEMORY_GIB)."
-        )
-        super().__init__(sentence if limit else "", hopeless=True, last_words=last_words)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """As an error of the plain kind with the same words: the limit is in the sentence."""
-        return _again, (MediaError, self.sentence, self.hopeless, self.last_words)
-
 
 class TookTooLong(MediaError):
     """A program did not end in time: the film is strange, or the machine is very busy."""

@@ -39,6 +39,10 @@ _NO_MEMORY = (
     "bad_alloc",
     "Out of memory",
 )
+_TOO_LITTLE_MEMORY = (
+    "This film needs more memory than the {:.1f} GiB that one encoder may use: pictures this large take a machine with "
+    "more memory, fewer tasks at once (WORKER_SLOTS) or a higher limit (FFMPEG_MEMORY_GIB)."
+)
 _DISK_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 # A static ffmpeg asks the system's C library for character sets as soon as it reads a transport stream with a
@@ -154,7 +158,9 @@ class Run:
                 raise NoRoom(last_words=words)
             raise MediaError("The disk was full for a moment.", last_words=words)
         if _tells_of_no_memory(words) and (self._had_little_left() or (code and not self._peak)):
-            raise NeedsMemory(self.limits.memory, last_words=words)  # ffmpeg may go on without some of the pictures
+            # Also where ffmpeg calls it a success, for it goes on without some of the pictures.
+            sentence = _TOO_LITTLE_MEMORY.format(self.limits.memory / GIB)
+            raise NeedsMemory(sentence, hopeless=True, last_words=words)
         if code == 0:
             return
         if code == -signal.SIGXCPU:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 
 from transcode import isolation as isolating
 from transcode import runner
-from transcode.errors import MediaError, NeedsMemory
+from transcode.errors import Failed, NeedsMemory
 from transcode.isolation import Isolation, isolation
 from transcode.runner import Limits, Run
 from transcode.tools import Tools
@@ -106,14 +105,16 @@ def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
 
 
 def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: Tools, tmp_path: Path) -> None:
-    film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=1", "-c:v", "libx264", "-f", "null", "-"]
-    with pytest.raises(MediaError, match=r"needs more memory than the 0\.1 GiB") as refused:
-        Run([tools.ffmpeg, *film], tmp_path, Limits(memory=128 * 1024**2))()
+    film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=9", "-c:v", "libx264", "-f", "null", "-"]
+    with pytest.raises(NeedsMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
+        Run([tools.ffmpeg, *film], tmp_path, Limits(memory=2**29))()
     assert refused.value.hopeless
     assert "FFMPEG_MEMORY_GIB" in refused.value.sentence
 
 
-def test_the_error_of_too_little_memory_crosses_to_another_process() -> None:
-    error = NeedsMemory(3 * 1024**3, last_words="malloc of size 1 failed")
-    again = pickle.loads(pickle.dumps(error))
-    assert (again.sentence, again.hopeless, again.last_words) == (error.sentence, True, "malloc of size 1 failed")
+def test_a_file_that_only_speaks_of_memory_is_not_said_to_need_it(tmp_path: Path) -> None:
+    """A damaged one may claim to hold more than any memory."""
+    shell = ["/bin/sh", "-c", "echo 'film.mp4: Cannot allocate memory' >&2; sleep 0.3; exit $0"]
+    Run([*shell, "0"], tmp_path, Limits(memory=2**30))()
+    with pytest.raises(Failed):
+        Run([*shell, "1"], tmp_path, Limits(memory=2**30))()
