@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from transcode.errors import NoRoom, Stopped, TooLarge
 from transcode.runner import GIB, Limits, Run
@@ -12,6 +13,12 @@ from transcode.tasks.assignment import Assignment, Monitor
 
 BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
 URGENT = Limits()
+
+
+def whole_film(seconds: float) -> Limits:
+    """Return the limits of one run through a whole film: a slow machine needs as long as the film is for its sound."""
+    return replace(BULK, cpu=BULK.cpu + int(seconds))
+
 
 _LEFT = 512 * 1024  # bytes; with less on the volume, what was just written cannot be trusted
 

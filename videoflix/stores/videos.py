@@ -115,6 +115,14 @@ class VideoStore:
         pull = {"chunks_done": {"$in": list(chunks)}, "kinds_done": {"$in": list(kinds)}}
         await self._videos.update_one({"_id": video_id}, {"$pull": pull})
 
+    async def set_omissions(self, video_id: int, sentences: Mapping[str, str], tries: int, tried_at: float) -> None:
+        """What the video is published without: why, by kinds of tasks; how often and when it was tried again."""
+        await self._set(video_id, omissions=dict(sentences), tries=tries, tried_at=tried_at)
+
+    async def set_ready_as_it_is(self, video_id: int) -> bool:
+        """All segments are final, the end of the work is not. False when the video is not in work."""
+        return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.READY, None)
+
     async def set_ready(self, video_id: int) -> None:
         """Everything is final."""
         await self._set(video_id, status=VideoStatus.READY.value, error=None)
