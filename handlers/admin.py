@@ -163,7 +163,8 @@ def administered(video: Video, work: Work) -> Mapping[str, object]:
         "seconds_left": work.seconds_left if in_work else None,
         "waits_for": (work.waits_for or None) if in_work else None,
         "error": video.error,
-        "warning": video.warning,
+        "warning": video.warnings,
+        "may_be_retried": video.may_be_retried,
     }
 
 

@@ -120,9 +120,14 @@ def detailed(video: Video, public_url: str) -> Mapping[str, object]:
         "renditions": list(video.renditions),
         "master_url": f"{hls}/master.m3u8" if video.playable else None,
         "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in RESOLUTIONS} if video.playable else {},
-        "storyboard": f"{hls}/storyboard/index.vtt" if found_out(video, "finish", "storyboard") else None,
-        "loudness": found_out(video, "audio", "loudness"),
+        "storyboard": f"{hls}/storyboard/index.vtt" if has_storyboard(video) else None,
+        "loudness": found_out(video, "audio", "loudness") or found_out(video, "loudness", "loudness"),
     }
+
+
+def has_storyboard(video: Video) -> bool:
+    """Return whether it was made: by its own task, or by the last one of an older version."""
+    return bool(found_out(video, "storyboard", "pictures") or found_out(video, "finish", "storyboard"))
 
 
 def found_out(video: Video, task: str, fact: str) -> object:

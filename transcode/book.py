@@ -3,8 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Omissions:
+    """Optional tasks that a film was published without: error sentences by the kinds of the tasks.
+
+    `tries` counts the later attempts to make up for them, `tried_at` is the Unix time of the last one.
+    """
+
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    tries: int = 0
+    tried_at: float = 0.0
+
+    def __bool__(self) -> bool:
+        return bool(self.sentences)
+
+    def updated(self, sentences: Mapping[str, str], now: float) -> Omissions:
+        """Return these with what is missing now; the count of tries begins anew when nothing was missing before."""
+        return replace(self, sentences=sentences) if self else Omissions(sentences, 0, now)
+
+    def tried(self, now: float) -> Omissions:
+        """Return these with one more try."""
+        return replace(self, tries=self.tries + 1, tried_at=now)
+
+
+NOTHING_OMITTED = Omissions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +44,7 @@ class FilmEntry:
     done_kinds: frozenset[str]  # tasks that a film has once: "thumbnail", "audio", ...
     failed: bool = False  # or it was cancelled: nothing should be done for it
     results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the tasks that a film has once
+    omissions: Omissions = NOTHING_OMITTED
 
 
 class BookAway(Exception):
@@ -52,8 +79,14 @@ class FilmBook(Protocol):
     async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
         """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
 
-    async def finished(self, film: int, result: dict[str, Any]) -> None:
-        """Everything is final."""
+    async def finished(self, film: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED) -> None:
+        """Everything is final but what the film is published without."""
+
+    async def ready_without(self, film: int, omissions: Omissions) -> None:
+        """Every segment is final, but the end of the work failed: publish the film as it is."""
+
+    async def set_omissions(self, film: int, omissions: Omissions) -> None:
+        """Remember what the film is published without, and how often it was tried again."""
 
     async def failed(self, film: int, sentence: str) -> None:
         """The film cannot be made; the sentence says why."""

@@ -70,7 +70,7 @@ class Engine:
         With Redis away this only logs: workers open a job for every unfinished film that has none.
         """
         try:
-            await self._ledger.start(film, [schedule.probe()], schedule.finish())
+            await self._ledger.start(film, [schedule.probe()], schedule.closing())
         except LedgerUnavailable as error:
             log.warning("start_waits film=%s: %s", film, error)
 

@@ -39,7 +39,9 @@ def losses(entry: FilmEntry, root: Path) -> Losses:
         "thumbnail": layout.thumbnail_path(root, entry.film).exists,
         "tracks": lambda: all(is_complete(folder / layout.audio_track(n)) for n in range(1, len(timeline.audio))),
         "subtitles": lambda: all(is_complete(folder / layout.subtitle_track(n)) for n in _spoken(entry)),
-        "finish": lambda: _is_finished(folder, timeline),
+        "iframes": lambda: _have(folder, timeline, layout.IFRAME_PLAYLIST),
+        "storyboard": lambda: _has_storyboard(folder, timeline),
+        "finish": lambda: (folder / layout.MASTER).exists() and _have(folder, timeline, layout.MEDIA_PLAYLIST),
     }
     return Losses(
         frozenset(chunk for chunk in entry.chunks_done if not is_whole(chunk)),
@@ -67,17 +69,15 @@ def _spoken(entry: FilmEntry) -> list[int]:
     return list(entry.results.get("subtitles", {}).get("tracks", ()))
 
 
-def _is_finished(folder: Path, timeline: Timeline) -> bool:
-    """Whether the playlists and the storyboard are there."""
+def _has_storyboard(folder: Path, timeline: Timeline) -> bool:
+    """Return whether all sheets are there, and their index."""
     sheets = {sheet_name(number) for number in range(Storyboard(timeline.grid, timeline.renditions[0]).sheets)}
-    return (
-        (folder / layout.MASTER).exists()
-        and {layout.STORYBOARD_INDEX, *sheets} <= _names(folder / layout.STORYBOARD)
-        and all(
-            {layout.MEDIA_PLAYLIST, layout.IFRAME_PLAYLIST} <= _names(folder / name)
-            for name in timeline.rendition_names
-        )
-    )
+    return {layout.STORYBOARD_INDEX, *sheets} <= _names(folder / layout.STORYBOARD)
+
+
+def _have(folder: Path, timeline: Timeline, playlist: str) -> bool:
+    """Return whether every rendition has this playlist."""
+    return all((folder / name / playlist).exists() for name in timeline.rendition_names)
 
 
 def _names(folder: Path) -> set[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 from transcode import layout
-from transcode.book import FilmEntry
+from transcode.book import FilmEntry, Omissions
 from transcode.grid import Grid
 from transcode.ledger import Lane, NewTask
 from transcode.timeline import Timeline
+from transcode.times import Times
 
 # Smaller goes first, within a lane and over all films; of two equals the older one.
 _PROBE, _AUDIO, _FINISH, _THUMBNAIL, _CHUNKS, _SUBTITLES, _TRACKS = 10.0, 20.0, 22.0, 25.0, 30.0, 35.0, 40.0
@@ -22,6 +24,8 @@ _SHARED_CHUNKS = 20
 # Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
 _AUDIO_SHARE = 1 / 50
 _SUBTITLES_SHARE = 1 / 500
+
+_CLOSING = ("iframes", "storyboard")  # optional, and made from finished segments
 _THUMBNAIL_SHARE = 0.5
 
 
@@ -33,6 +37,12 @@ def probe() -> NewTask:
 def finish() -> NewTask:
     """The last one, when all others are done."""
     return NewTask("finish", "finish", priority=_FINISH, weight=0)
+
+
+def closing() -> list[NewTask]:
+    """Return the tasks that need every segment, one after another; a film is published without the optional ones."""
+    optional = [NewTask(kind, kind, priority=_FINISH, weight=0, optional=True) for kind in _CLOSING]
+    return [*optional, finish()]
 
 
 def segment(rendition: str, number: int) -> NewTask:
@@ -50,9 +60,9 @@ def opening(entry: FilmEntry, root: Path) -> list[NewTask]:
     waiting = _waiting(entry, timeline.grid)
     tasks = _undone([_thumbnail()], entry)
     if not timeline.audio:
-        return tasks + _undone(_beside(timeline), entry) + _chunks(timeline.grid, waiting)
+        return tasks + _undone(_beside(entry, timeline), entry) + _chunks(timeline.grid, waiting)
     sounding = [index for index in waiting if layout.audio_path(root, entry.film, index).exists()]
-    tasks += [_audio(timeline)] if len(sounding) < len(waiting) else _undone(_beside(timeline), entry)
+    tasks += [_audio(timeline)] if len(sounding) < len(waiting) else _undone(_beside(entry, timeline), entry)
     return tasks + _chunks(timeline.grid, sounding)
 
 
@@ -62,7 +72,7 @@ def after(kind: str, entry: FilmEntry, root: Path) -> list[NewTask]:
         return opening(entry, root)
     if kind == "audio" and entry.timeline is not None:
         timeline = Timeline.from_json(entry.timeline)
-        return _undone(_beside(timeline), entry) + _chunks(timeline.grid, _waiting(entry, timeline.grid))
+        return _undone(_beside(entry, timeline), entry) + _chunks(timeline.grid, _waiting(entry, timeline.grid))
     return []
 
 
@@ -79,7 +89,7 @@ def weights(entry: FilmEntry) -> tuple[float, float]:
     if entry.timeline is None:
         return 0.0, 0.0
     timeline = Timeline.from_json(entry.timeline)
-    once = [_thumbnail(), *_beside(timeline), *([_audio(timeline)] if timeline.audio else [])]
+    once = [_thumbnail(), *_beside(entry, timeline), *([_audio(timeline)] if timeline.audio else [])]
     chunks = _chunks(timeline.grid, range(timeline.grid.chunks))
     done = [task for task in once if task.kind in entry.done_kinds]
     done += [task for task in chunks if task.index in entry.chunks_done]
@@ -91,6 +101,28 @@ def is_done(entry: FilmEntry) -> bool:
     if entry.timeline is None or "finish" not in entry.done_kinds:
         return False
     return not _waiting(entry, Timeline.from_json(entry.timeline).grid)
+
+
+def is_encoded(entry: FilmEntry) -> bool:
+    """Return whether every chunk is final, whatever is missing beside them."""
+    return entry.timeline is not None and not _waiting(entry, Timeline.from_json(entry.timeline).grid)
+
+
+def needs_source(kinds: Iterable[str]) -> bool:
+    """Return whether any of these kinds of tasks reads the source, and not finished segments alone."""
+    return not set(kinds) <= {*_CLOSING, "finish"}
+
+
+def retry_at(omissions: Omissions, times: Times) -> float:
+    """Return the Unix time from which optional tasks that failed are tried again, infinity after the last try."""
+    if omissions.tries >= times.optional_tries:
+        return math.inf
+    return omissions.tried_at + min(times.optional_most, times.optional_first * times.optional_growth**omissions.tries)
+
+
+def seconds(entry: FilmEntry) -> float:
+    """Return how long a film is, 0 before it was probed."""
+    return Timeline.from_json(entry.timeline).duration if entry.timeline is not None else 0.0
 
 
 def chunk_of(entry: FilmEntry, number: int) -> int | None:
@@ -139,7 +171,7 @@ def _thumbnail() -> NewTask:
     return NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL, weight=_THUMBNAIL_SHARE, optional=True)
 
 
-def _beside(timeline: Timeline) -> list[NewTask]:
+def _beside(entry: FilmEntry, timeline: Timeline) -> list[NewTask]:
     """What a film has beside its renditions, and is published without when it cannot be made.
 
     It reads the whole source, so it comes after the sound: before, it would take the hands that the first chunks need.
@@ -151,6 +183,9 @@ def _beside(timeline: Timeline) -> list[NewTask]:
     if len(timeline.audio) > 1:
         weight = timeline.duration * _AUDIO_SHARE * (len(timeline.audio) - 1)
         found.append(NewTask("tracks", "tracks", priority=_TRACKS, weight=weight, optional=True))
+    if entry.results.get("audio", {}).get("unmeasured"):
+        weight = timeline.duration * _AUDIO_SHARE
+        found.append(NewTask("loudness", "loudness", priority=_TRACKS, weight=weight, optional=True))
     return found
 
 

@@ -32,7 +32,7 @@ class Times:
     # A viewer waits for an interactive segment: not long for one that hangs, yet the frames between the last key
     # frame of a large picture and the wanted one take their time, and ffmpeg counts none of them.
     stall_segment: float = 16.0
-    # An opening task of a source of many hours reads the whole file once.
+    # An opening task of a source of many hours reads the whole file once. Later tasks have as long as the film besides.
     wall_clock: float = 6 * 3600.0
     # From the stop flag to the kill of the pool child: ffmpeg ends within a second when it is asked to.
     stop_patience: float = 1.2
@@ -43,6 +43,13 @@ class Times:
     away_most: float = 5.0
     # Nothing is claimed for this long after a look found too little free space.
     room: float = 5.0
+
+    # What a film was published without (a storyboard, subtitles) is tried again after ten minutes, an hour, six hours,
+    # a day and another one: a cause that passes (memory, a server, an update of ours) does so within days, if at all.
+    optional_first: float = 600.0
+    optional_growth: float = 6.0
+    optional_most: float = 24 * 3600.0
+    optional_tries: int = 5
 
     # Players give up after 20 s (contract), so the answer "busy" comes before that.
     wait_segment: float = 18.0

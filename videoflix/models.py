@@ -95,6 +95,19 @@ class VideoStatus(StrEnum):
     FAILED = "failed"
 
 
+# How a warning begins, by the kind of the task that failed.
+_OMITTED = {
+    "thumbnail": "There is no thumbnail",
+    "loudness": "The loudness is not known",
+    "tracks": "The other sound tracks are missing",
+    "subtitles": "The subtitles are missing",
+    "iframes": "There are no pictures for fast forward",
+    "storyboard": "There is no storyboard",
+    "finish": "The last step of the work failed",
+    "probe": "The last step of the work failed",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
     """A film of the catalogue. `timeline` is the engine's, opaque here; None until the source was probed."""
@@ -115,6 +128,20 @@ class Video:
     chunks_done: frozenset[int] = frozenset()
     kinds_done: frozenset[str] = frozenset()
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what tasks found out, by their kinds
+    omissions: Mapping[str, str] = field(default_factory=dict)  # published without: error sentences by kinds of tasks
+    tries: int = 0  # later attempts to make up for the omissions
+    tried_at: float = 0.0  # Unix time of the last one
+
+    @property
+    def warnings(self) -> str | None:
+        """All that its owner should know: about the upload, and about what the video is published without."""
+        missing = (f"{_OMITTED.get(kind, kind)}: {sentence}" for kind, sentence in self.omissions.items())
+        return " ".join(filter(None, (self.warning, *missing))) or None
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether another try can help: the work failed, or something is missing beside the segments."""
+        return self.status is VideoStatus.FAILED or (self.status is VideoStatus.READY and bool(self.omissions))
 
     @property
     def playable(self) -> bool:

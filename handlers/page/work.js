@@ -25,7 +25,7 @@ function entry(film) {
     button('Try again', film, () => call('POST', path`/api/admin/videos/${film.id}/retry/`)),
     button('Delete', film, () => remove(film)));
   made.firstChild.textContent = state(film);
-  made.children[1].hidden = film.status !== 'failed';
+  made.children[1].hidden = !film.may_be_retried;
   return made;
 }
 

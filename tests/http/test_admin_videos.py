@@ -83,6 +83,7 @@ async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Setti
         "waits_for": None,
         "error": None,
         "warning": None,
+        "may_be_retried": False,
     }
     assert (settings.media_root / "videos" / "1.mp4").read_bytes() == content
     assert leftovers(settings) == []

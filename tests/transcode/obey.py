@@ -12,6 +12,7 @@ from typing import Any
 from transcode import layout
 from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge
 from transcode.grid import Grid
+from transcode.hls.storyboard import sheet_name
 from transcode.ladder import ladder
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.timeline import AudioTrack, Timeline, VideoTrack
@@ -90,7 +91,9 @@ def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
         if not layout.film_dir(root, film).parent.exists():
             raise MediaError("The volume is away.")
         for name in found.rendition_names:
-            layout.rendition_dir(root, film, name).mkdir(parents=True, exist_ok=True)
+            folder = layout.rendition_dir(root, film, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / layout.MEDIA_PLAYLIST).touch()
         return found.as_json()
     grid = assignment.known.grid
     if assignment.kind == "audio":
@@ -109,4 +112,20 @@ def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     for name in assignment.known.rendition_names:
         for number in numbers.get(assignment.kind, ()):
             layout.segment_path(root, film, name, number).touch()
-    return {}
+    for file in _beside(assignment):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return {"unmeasured": True} if Orders(root).of(assignment.kind) == "unmeasured" else {}
+
+
+def _beside(assignment: Assignment) -> list[Path]:
+    """Return the files beside the segments that a task of this kind leaves behind."""
+    film, folder = assignment.film, layout.film_dir(assignment.root, assignment.film)
+    known, board = assignment.known, layout.storyboard_dir(assignment.root, film)
+    return {
+        "thumbnail": [layout.thumbnail_path(assignment.root, film)],
+        "tracks": [folder / layout.audio_track(n) / layout.MEDIA_PLAYLIST for n in range(1, len(known.audio))],
+        "iframes": [folder / name / layout.IFRAME_PLAYLIST for name in known.rendition_names],
+        "storyboard": [board / layout.STORYBOARD_INDEX, board / sheet_name(0)],
+        "finish": [folder / layout.MASTER],
+    }.get(assignment.kind, [])

@@ -94,5 +94,6 @@ class Studio:
             self.do("tracks")
         if self.timeline.subtitles:
             self.do("subtitles")
-        self.do("finish")
+        for kind in ("iframes", "storyboard", "finish"):
+            self.do(kind)
         return self.timeline

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from tests.transcode.obey import obey
 from tests.transcode.quick import QUICK
-from transcode.book import BookAway, FilmEntry
+from transcode.book import NOTHING_OMITTED, BookAway, FilmEntry, Omissions
 from transcode.ledger import JobView, Ledger, State
 from transcode.timeline import Timeline
 from transcode.times import Times
@@ -116,11 +116,22 @@ class MemoryBook:
         elif entry is not None:
             self._change(film, done_kinds=entry.done_kinds | {kind}, results={**entry.results, kind: result})
 
-    async def finished(self, film: int, result: dict[str, Any]) -> None:
+    async def finished(self, film: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED) -> None:
         self._answer()
+        if "finish" in self.broken:
+            raise TypeError("no finish can be written")
         if film in self.status:
-            self._change(film, done_kinds=self.films[film].done_kinds | {"finish"})
+            self._change(film, done_kinds=self.films[film].done_kinds | {"finish"}, omissions=omissions)
             self.status[film] = "ready"
+
+    async def ready_without(self, film: int, omissions: Omissions) -> None:
+        self._answer()
+        if self.status.get(film) == "processing":
+            self._change(film, omissions=omissions)
+            self.status[film] = "ready"
+
+    async def set_omissions(self, film: int, omissions: Omissions) -> None:
+        self._change(film, omissions=omissions)
 
     async def failed(self, film: int, sentence: str) -> None:
         self._answer()

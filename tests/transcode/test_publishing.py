@@ -15,7 +15,7 @@ import pytest
 from tests.transcode import inspection, rules, sources
 from tests.transcode.studio import Studio, Watch
 from transcode import layout
-from transcode.errors import MediaError
+from transcode.errors import Lost
 from transcode.tools import Tools
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def published(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFacto
     film.sound()
     film.chunks()
     made = m3u8.load(str(film.folder / "master.m3u8"))
-    watches = {kind: Watch() for kind in ("tracks", "subtitles", "finish")}
+    watches = {kind: Watch() for kind in ("tracks", "subtitles", "iframes", "storyboard", "finish")}
     for kind, watch in watches.items():
         film.do(kind, watch=watch)
     return Published(film, opened, made, watches)
@@ -151,7 +151,9 @@ def test_a_master_of_measured_bandwidths_stays_one_after_a_restart_and_while_the
 
 def test_every_file_that_is_read_or_published_is_a_sign_of_life(published: Published) -> None:
     """Thousands of them on a slow disk take longer than a task may stand still."""
-    for kind, files in {"tracks": 2 * [1, 2, 3, 4], "subtitles": 3 * [1], "finish": 2 * [1, 2, 3, 4]}.items():
+    segments = [1, 2, 3, 4]
+    wanted = {"tracks": 2 * segments, "subtitles": 3 * [1], "iframes": 2 * segments, "storyboard": segments}
+    for kind, files in {**wanted, "finish": 2 * segments}.items():
         assert published.watches[kind].counts[-len(files) :] == files
 
 
@@ -238,7 +240,7 @@ def test_a_storyboard_shows_the_beginning_of_every_segment(film: Studio, tools: 
 
 def test_the_result_says_what_is_beside_the_renditions(film: Studio) -> None:
     found = film.results["finish"]
-    assert found["storyboard"] == {"pictures": 4, "sheets": 1, "width": 160, "height": 90}
+    assert film.results["storyboard"] == {"pictures": 4, "sheets": 1, "width": 160, "height": 90}
     assert (found["audio"], found["subtitles"]) == ([1, 2], [1, 2, 3])
     assert found["bytes"] == {
         name: sum(file.stat().st_size for file in film.segments(name)) for name in film.timeline.rendition_names
@@ -266,8 +268,11 @@ def test_a_film_is_finished_without_the_tracks_that_could_not_be_made(film: Stud
 def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: Tools, tmp_path: Path) -> None:
     young = Studio(tmp_path, source, tools)
     young.probe()
-    with pytest.raises(MediaError, match="A segment of this film is missing"):
+    with pytest.raises(Lost, match="A segment of this film is missing"):
         young.do("finish")
+    for kind in ("iframes", "storyboard"):
+        with pytest.raises(Lost):
+            young.do(kind)
 
 
 def test_a_fragmented_film_keeps_its_subtitles_and_languages(tools: Tools, tmp_path: Path) -> None:

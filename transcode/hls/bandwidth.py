@@ -29,6 +29,7 @@ class Rates:
 
 
 SILENT = Rates(0, 0)
+SOUND_TRACK_PEAK = sound.BITRATE * 5 // 4  # of a sound track in segments of its own, at most
 
 
 def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rates:
@@ -36,8 +37,9 @@ def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rat
 
     The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
     """
-    average = sum(sizes) * 8 / sum(lengths)
-    peak, seconds = average, [float(length) for length in lengths]
+    seconds = [float(length) for length in lengths]
+    average = sum(sizes) * 8 / math.fsum(seconds)
+    peak = average
     for first in range(len(sizes)):
         size, length = 0, 0.0
         for place in range(first, len(sizes)):
@@ -52,7 +54,8 @@ def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rat
 def of_segments(sizes: Mapping[int, int], grid: Grid) -> Rates:
     """Of these segments by their numbers, in bytes: one at least, not necessarily all."""
     numbers = sorted(sizes)
-    lengths = [grid.length(number) for number in numbers]
+    usual, last = grid.length(0), grid.segments - 1  # each of thousands would be an exact fraction of its own
+    lengths = [grid.length(last) if number == last else usual for number in numbers]
     return rates([sizes[number] for number in numbers], lengths, grid.target)
 
 

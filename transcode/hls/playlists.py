@@ -18,6 +18,7 @@ from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
 
 _PIECE = re.compile(r"^#EXTINF:([\d.]+),.*\n(.+)$", re.MULTILINE)
 _IFRAME = re.compile(r"^#EXT-X-BYTERANGE:(\d+)@0$", re.MULTILINE)
+_STREAM = re.compile(rf"^#EXT-X-STREAM-INF:BANDWIDTH=(\d+),.*\n([^/\n]+)/{re.escape(MEDIA_PLAYLIST)}$", re.MULTILINE)
 _VERSION = 6
 _AUDIO_GROUP, _SUBTITLE_GROUP = "audio", "subs"
 
@@ -104,6 +105,11 @@ def listed(playlist: str) -> dict[str, Fraction]:
 def listed_iframes(playlist: str) -> dict[int, int]:
     """Bytes of the I-frame of each segment in an I-frame playlist."""
     return {number: int(size) for number, size in enumerate(_IFRAME.findall(playlist))}
+
+
+def listed_peaks(master: str) -> dict[str, int]:
+    """Return the BANDWIDTH of each rendition in one of our master playlists, by the rendition's name."""
+    return {name: int(peak) for peak, name in _STREAM.findall(master)}
 
 
 def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], word: str) -> list[str]:

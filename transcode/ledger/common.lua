@@ -106,16 +106,16 @@ local function cancel_tasks(job)
   for _, task in ipairs(redis.call('SMEMBERS', tasks_key(job))) do cancel_task(job, task) end
 end
 
--- With nothing open the closing task comes, and after it the end.
+-- With nothing open the closing tasks come, one after another, and after them the end.
 local function close_if_done(job)
   local film, state, open, last = unpack(redis.call('HMGET', job_key(job), 'film', 'state', 'open', 'last'))
   if not state or not alive(state) or tonumber(open) > 0 then return end
-  local spec = cjson.decode(last)
-  if redis.call('HGET', task_key(job, spec.id), 'state') == 'succeeded' then
-    end_job(job, 'succeeded')
-  else
-    enqueue(job, film, spec)
+  local closing = cjson.decode(last)
+  if closing.id then closing = {closing} end -- a job of an older version, which had one
+  for _, spec in ipairs(closing) do
+    if enqueue(job, film, spec) == 1 then return end
   end
+  end_job(job, 'succeeded')
 end
 
 local function close_task(job, weight)

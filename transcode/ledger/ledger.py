@@ -25,15 +25,23 @@ class Ledger(Looking):
     # Jobs ---------------------------------------------------------------------------------------------------
 
     async def start(
-        self, film: int, tasks: Sequence[NewTask], last: NewTask, *, total: float = 0, base: float = 0
+        self,
+        film: int,
+        tasks: Sequence[NewTask],
+        last: NewTask | Sequence[NewTask],
+        *,
+        total: float = 0,
+        base: float = 0,
     ) -> tuple[str, bool]:
         """Open a film's job unless a live one is there; a finished one is replaced.
 
-        `last` runs when all else is done. `total` and `base` are weights: all there is, and what is done already.
+        `last` runs when all else is done; several run one after another. `total` and `base` are weights: all there is,
+        and what is done already.
         Returns the job's id and whether it is new.
         """
         rows = [task.as_json() for task in tasks]
-        job, new = await self._run("start", film=str(film), tasks=rows, last=last.as_json(), total=total, base=base)
+        closing = [task.as_json() for task in ([last] if isinstance(last, NewTask) else last)]
+        job, new = await self._run("start", film=str(film), tasks=rows, last=closing, total=total, base=base)
         return job, bool(new)
 
     async def cancel(self, film: int) -> int:

@@ -7,7 +7,7 @@ Keys, all under one prefix (`KEYS[1]`, by default "videoflix:"); one Redis node,
     film:<film>               id of the film's current job
     films                     sorted set, film by time of its job's start (newest last)
     job:<job>                 hash: id film state created started ended open total base done error failed_task last
-                              (open: tasks that are not final; total/base/done: weights; last: the closing task),
+                              (open: tasks that are not final; total/base/done: weights; last: the closing tasks),
                               "rank:<task>" for tasks that a viewer wants before they are enqueued,
                               "lost:<task>" how often what a task builds on was gone
     tasks:<job>               set of the job's task ids

@@ -13,16 +13,20 @@ from transcode.timeline import Timeline
 
 @dataclass(frozen=True, slots=True)
 class AudioPlan:
-    """Writes `NNNN.ts`, one per chunk: each is complete when the next one is begun. Reports the loudness at the end."""
+    """Writes `NNNN.ts`, one per chunk: each is complete when the next one is begun.
+
+    Reports the loudness at the end if it is `measured`.
+    """
 
     timeline: Timeline
     source: Path
+    measured: bool = True
 
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         track = self.timeline.audio[0]
-        # framelog: "quiet" is newer than 5.1; at this level of talk, verbose is silent too.
-        filters = f"{sound.on_clock(self.timeline)},ebur128=framelog=verbose,asetpts=PTS+{sound.FRAME}"
+        measuring = f",{sound.MEASURE_LOUDNESS}" if self.measured else ""
+        filters = f"{sound.on_clock(self.timeline)}{measuring},asetpts=PTS+{sound.FRAME}"
         return [
             *TALKATIVE, *PROGRESS, "-copyts",
             *guarded(self.source, "-vn", "-sn", "-dn"), "-map", sound.source_map(track), "-af", filters,

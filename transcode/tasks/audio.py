@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.errors import MediaError
+from transcode.errors import Failed, MediaError
 from transcode.plans.audio import AudioPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
@@ -19,16 +20,36 @@ _INTEGRATED = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
 
 
 def audio(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns `loudness`: integrated, in LUFS (EBU R128), None for silence."""
+    """Returns `loudness`: integrated, in LUFS (EBU R128), None for silence.
+
+    A film needs its sound and not its loudness: what fails with the measurement is encoded without it, and the result
+    says that it is `unmeasured`.
+    """
     layout.audio_dir(assignment.root, assignment.film).mkdir(parents=True, exist_ok=True)
+    plan = AudioPlan(assignment.known, working_source(assignment))
     try:
-        words = _encode(assignment, monitor, AudioPlan(assignment.known, working_source(assignment)))
-    except Changed:
-        for made in assignment.scratch.glob("*.ts"):  # or they would be taken for complete ones
-            made.unlink()
-        source, timeline = steady(assignment, monitor)
-        words = _encode(assignment, monitor, AudioPlan(timeline, source))
+        words = _encode_any(assignment, monitor, plan)
+    except Failed:
+        _clear(assignment)
+        _encode_any(assignment, monitor, replace(plan, measured=False))
+        return {"loudness": None, "unmeasured": True}
     return {"loudness": loudness(words)}
+
+
+def _encode_any(assignment: Assignment, monitor: Monitor, plan: AudioPlan) -> str:
+    """Encode sound that may change its form on the way; return what ffmpeg said."""
+    try:
+        return _encode(assignment, monitor, plan)
+    except Changed:
+        _clear(assignment)
+        source, timeline = steady(assignment, monitor)
+        return _encode(assignment, monitor, replace(plan, timeline=timeline, source=source))
+
+
+def _clear(assignment: Assignment) -> None:
+    """Remove the pieces of a run that is begun anew, or they would be taken for complete ones."""
+    for made in assignment.scratch.glob("*.ts"):
+        made.unlink()
 
 
 def _encode(assignment: Assignment, monitor: Monitor, plan: AudioPlan) -> str:
@@ -40,7 +61,8 @@ def _encode(assignment: Assignment, monitor: Monitor, plan: AudioPlan) -> str:
         pieces.publish_complete()
         return seconds(block)
 
-    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress, listen=require_one_form)
+    limits = ffmpeg.whole_film(plan.timeline.duration)
+    done = ffmpeg.run(assignment, monitor, plan.argv(), limits, progress, require_one_form)
     require_one_form(done.last_words)
     pieces.publish_rest()
     return done.last_words

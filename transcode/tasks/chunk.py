@@ -13,7 +13,7 @@ from transcode.plans.chunk import ChunkPlan
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.frames import check_frames
-from transcode.tasks.master import publish_master
+from transcode.tasks.master import publish_master_after_chunk
 from transcode.tasks.origin import working_source
 
 
@@ -28,9 +28,9 @@ def chunk(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     made = {
         name: _checked(assignment.scratch / name, timeline.grid, plan.segments) for name in timeline.rendition_names
     }
-    sizes = {name: _publish(assignment, name, files) for name, files in made.items()}
-    publish_master(assignment)  # which knows more of the film now
-    return {"bytes": sizes}
+    sizes = {name: _publish(assignment, name, files, plan.segments) for name, files in made.items()}
+    publish_master_after_chunk(assignment, sizes)
+    return {"bytes": {name: sum(found.values()) for name, found in sizes.items()}}
 
 
 def _sound(assignment: Assignment) -> Path | None:
@@ -64,10 +64,11 @@ def _checked(folder: Path, grid: Grid, segments: range) -> list[Path]:
     return files
 
 
-def _publish(assignment: Assignment, rendition: str, files: list[Path]) -> int:
+def _publish(assignment: Assignment, rendition: str, files: list[Path], numbers: range) -> dict[int, int]:
+    """Returns the bytes of the segments by their numbers."""
     folder = layout.rendition_dir(assignment.root, assignment.film, rendition)
-    size = sum(file.stat().st_size for file in files)
+    sizes = {number: file.stat().st_size for number, file in zip(numbers, files, strict=True)}
     for file in files:
         layout.publish(file, folder / file.name)
     layout.to_disk(folder)
-    return size
+    return sizes

@@ -14,6 +14,12 @@ from transcode.tasks.assignment import Assignment, Monitor
 BULK = Limits(nice=10)  # behind web processes and behind what viewers wait for
 URGENT = Limits()
 
+
+def whole_film(seconds: float) -> Limits:
+    """Return the limits of one run through a whole film: a slow machine needs as long as the film is for its sound."""
+    return replace(BULK, cpu=BULK.cpu + int(seconds))
+
+
 _LEFT = 512 * 1024  # bytes; with less on the volume, what was just written cannot be trusted
 
 Progress = Callable[[Mapping[str, str]], float]

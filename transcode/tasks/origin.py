@@ -72,7 +72,7 @@ def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bo
         return written(block)
 
     ffmpeg.require_room(assignment, size)
-    limits = replace(ffmpeg.BULK, file_size=_LARGEST if keyed else 2 * size + GIB)
+    limits = replace(ffmpeg.whole_film(source.length), file_size=_LARGEST if keyed else 2 * size + GIB)
     plan = RemuxPlan(path, copied, source.of("mpegts"), tuple(source.look_longer))
     ffmpeg.run(assignment, monitor, plan.argv(), limits, progress)
     place = layout.remuxed_path(assignment.root, assignment.film)

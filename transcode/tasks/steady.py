@@ -32,7 +32,7 @@ def steady(assignment: Assignment, monitor: Monitor) -> tuple[Path, Timeline]:
     size = int(known.duration * sound.RATE * _SAMPLE * len(known.audio))
     ffmpeg.require_room(assignment, size)
     plan = SteadyPlan(known, working_source(assignment))
-    limits = replace(ffmpeg.BULK, file_size=size + GIB)
+    limits = replace(ffmpeg.whole_film(known.duration * len(known.audio)), file_size=size + GIB)
     ffmpeg.run(assignment, monitor, plan.argv(), limits, ffmpeg.of_seconds(known.duration))
     tracks = tuple(replace(track, index=place) for place, track in enumerate(known.audio))
     return assignment.scratch / STEADY, replace(known, audio=tracks)

@@ -1,35 +1,44 @@
-"""Makes a storyboard when the film's smallest rendition is complete: a part of the last task."""
+"""The storyboard: small pictures for scrubbing, made when the film's smallest rendition is complete."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from transcode import layout
-from transcode.errors import MediaError
-from transcode.hls.playlists import IFrame
+from transcode.errors import MediaError, Stopped
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.plans.storyboard import StoryboardPlan
 from transcode.runner import Run
 from transcode.tasks import ffmpeg
 from transcode.tasks.assignment import Assignment, Monitor
+from transcode.tasks.iframes import picture_size
 
 
-def make_storyboard(assignment: Assignment, monitor: Monitor, iframes: Mapping[int, IFrame]) -> dict[str, Any]:
+def storyboard(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
     """From the I-frames of the smallest rendition. Returns `pictures`, `sheets`, `width` and `height` of a picture."""
     timeline = assignment.known
     board = Storyboard(timeline.grid, timeline.renditions[0])
-    pictures = assignment.scratch / "pictures.ts"
-    with pictures.open("wb") as collected:
-        for number in board.segments:
-            place = layout.segment_path(assignment.root, assignment.film, board.rendition.name, number)
-            with place.open("rb") as segment:
-                collected.write(segment.read(iframes[number].size))
+    pictures = _collected(assignment, monitor, board)
     argv = [assignment.tools.ffmpeg, *StoryboardPlan(board, pictures).argv()]
     Run(argv, assignment.scratch, ffmpeg.BULK, monitor.stopped)()
     _publish(assignment, board)
     width, height = board.size
     return {"pictures": len(board.segments), "sheets": board.sheets, "width": width, "height": height}
+
+
+def _collected(assignment: Assignment, monitor: Monitor, board: Storyboard) -> Path:
+    """Write the first pictures of the segments into one file. Raise Lost when a segment is missing."""
+    pictures = assignment.scratch / "pictures.ts"
+    with pictures.open("wb") as collected:
+        for count, number in enumerate(board.segments, 1):
+            if monitor.stopped():
+                raise Stopped
+            place = layout.segment_path(assignment.root, assignment.film, board.rendition.name, number)
+            with place.open("rb") as segment:
+                collected.write(segment.read(picture_size(place)))
+            monitor.parts(count)
+    return pictures
 
 
 def _publish(assignment: Assignment, board: Storyboard) -> None:

@@ -38,7 +38,8 @@ def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
 def _encode(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> None:
     """Raises Changed."""
     progress = ffmpeg.of_reading(plan.timeline.duration, monitor)
-    done = ffmpeg.run(assignment, monitor, plan.argv(), progress=progress, listen=require_one_form)
+    limits = ffmpeg.whole_film(plan.timeline.duration * (len(plan.timeline.audio) - 1))
+    done = ffmpeg.run(assignment, monitor, plan.argv(), limits, progress, require_one_form)
     require_one_form(done.last_words)
 
 

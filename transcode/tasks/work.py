@@ -11,8 +11,11 @@ from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.audio import audio
 from transcode.tasks.chunk import chunk
 from transcode.tasks.finish import finish
+from transcode.tasks.iframes import iframes
+from transcode.tasks.loudness import measure_loudness
 from transcode.tasks.probe import probe
 from transcode.tasks.segment import segment
+from transcode.tasks.storyboard import storyboard
 from transcode.tasks.subtitles import subtitles
 from transcode.tasks.thumbnail import thumbnail
 from transcode.tasks.tracks import tracks
@@ -27,6 +30,9 @@ TASKS: Mapping[str, Task] = {
     "thumbnail": thumbnail,
     "tracks": tracks,
     "subtitles": subtitles,
+    "loudness": measure_loudness,
+    "iframes": iframes,
+    "storyboard": storyboard,
     "finish": finish,
 }
 

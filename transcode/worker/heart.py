@@ -105,7 +105,7 @@ class Heart:
         times = self._bench.times
         if now - self._moved_at > (times.stall_segment if self._lease.kind == "segment" else times.stall):
             self._judge(Verdict.STALLED)
-        if now - self._started > times.wall_clock:
+        if now - self._started > times.wall_clock + schedule.seconds(self._film_at_work):
             self._judge(Verdict.TOO_LONG)
         if not self._bench.room.to_go_on():
             self._judge(Verdict.NO_ROOM)

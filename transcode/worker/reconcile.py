@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from transcode import schedule
 from transcode.book import FilmBook, FilmEntry
-from transcode.ledger import LIVE, Ledger, State
-from transcode.losses import losses
+from transcode.ledger import LIVE, Ledger, NewTask, State
+from transcode.losses import as_found, losses
 from transcode.worker.bench import AWAY
+from transcode.worker.settling import omissions_of
 
 log = logging.getLogger(__name__)
 
@@ -65,16 +67,21 @@ class Reconciler:
             await self._ledger.cancel(film)
 
     async def _bury(self, film: int) -> None:
-        job = await self._ledger.job(film)
-        if job is None or job.state is not State.DEAD:  # requeued meanwhile
+        job, entry = await self._ledger.job(film), await self._book.entry(film)
+        if job is None or job.state is not State.DEAD or entry is None:  # requeued or deleted meanwhile
+            return
+        if schedule.is_encoded(await asyncio.to_thread(as_found, entry, self._root)):
+            # It plays to its end: that something else could not be made is no reason to take it away.
+            await self._book.ready_without(film, omissions_of(entry, job))
+            log.warning("film_incomplete film=%s: %s", film, job.error)
             return
         await self._book.failed(film, job.error)
         await self._ledger.film_changed(film)
         log.warning("film_failed film=%s: %s", film, job.error)
 
-    async def _open(self, film: int) -> None:
+    async def _open(self, film: int, first: Sequence[NewTask] = (schedule.probe(),)) -> None:
         """Every job begins with the probe, which is quick for a film that was probed before."""
-        job, new = await self._ledger.start(film, [schedule.probe()], schedule.finish())
+        job, new = await self._ledger.start(film, first, schedule.closing())
         if new:
             log.info("job_opened film=%s job=%s", film, job)
 
@@ -84,10 +91,26 @@ class Reconciler:
         states = await self._ledger.states(entry.film for entry in films)
         for entry in films:
             state = states.get(entry.film)
-            if state not in LIVE and state is not State.DEAD:  # which was tried in vain
-                with _alone(entry.film):
-                    await self._mend(entry)
+            with _alone(entry.film):
+                if state not in LIVE and not await self._try_again(entry) and state is not State.DEAD:
+                    await self._mend(entry)  # unless that was tried in vain
         self._looked_at = films[-1].film if films else 0
+
+    async def _try_again(self, entry: FilmEntry) -> bool:
+        """Begin what a film was published without once more, if its time has come. Return whether a job was opened.
+
+        The try is counted before it: whatever becomes of the job, tries are few and far between.
+        """
+        kinds, now = entry.omissions.sentences, time.time()
+        if not kinds or now < schedule.retry_at(entry.omissions, self._ledger.times):
+            return False
+        reads = schedule.needs_source(kinds)
+        if reads and not await asyncio.to_thread((self._root / entry.source).exists):
+            return False
+        await self._book.set_omissions(entry.film, entry.omissions.tried(now))
+        log.info("omissions_tried_again film=%s kinds=%s", entry.film, sorted(kinds))
+        await self._open(entry.film, [schedule.probe()] if reads else [])
+        return True
 
     async def _mend(self, entry: FilmEntry) -> None:
         """A film that is ready stays it while what it lost is made again."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from transcode import losses, schedule
-from transcode.book import FilmEntry
+from transcode.book import FilmEntry, Omissions
 from transcode.errors import Lost, MediaError, NoRoom, TooLarge
-from transcode.ledger import Lease, LeaseState, State
+from transcode.ledger import JobView, Lease, LeaseState, State
 from transcode.losses import Losses
 from transcode.timeline import Timeline
 from transcode.worker.bench import Bench
@@ -38,7 +39,7 @@ class Settling:
             await self.let_go()
             return
         else:
-            await self._tell(result)
+            await self._tell(entry, result)
         if lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
             newer: FilmEntry | None = await bench.patiently(lambda: bench.book.entry(lease.film))
             if newer is not None and lease.kind == "probe" and _differ(newer.timeline, result):
@@ -116,13 +117,15 @@ class Settling:
         if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:
             bench.upset()  # the film may be gone, or all of Redis
 
-    async def _tell(self, result: dict[str, Any]) -> None:
+    async def _tell(self, entry: FilmEntry, result: dict[str, Any]) -> None:
         """Write it into the catalogue."""
         bench, lease = self._bench, self._lease
         if lease.kind == "probe":
             await bench.patiently(lambda: bench.book.probed(lease.film, result))
         elif lease.kind == "finish":
-            await bench.patiently(lambda: bench.book.finished(lease.film, result))
+            job: JobView | None = await bench.patiently(lambda: bench.ledger.job(lease.film))
+            omissions = omissions_of(entry, job) if job else entry.omissions
+            await bench.patiently(lambda: bench.book.finished(lease.film, result, omissions))
         else:
             await bench.patiently(lambda: bench.book.task_done(lease.film, lease.kind, lease.index, result))
 
@@ -154,7 +157,7 @@ class Settling:
         """By the job that is at work on the film, or by a new one."""
         bench = self._bench
         await bench.patiently(lambda: bench.book.lost(entry.film, lost.chunks, lost.kinds))
-        await bench.patiently(lambda: bench.ledger.start(entry.film, [schedule.probe()], schedule.finish()))
+        await bench.patiently(lambda: bench.ledger.start(entry.film, [schedule.probe()], schedule.closing()))
 
     def _backoff(self) -> float:
         times = self._bench.times
@@ -162,6 +165,12 @@ class Settling:
             return times.segment_backoff
         pause = min(times.backoff_max, times.backoff * 2.0 ** (self._lease.attempt - 1))
         return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
+
+
+def omissions_of(entry: FilmEntry, job: JobView) -> Omissions:
+    """Return what a film is published without when its job ends as it is: dead tasks whose work was never done."""
+    dead = {task.kind: task.error for task in job.tasks if task.state is State.DEAD and task.kind != "segment"}
+    return entry.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - entry.done_kinds)}, time.time())
 
 
 def _differ(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> bool:

@@ -116,11 +116,17 @@ class Catalogue:
         """Begin again on a video that failed, with what is finished. Raises NotFound, Conflict and Unavailable.
 
         The old work is forgotten first: while it is known and the video in work, it would fail once more.
+        A video that is ready without something stays ready while that is tried again, by a job that is running already
+        or by a new one; workers begin to count their own tries anew.
         """
-        if (await self._videos.get(video_id)).status is not VideoStatus.FAILED:
+        video = await self._videos.get(video_id)
+        if not video.may_be_retried:
             raise Conflict("Only a video that failed can be tried again.")
-        await self._engine.forget(video_id)
-        await self._videos.set_in_work(video_id)
+        if video.status is VideoStatus.READY:
+            await self._videos.set_omissions(video_id, video.omissions, tries=0, tried_at=0)
+        else:
+            await self._engine.forget(video_id)
+            await self._videos.set_in_work(video_id)
         await self._tell(video_id)
         await self._engine.start(video_id)
         return await self._videos.get(video_id)

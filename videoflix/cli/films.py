@@ -114,8 +114,8 @@ async def _follow(services: Services, video_id: int, progress: Progress, bar: Ta
     if video.status is VideoStatus.FAILED:
         raise CommandError(f"The film could not be made: {video.error}")
     progress.update(bar, completed=100, description="ready")
-    if video.warning:
-        progress.console.print(f"[yellow]{video.warning}")
+    if video.warnings:
+        progress.console.print(f"[yellow]{video.warnings}")
 
 
 async def _current(services: Services, video_id: int) -> Video:

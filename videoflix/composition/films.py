@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from transcode.book import BookAway, FilmEntry
+from transcode.book import NOTHING_OMITTED, BookAway, FilmEntry, Omissions
 from transcode.ledger import Ledger, LedgerUnavailable
 from transcode.timeline import Timeline
 from videoflix.errors import NotFound
@@ -79,13 +79,26 @@ class CatalogueBook:
         with _answered():
             await self._videos.remove_done(film, chunks, [*kinds, "finish"])
 
-    async def finished(self, film: int, result: Mapping[str, object]) -> None:
-        """Everything is final, unless the film was cancelled or deleted meanwhile."""
+    async def finished(self, film: int, result: Mapping[str, object], omissions: Omissions = NOTHING_OMITTED) -> None:
+        """Everything is final but what the film is published without, unless it was cancelled or deleted meanwhile."""
+        await self.set_omissions(film, omissions)
         with _answered():
             is_ready = await self._videos.set_ready(film, result)
         if is_ready:
-            _log.info("film_ready film=%d", film)
+            _log.info("film_ready film=%d without=%s", film, ",".join(omissions.sentences))
         await self._tell(film)
+
+    async def ready_without(self, film: int, omissions: Omissions) -> None:
+        """Every segment is final, but the end of the work failed: publish the film as it is."""
+        await self.set_omissions(film, omissions)
+        with _answered():
+            await self._videos.set_ready_as_it_is(film)
+        await self._tell(film)
+
+    async def set_omissions(self, film: int, omissions: Omissions) -> None:
+        """Remember what the film is published without, and how often it was tried again."""
+        with _answered():
+            await self._videos.set_omissions(film, omissions.sentences, omissions.tries, omissions.tried_at)
 
     async def failed(self, film: int, sentence: str) -> None:
         """The film cannot be made; the sentence says why."""
@@ -113,12 +126,16 @@ def _answered() -> Iterator[None]:
 
 
 def _entry(video: Video) -> FilmEntry:
+    done = video.kinds_done
+    if "storyboard" in video.facts.get("finish", {}):  # of an older version, whose last task made all of it
+        done |= {"iframes", "storyboard"}
     return FilmEntry(
         film=video.id,
         source=video.source,
         timeline=dict(video.timeline) if video.timeline else None,
         chunks_done=video.chunks_done,
-        done_kinds=video.kinds_done,
+        done_kinds=done,
         failed=video.status is VideoStatus.FAILED,
         results=video.facts,
+        omissions=Omissions(video.omissions, video.tries, video.tried_at),
     )

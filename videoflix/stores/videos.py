@@ -126,6 +126,14 @@ class VideoStore:
         )
         return done.matched_count > 0
 
+    async def set_omissions(self, video_id: int, sentences: Mapping[str, str], tries: int, tried_at: float) -> None:
+        """What the video is published without: why, by kinds of tasks; how often and when it was tried again."""
+        await self._set(video_id, omissions=dict(sentences), tries=tries, tried_at=tried_at)
+
+    async def set_ready_as_it_is(self, video_id: int) -> bool:
+        """All segments are final, the end of the work is not. False when the video is not in work."""
+        return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.READY, None)
+
     async def set_failed(self, video_id: int, sentence: str) -> bool:
         """It will not become a film; the sentence says why. False when it is not in work."""
         return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.FAILED, sentence)

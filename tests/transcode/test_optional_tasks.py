@@ -1,0 +1,299 @@
+"""What a film does not need never fails it: it is published without, says so, and the work is tried again later."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.transcode import sources
+from tests.transcode.obey import Orders, film_of
+from tests.transcode.quick import QUICK
+from tests.transcode.studio import Studio
+from tests.transcode.support import MemoryBook, at_work, ended, job_of, open_ledger, until
+from transcode import layout, losses, schedule
+from transcode.book import Omissions
+from transcode.errors import MediaError
+from transcode.ledger import Ledger, NewTask, State
+from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
+from transcode.tools import Tools
+
+SOON = replace(QUICK, optional_first=0.3, optional_most=0.6)
+NEVER = replace(QUICK, optional_first=3600.0, optional_most=3600.0)
+OPTIONAL = ["thumbnail", "tracks", "subtitles", "loudness", "iframes", "storyboard"]
+
+
+def rich_film() -> Timeline:
+    """A film of two sound tracks, with subtitles."""
+    return replace(film_of(20), audio=(AudioTrack(1, 2), AudioTrack(2, 2)), subtitles=(SubtitleTrack(3),))
+
+
+async def begin(ledger: Ledger, book: MemoryBook) -> None:
+    book.add(1, rich_film())
+    await ledger.start(1, [schedule.probe()], schedule.closing())
+
+
+def missing(book: MemoryBook) -> set[str]:
+    return set(book.films[1].omissions.sentences)
+
+
+@pytest.mark.parametrize("kind", OPTIONAL)
+async def test_a_film_is_published_without_what_fails_until_a_later_try_makes_it(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, kind: str
+) -> None:
+    orders.give(kind, "fail")
+    orders.give("audio", "unmeasured")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "1.mp4").touch()
+    async with open_ledger(redis_url, SOON) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] == "ready")
+        assert book.films[1].chunks_done == {0, 1, 2}
+        assert missing(book) == {kind}
+        assert book.films[1].omissions.sentences[kind] == "It failed."
+        orders.take_back(kind)
+        await until(lambda: not book.films[1].omissions)
+        assert kind in book.films[1].done_kinds
+
+
+@pytest.mark.parametrize("order", ["no hope", "stumble", "die", "hang"])
+async def test_however_it_fails_the_film_is_published(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, order: str
+) -> None:
+    orders.give("storyboard", order)
+    times = replace(NEVER, stall=1.0)
+    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] == "ready", seconds=60)
+        assert missing(book) == {"storyboard"}
+
+
+async def test_later_tries_are_few_and_each_pause_is_longer(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+) -> None:
+    orders.give("iframes", "no hope")
+    times = replace(QUICK, optional_first=0.1, optional_growth=2.0, optional_most=0.4, optional_tries=3)
+    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status.get(1) == "ready" and book.films[1].omissions.tries == 3)
+        await ended(ledger, 1)
+        await asyncio.sleep(5 * times.optional_most)
+        assert len(orders.began("iframes")) == 4
+        assert orders.began("probe") == ["0"]  # the source is not needed, so nothing of it is read or copied again
+        assert (book.status[1], missing(book)) == ("ready", {"iframes"})
+
+
+def test_pauses_grow_up_to_a_bound_and_end() -> None:
+    begun = Omissions({"storyboard": "It failed."}, 0, 1000.0)
+    pauses = []
+    while (due := schedule.retry_at(begun, times := QUICK)) < float("inf"):
+        pauses.append(due - begun.tried_at)
+        begun = begun.tried(due)
+    assert pauses == sorted(pauses)
+    assert len(pauses) == times.optional_tries
+    assert pauses[0] == times.optional_first
+    assert pauses[-1] == times.optional_most
+
+
+async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "1.mp4").touch()
+    orders.give("thumbnail", "no hope")
+    times = replace(QUICK, optional_first=0.1, optional_growth=1.0, optional_tries=2)
+    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] == "ready")
+        orders.give("probe", "no hope")
+        await until(lambda: book.films[1].omissions.tries == 2)
+        await ended(ledger, 1, State.DEAD)
+        await asyncio.sleep(1)
+        assert (book.status[1], book.films[1].omissions.tries) == ("ready", 2)
+        assert len(orders.began("probe")) <= 3
+
+
+@pytest.mark.parametrize("order", ["fail", "stumble", "die"])
+async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, order: str
+) -> None:
+    orders.give("finish", order)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "1.mp4").touch()
+    async with open_ledger(redis_url, SOON) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] != "processing", seconds=60)
+        assert (book.status[1], missing(book)) == ("ready", {"finish"})
+        orders.take_back("finish")
+        await until(lambda: not book.films[1].omissions)
+        assert "finish" in book.films[1].done_kinds
+
+
+async def test_a_catalogue_that_stumbles_over_the_end_takes_no_film_away(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+) -> None:
+    book.broken.add("finish")
+    async with open_ledger(redis_url, NEVER) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] != "processing")
+        assert (book.status[1], missing(book)) == ("ready", {"finish"})
+
+
+@pytest.mark.parametrize("kind", ["chunk", "audio", "probe"])
+async def test_a_film_without_what_it_needs_fails(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, kind: str
+) -> None:
+    orders.give(kind, "fail")
+    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: book.status[1] == "failed: It failed.")
+
+
+async def test_a_segment_that_is_missing_at_the_end_is_made_again(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+) -> None:
+    orders.give("iframes", "hang")
+    async with open_ledger(redis_url, replace(NEVER, stall=60)) as ledger, at_work(ledger, book, tmp_path):
+        await begin(ledger, book)
+        await until(lambda: orders.began("iframes"))
+        layout.segment_path(tmp_path, 1, "480p", 4).unlink()
+        orders.give("iframes", "lose")
+        await until(lambda: len(orders.began("chunk")) == 4)
+        orders.take_back("iframes")
+        await ended(ledger, 1)
+        assert (book.status[1], missing(book)) == ("ready", set())
+        assert layout.segment_path(tmp_path, 1, "480p", 4).exists()
+
+
+async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
+    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+) -> None:
+    """Nobody is there to tell the catalogue, so it is told at the end of the job."""
+    async with open_ledger(redis_url, NEVER) as ledger:
+        await begin(ledger, book)
+        job = (await job_of(ledger, 1)).id
+        async with at_work(ledger, book, tmp_path):
+            await until(lambda: book.status[1] == "ready")
+        film = book.films[1]
+        assert not film.omissions
+        await ledger.forget(1)
+        book.add(1, rich_film(), chunks=[0, 1, 2])
+        await ledger.start(1, [NewTask("thumbnail", "thumbnail", limit=1, optional=True)], schedule.closing())
+        assert (await job_of(ledger, 1)).id != job
+        lease = await ledger.claim(["bulk"], "a worker that dies")
+        assert lease.task == "thumbnail"
+        async with at_work(ledger, book, tmp_path):
+            await until(lambda: book.status[1] == "ready")
+        assert book.films[1].omissions.sentences == {"thumbnail": "The worker stopped answering."}
+
+
+async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(redis_url, io_loop) -> None:
+    async with open_ledger(redis_url) as ledger:
+        await ledger.start(1, [NewTask("chunk:0000", "chunk")], schedule.finish())
+        (key,) = [key async for key in ledger._client.scan_iter("videoflix:job:*")]
+        await ledger._client.hset(key, "last", '{"id":"finish","kind":"finish","index":0,"rendition":"","priority":22,'
+                                  '"lane":"bulk","weight":0,"limit":4,"optional":false}')  # fmt: skip
+        for expected in ("chunk:0000", "finish"):
+            lease = await ledger.claim(["bulk"], "w")
+            assert lease.task == expected
+            await ledger.settle(lease, {})
+        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+
+
+# With real files -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    source = tmp_path_factory.mktemp("source") / "film.mp4"
+    sources.ffmpeg(tools, *sources.picture("5", 10), *sources.beeps(10), *sources.H264, *sources.AAC, str(source))
+    film = Studio(tmp_path_factory.mktemp("media"), source, tools)
+    film.probe()
+    film.sound()
+    film.chunks()
+    return film
+
+
+def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: Studio) -> None:
+    name = made.timeline.top.name
+    playlist = layout.rendition_dir(made.root, 1, name) / layout.IFRAME_PLAYLIST
+    playlist.unlink(missing_ok=True)
+    measured = made.do("finish")["bandwidths"][name]
+    master = (made.folder / "master.m3u8").read_text()
+    assert f"BANDWIDTH={measured}," in master
+    assert "I-FRAME" not in master
+    made.do("iframes")
+    assert made.do("finish")["bandwidths"][name] == measured
+    assert "I-FRAME" in (made.folder / "master.m3u8").read_text()
+
+
+@pytest.mark.parametrize("kind", ["iframes", "storyboard"])
+def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: Studio, kind: str) -> None:
+    place = made.segments()[1]
+    whole = place.read_bytes()
+    place.write_bytes(b"\0" * len(whole))
+    try:
+        with pytest.raises(MediaError, match="A segment of this film is damaged"):
+            made.do(kind)
+        made.do("finish")
+    finally:
+        place.write_bytes(whole)
+
+
+def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: Studio, tmp_path: Path) -> None:
+    for kind in ("iframes", "storyboard", "finish"):
+        made.do(kind)
+    book = MemoryBook()
+    book.add(1, made.timeline, range(made.timeline.grid.chunks))
+    entry = replace(book.films[1], done_kinds=frozenset({"iframes", "storyboard", "finish"}))
+    assert not losses.losses(entry, made.root)
+    (made.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
+    assert losses.losses(entry, made.root).kinds == {"storyboard"}
+    (tmp_path / "index.vtt").rename(made.folder / "storyboard" / "index.vtt")
+    (made.folder / made.timeline.top.name / "iframes.m3u8").unlink()
+    assert losses.losses(entry, made.root).kinds == {"iframes"}
+    made.do("iframes")
+
+
+BROKEN_MEASUREMENT = """#!/bin/sh
+case "$*" in *ebur128*) echo "[Parsed_ebur128_4] Out of memory" >&2; exit 1;; esac
+exec {ffmpeg} "$@"
+"""
+
+
+def test_sound_whose_loudness_cannot_be_measured_is_encoded(made: Studio, tools: Tools, tmp_path: Path) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_text(BROKEN_MEASUREMENT.format(ffmpeg=tools.ffmpeg))
+    broken.chmod(0o755)
+    film = Studio(tmp_path / "media", made.source, Tools(str(broken), tools.ffprobe))
+    film.probe()
+    assert film.do("audio") == {"loudness": None, "unmeasured": True}
+    for chunk in range(film.timeline.grid.chunks):
+        parts = [layout.audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
+        assert parts[0] == parts[1]
+    with pytest.raises(MediaError):
+        film.do("loudness")
+    mended = Studio(tmp_path / "media", made.source, tools, known=film.known)
+    assert mended.do("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
+
+
+def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None:
+    book = MemoryBook()
+    book.add(1, rich_film(), chunks=[0, 1, 2])
+    film = replace(book.films[1], done_kinds=frozenset({"audio", "thumbnail", "tracks"}))
+    assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles"}
+    film = replace(film, results={"audio": {"loudness": None, "unmeasured": True}})
+    assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles", "loudness"}
+    assert all(task.optional for task in schedule.opening(film, Path()))
+
+
+def test_no_task_that_a_film_has_once_is_needed_but_its_probe_its_sound_and_its_end() -> None:
+    book = MemoryBook()
+    book.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
+    film = replace(book.films[1], results={"audio": {"unmeasured": True}})
+    tasks = [*schedule.after("audio", film, Path()), *schedule.opening(film, Path()), *schedule.closing()]
+    assert {task.kind for task in tasks if not task.optional} == {"audio", "chunk", "finish"}
+    assert {task.kind for task in tasks if task.optional} == set(OPTIONAL)
