@@ -22,10 +22,10 @@ class AudioPlan:
         """Arguments of ffmpeg."""
         track = self.timeline.audio[0]
         # framelog: "quiet" is newer than 5.1; at this level of talk, verbose is silent too.
-        filters = f"{sound.on_clock(self.timeline)},ebur128=framelog=verbose,asetpts=PTS+{sound.FRAME}"
+        filters = ("ebur128=framelog=verbose", f"asetpts=PTS+{sound.FRAME}")
         return [
             *TALKATIVE, *PROGRESS, "-copyts",
-            *guarded(self.source, "-vn", "-sn", "-dn"), "-map", sound.source_map(track), "-af", filters,
+            *guarded(self.source, "-vn", "-sn", "-dn"), *sound.on_clock(self.timeline, track, *filters),
             *sound.OPTIONS, *NO_METADATA,
             "-f", "segment", *self._cuts(), "-segment_format", "mpegts",
             "-segment_format_options", "mpegts_copyts=1", "-reset_timestamps", "0",

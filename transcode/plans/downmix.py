@@ -46,7 +46,7 @@ def to_stereo(track: AudioTrack) -> str:
     Channels in an unknown order are heard equally on both sides: whoever has only such sound hears all of it.
     """
     weights = _weights_of_layout(track)
-    if not weights and track.channels in _MIXED_BY_FFMPEG:
+    if not weights and (track.channels in _MIXED_BY_FFMPEG or track.layout == "stereo"):
         return "aformat=channel_layouts=stereo"
     if not weights and track.channels in _USUAL:
         weights = [_weights(place) for place in _USUAL[track.channels]]
