@@ -26,9 +26,9 @@ OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
 # and can then be 8 dB above full scale when all of them are loud. A gain for the whole film would have to be measured
 # first, and neither the first chunks nor a single segment can wait for that; weights that cannot exceed full scale make
 # every film 8 dB quieter. So a limiter holds down peaks alone. It sees them at twice the rate, where those between
-# samples show, and its ceiling leaves room for what AAC at this rate adds: up to 4.5 dB were measured for noise, squares
-# and bursts of all channels at full scale, which come out below -1 dBTP so. Sound that is stereo or mono has been
-# mastered; its ceiling takes only the last dB or two, else loud music would be squeezed.
+# samples show, and its ceiling leaves room for what AAC at this rate adds: up to 4.5 dB were measured for noise,
+# squares and bursts of all channels at full scale, which come out below -1 dBTP so. Sound that is stereo or mono has
+# been mastered; its ceiling takes only the last dB or two, else loud music would be squeezed.
 _MIXED_CEILING = 0.5  # -6 dBFS
 _MASTERED_CEILING = 0.75  # -2.5 dBFS
 _LIMITER_RATE = 2 * RATE
