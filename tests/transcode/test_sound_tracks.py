@@ -276,7 +276,7 @@ def test_subtitles_that_are_pictures_are_left_out_with_a_warning(make: Make, tmp
     film.source.write_bytes(film.source.read_bytes().replace(b"S_TEXT/UTF8", b"S_HDMV/PGS\0"))
     timeline = film.make()
     assert timeline.subtitles == ()
-    assert timeline.warning == ("Subtitles that are pictures and not text were left out: ger (hdmv_pgs_subtitle).")
+    assert timeline.warning == ("Subtitles that are not stored as text were left out: ger (hdmv_pgs_subtitle).")
     rules.check(film.folder, tools)
 
 

@@ -192,7 +192,7 @@ def warnings(streams: Sequence[Stream], sounds: Sequence[Stream], unheard: Colle
     elif sounds and not has_known_order(only := _audio_track(in_order(sounds)[0], None)):
         found.append(f"The order of the {only.channels} channels of sound is unknown: all are heard on both sides.")
     if silent:
-        found.append(f"Subtitles that are pictures and not text were left out: {_listed(silent)}.")
+        found.append(f"Subtitles that are not stored as text were left out: {_listed(silent)}.")
     return found
 
 
