@@ -37,7 +37,7 @@ def losses(entry: FilmEntry, root: Path) -> Losses:
 
     checks: dict[str, Callable[[], bool]] = {
         "thumbnail": layout.thumbnail_path(root, entry.film).exists,
-        "tracks": lambda: all(is_complete(folder / layout.audio_track(n)) for n in range(1, len(timeline.audio))),
+        "tracks": lambda: all(is_complete(folder / layout.audio_track(n)) for n in _heard(entry, timeline)),
         "subtitles": lambda: all(is_complete(folder / layout.subtitle_track(n)) for n in _spoken(entry)),
         "iframes": lambda: _have(folder, timeline, layout.IFRAME_PLAYLIST),
         "storyboard": lambda: _has_storyboard(folder, timeline),
@@ -62,6 +62,11 @@ def is_complete(track: Path) -> bool:
     except FileNotFoundError:
         return False
     return listed.keys() <= _names(track)
+
+
+def _heard(entry: FilmEntry, timeline: Timeline) -> list[int]:
+    """Return the numbers of the sound tracks that could be made; versions that did not say so made all or none."""
+    return list(entry.results.get("tracks", {}).get("tracks", range(1, len(timeline.audio))))
 
 
 def _spoken(entry: FilmEntry) -> list[int]:

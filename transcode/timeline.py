@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any
 
@@ -39,14 +40,36 @@ class VideoTrack:
         return self.transfer in ("smpte2084", "arib-std-b67")
 
 
+class Role(StrEnum):
+    """What a track is for, where it is not simply the film's own sound or its translation."""
+
+    NONE = ""
+    DESCRIPTION = "description"  # audio description: what is seen is told, for people who cannot see it
+    COMMENTARY = "commentary"
+    HEARING_IMPAIRED = "hearing_impaired"  # clearer speech; of subtitles: sounds are written too (SDH)
+    EFFECTS = "effects"  # without the dialogue, or without the song
+
+
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """One language or mix; the first of a timeline is the one that is muxed with the picture."""
+    """One language or mix; the first of a timeline is the one that is muxed with the picture.
+
+    `layout`: the order of its channels as ffmpeg names it, "" when it is not known. `right_index`: the stream that is
+    the right side, of sound whose sides are two mono streams; None for all other sound.
+    """
 
     index: int
     channels: int
     language: str = ""
     title: str = ""
+    layout: str = ""
+    role: str = Role.NONE
+    right_index: int | None = None
+
+    @property
+    def indexes(self) -> tuple[int, ...]:
+        """The source's streams that it is made of."""
+        return (self.index,) if self.right_index is None else (self.index, self.right_index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +80,7 @@ class SubtitleTrack:
     language: str = ""
     title: str = ""
     forced: bool = False
+    role: str = Role.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +90,8 @@ class Timeline:
     `origin` is the source's time stamp of film time 0; `file_start` that of the source's earliest packet, from
     which ffmpeg counts when it seeks; both in seconds. `remuxed`: the source has no usable index, so that
     work is done on a copy of its streams in Matroska; `keyed`: the picture of the copy was encoded anew, for want of
-    key frames. `warning`: what its owner should know, "" for nothing.
+    key frames. `copied`: the source's streams that are in the copy, in its order; empty for copies of versions that
+    had no such list. `warning`: what its owner should know, in sentences, "" for nothing.
     """
 
     grid: Grid
@@ -78,6 +103,7 @@ class Timeline:
     file_start: float = 0.0
     remuxed: bool = False
     keyed: bool = False
+    copied: tuple[int, ...] = ()
     warning: str = ""
 
     @property
@@ -123,5 +149,6 @@ class Timeline:
             file_start=known["file_start"],
             remuxed=known["remuxed"],
             keyed=known.get("keyed", False),
+            copied=tuple(known.get("copied", ())),
             warning=known.get("warning", ""),
         )

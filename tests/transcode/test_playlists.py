@@ -36,7 +36,7 @@ def test_a_film_of_24_hours_fits_into_the_arguments_of_one_program() -> None:
         timeline = film(24, fps)
         longest = max(map(len, AudioPlan(timeline, __file__).argv()))  # type: ignore[arg-type]
         assert longest < 64 * 1024
-    every = TracksPlan(film(24, tracks=100), __file__).argv()  # type: ignore[arg-type]
+    every = TracksPlan(film(24, tracks=100), __file__, range(1, 100)).argv()  # type: ignore[arg-type]
     assert sum(len(argument) + 9 for argument in every) < 128 * 1024
 
 
@@ -151,11 +151,16 @@ def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: li
     ("code", "tag", "name"),
     [
         ("ger", "de", "Deutsch"), ("deu", "de", "Deutsch"), ("de", "de", "Deutsch"), ("eng", "en", "English"),
-        ("pt-BR", "pt-BR", "Português"), ("zh_Hant", "zh-Hant", "中文"), ("ENG", "en", "English"),
-        ("gsw", "gsw", ""), ("und", "", ""), ("", "", ""), ("x", "", ""), ('e"n', "", ""), ("German", "", ""),
+        ("pt-BR", "pt-BR", "Português (Brasil)"), ("zh_Hant", "zh-Hant", "中文\uff08繁體\uff09"),
+        ("ENG", "en", "English"), ("fre", "fr", "Français"), ("gsw", "gsw", "Schwiizertüütsch"),
+        ("es-419", "es-419", "Español (Latinoamérica)"),
+        ("scr", "hr", "Hrvatski"), ("iw", "he", "עברית"), ("aaa", "aaa", "Ghotuo"), ("en\n", "en", "English"),
+        ("und", "", ""), ("mul", "", ""), ("zxx", "", ""), ("qaa", "", ""), ("xxx", "", ""), ("x-a", "", ""),
+        ("", "", ""), ("x", "", ""), ('e"n', "", ""), ("German", "", ""), ("é", "", ""), ("e" * 65536, "", ""),
+        ("en-" + "a-" * 999, "", ""), ("-", "", ""), ("_", "", ""), ("12", "", ""),
     ],
 )  # fmt: skip
-def test_languages_become_the_tags_of_playlists(code: str, tag: str, name: str) -> None:
+def test_languages_become_tags_and_names(code: str, tag: str, name: str) -> None:
     assert (languages.tag(code), languages.name(code)) == (tag, name)
 
 

@@ -1,86 +1,43 @@
-"""Languages of tracks: containers write three letters (ISO 639-2, in two variants), playlists want RFC 5646 tags."""
+"""Languages of tracks: containers write ISO 639 codes of every kind, playlists want RFC 5646 tags.
+
+The tables are those of the `langcodes` package (IANA's registry and Unicode's CLDR).
+"""
 
 from __future__ import annotations
 
-# Tag, name in the language itself, ISO 639-2 codes (bibliographic and terminological where they differ).
-_KNOWN = """
-ar العربية ara
-bg Български bul
-bn বাংলা ben
-ca Català cat
-cs Čeština cze ces
-da Dansk dan
-de Deutsch ger deu
-el Ελληνικά gre ell
-en English eng
-es Español spa
-et Eesti est
-eu Euskara baq eus
-fa فارسی per fas
-fi Suomi fin
-fr Français fre fra
-ga Gaeilge gle
-gl Galego glg
-he עברית heb
-hi हिन्दी hin
-hr Hrvatski hrv
-hu Magyar hun
-hy Հայերեն arm hye
-id Indonesia ind
-is Íslenska ice isl
-it Italiano ita
-ja 日本語 jpn
-ka ქართული geo kat
-kk Қазақ kaz
-ko 한국어 kor
-la Latina lat
-lt Lietuvių lit
-lv Latviešu lav
-mk Македонски mac mkd
-ms Melayu may msa
-nb Bokmål nob
-nl Nederlands dut nld
-nn Nynorsk nno
-no Norsk nor
-pl Polski pol
-pt Português por
-ro Română rum ron
-ru Русский rus
-sk Slovenčina slo slk
-sl Slovenščina slv
-sq Shqip alb sqi
-sr Српски srp
-sv Svenska swe
-ta தமிழ் tam
-te తెలుగు tel
-th ไทย tha
-tr Türkçe tur
-uk Українська ukr
-ur اردو urd
-vi Tiếng-Việt vie
-zh 中文 chi zho
-"""
+from functools import lru_cache
 
-_TAGS: dict[str, str] = {}
-_NAMES: dict[str, str] = {}
-for _line in _KNOWN.strip().splitlines():
-    _tag, _name, *_codes = _line.split()
-    _TAGS.update(dict.fromkeys((_tag, *_codes), _tag))
-    _NAMES[_tag] = _name.replace("-", " ")
+from langcodes import Language, standardize_tag
+from langcodes.tag_parser import LanguageTagError
+
+# "Undetermined", "uncoded", "multiple", and "no linguistic content" name no language (ISO 639-2).
+_NO_LANGUAGES = frozenset({"und", "mis", "mul", "zxx"})
+_MAX_LENGTH = 35  # characters of a tag (RFC 5646, 4.4.1)
 
 
+@lru_cache(maxsize=1024)
 def tag(code: str) -> str:
-    """The RFC 5646 tag for what a container says ("ger", "de", "pt-BR"); "" when it says nothing that is one."""
-    language, *rest = code.replace("_", "-").split("-")
-    language = language.lower()
-    if not (language.isascii() and language.isalpha() and 2 <= len(language) <= 3):
+    """Return the RFC 5646 tag for what a container says ("ger", "de", "pt_BR"), or "" when that is no language."""
+    if len(code) > _MAX_LENGTH or not code.isascii():
         return ""
-    if language in ("und", "mis", "mul", "zxx", "xx"):
+    try:
+        found = Language.get(standardize_tag(code.strip()))
+    except LanguageTagError:
         return ""
-    rest = [part for part in rest if part.isascii() and part.isalnum() and len(part) <= 8]
-    return "-".join([_TAGS.get(language, language), *rest])
+    return found.to_tag() if _is_language(found) else ""
 
 
+@lru_cache(maxsize=1024)
 def name(code: str) -> str:
-    """As its speakers call it; "" when it is not known here."""
-    return _NAMES.get(tag(code).split("-")[0], "")
+    """Return what its speakers call a language, with the region or script if one is given; "" when it is not known."""
+    known = tag(code)
+    if not known:
+        return ""
+    found = Language.get(known).autonym()
+    return "" if found.startswith("Unknown language") else found[:1].upper() + found[1:]
+
+
+def _is_language(language: Language) -> bool:
+    """Tell whether a tag names a language that is registered; private use ("qaa" to "qtz") is one's own business."""
+    code = language.language or ""
+    return code.isalpha() and code not in _NO_LANGUAGES and not "qaa" <= code <= "qtz" and language.is_valid()

@@ -14,13 +14,35 @@ from transcode.hls.bandwidth import SILENT, Rates
 from transcode.ladder import Rendition
 from transcode.layout import IFRAME_PLAYLIST, MEDIA_PLAYLIST, audio_track, segment_name, subtitle_track
 from transcode.plans import sound
-from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
+from transcode.timeline import AudioTrack, Role, SubtitleTrack, Timeline
 
 _PIECE = re.compile(r"^#EXTINF:([\d.]+),.*\n(.+)$", re.MULTILINE)
 _IFRAME = re.compile(r"^#EXT-X-BYTERANGE:(\d+)@0$", re.MULTILINE)
 _STREAM = re.compile(rf"^#EXT-X-STREAM-INF:BANDWIDTH=(\d+),.*\n([^/\n]+)/{re.escape(MEDIA_PLAYLIST)}$", re.MULTILINE)
 _VERSION = 6
 _AUDIO_GROUP, _SUBTITLE_GROUP = "audio", "subs"
+
+# What stands behind a track's language in its name.
+_PURPOSES_OF_SOUND: Mapping[str, str] = {
+    Role.DESCRIPTION: "audio description",
+    Role.COMMENTARY: "commentary",
+    Role.HEARING_IMPAIRED: "for the hard of hearing",
+    Role.EFFECTS: "music and effects",
+}
+_PURPOSES_OF_TEXT: Mapping[str, str] = {
+    Role.DESCRIPTION: "description",
+    Role.COMMENTARY: "commentary",
+    Role.HEARING_IMPAIRED: "SDH",
+    Role.EFFECTS: "karaoke",
+}
+# Uniform type identifiers of RFC 8216, 4.3.4.1, and of Apple's authoring specification.
+_CHARACTERISTICS_OF_SOUND: Mapping[str, str] = {Role.DESCRIPTION: "public.accessibility.describes-video"}
+_CHARACTERISTICS_OF_TEXT: Mapping[str, str] = {
+    Role.HEARING_IMPAIRED: (
+        "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
+    ),
+}
+_ONLY_BY_HAND = frozenset({Role.COMMENTARY, Role.EFFECTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,43 +135,62 @@ def listed_peaks(master: str) -> dict[str, int]:
 
 
 def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], word: str) -> list[str]:
-    """What people read, no name twice: the track's own title, else its language, else `word` and a number."""
+    """What people read, no name twice: the track's own title, else its language and what it is for, else `word`.
+
+    Names that would be there twice are told apart by what the tracks are for, and then by numbers.
+    """
     names: list[str] = []
     for number, track in enumerate(tracks, 1):
-        name = track.title.replace('"', "'").strip() or languages.name(track.language) or f"{word} {number}"
-        if isinstance(track, SubtitleTrack) and track.forced and not track.title:
-            name = f"{name} (forced)"
+        title = " ".join(track.title.replace('"', "'").split())
+        purposes = "".join(f" ({purpose})" for purpose in _purposes(track))
+        name = title or (languages.name(track.language) or f"{word} {number}") + purposes
+        if title and name in names:
+            name = title + purposes
         again = (f"{name} {count}" for count in itertools.count(2))
         names.append(name if name not in names else next(one for one in again if one not in names))
     return names
+
+
+def _purposes(track: AudioTrack | SubtitleTrack) -> list[str]:
+    if isinstance(track, AudioTrack):
+        return [_PURPOSES_OF_SOUND[track.role]] if track.role else []
+    return [*([_PURPOSES_OF_TEXT[track.role]] if track.role else []), *(["forced"] if track.forced else [])]
 
 
 def _sounds(timeline: Timeline, beside: Beside) -> list[str]:
     """The group of sound tracks: the one in the renditions, which has no URI, and those with folders of their own."""
     if not beside.audio:
         return []
-    names, heard, lines = track_names(timeline.audio, "Audio"), set[str](), []
+    names, heard, lines = track_names(timeline.audio, "Audio"), set[tuple[str, str]](), []
     for number in (0, *beside.audio):
-        language = languages.tag(timeline.audio[number].language)
-        # Players choose by language, so only the first of each may be chosen unasked (RFC 8216, 4.3.4.1.1).
-        chosen = {"DEFAULT": _yes(number == 0), "AUTOSELECT": _yes(language not in heard)}
-        heard.add(language)
+        track = timeline.audio[number]
+        language, meant = languages.tag(track.language), _CHARACTERISTICS_OF_SOUND.get(track.role, "")
+        # Players choose by these two, so only the first of each may be chosen unasked (RFC 8216, 4.3.4.1.1), and what
+        # is no ordinary sound and has no characteristic that one can ask for never is.
+        is_chosen = (language, meant) not in heard and (number == 0 or track.role not in _ONLY_BY_HAND)
+        heard.add((language, meant))
+        fields = {"DEFAULT": _yes(number == 0), "AUTOSELECT": _yes(is_chosen), **_characteristics(meant)}
         uri = f"{audio_track(number)}/{MEDIA_PLAYLIST}" if number else ""
-        lines.append(_media("AUDIO", _AUDIO_GROUP, names[number], language, {**chosen, "CHANNELS": '"2"'}, uri))
+        lines.append(_media("AUDIO", _AUDIO_GROUP, names[number], language, {**fields, "CHANNELS": '"2"'}, uri))
     return lines
 
 
 def _subtitles(timeline: Timeline, beside: Beside) -> list[str]:
-    names, seen, lines = track_names(timeline.subtitles, "Subtitles"), set[tuple[str, bool]](), []
+    names, seen, lines = track_names(timeline.subtitles, "Subtitles"), set[tuple[str, bool, str]](), []
     for number in beside.subtitles:
         track = timeline.subtitles[number - 1]
-        language = languages.tag(track.language)
-        automatic = (language, track.forced) not in seen
-        seen.add((language, track.forced))
+        language, meant = languages.tag(track.language), _CHARACTERISTICS_OF_TEXT.get(track.role, "")
+        automatic = (language, track.forced, meant) not in seen and track.role not in _ONLY_BY_HAND
+        seen.add((language, track.forced, meant))
         chosen = {"DEFAULT": "NO", "AUTOSELECT": _yes(automatic), "FORCED": _yes(track.forced)}
         uri = f"{subtitle_track(number)}/{MEDIA_PLAYLIST}"
-        lines.append(_media("SUBTITLES", _SUBTITLE_GROUP, names[number - 1], language, chosen, uri))
+        fields = {**chosen, **_characteristics(meant)}
+        lines.append(_media("SUBTITLES", _SUBTITLE_GROUP, names[number - 1], language, fields, uri))
     return lines
+
+
+def _characteristics(meant: str) -> dict[str, str]:
+    return {"CHARACTERISTICS": f'"{meant}"'} if meant else {}
 
 
 def _media(kind: str, group: str, name: str, language: str, more: Mapping[str, str], uri: str) -> str:

@@ -25,11 +25,10 @@ class AudioPlan:
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         track = self.timeline.audio[0]
-        measuring = f",{sound.MEASURE_LOUDNESS}" if self.measured else ""
-        filters = f"{sound.on_clock(self.timeline)}{measuring},asetpts=PTS+{sound.FRAME}"
+        filters = (*((sound.MEASURE_LOUDNESS,) if self.measured else ()), f"asetpts=PTS+{sound.FRAME}")
         return [
             *TALKATIVE, *PROGRESS, "-copyts",
-            *guarded(self.source, "-vn", "-sn", "-dn"), "-map", sound.source_map(track), "-af", filters,
+            *guarded(self.source, "-vn", "-sn", "-dn"), *sound.on_clock(self.timeline, track, *filters),
             *sound.OPTIONS, *NO_METADATA,
             "-f", "segment", *self._cuts(), "-segment_format", "mpegts",
             "-segment_format_options", "mpegts_copyts=1", "-reset_timestamps", "0",

@@ -11,7 +11,8 @@ from transcode.plans import muxing, picture, sound
 from transcode.plans.source import PROGRESS, QUIET, guarded
 from transcode.timeline import Timeline
 
-# AAC frames that are encoded before the first wanted one: what a frame decodes to depends on the one before it.
+# AAC frames that are encoded before the first wanted one: what a frame decodes to depends on the one before it, and the
+# limiter forgets a peak in 50 ms.
 _RUN_UP = 4
 
 SEGMENT = "segment.ts"
@@ -59,13 +60,12 @@ class SegmentPlan:
             return ["-map", "1:a", "-c:a", "copy", "-bsf:a", self._only(self._first_frame(chunk.start))]
         # From a few frames before the segment to a few after it, so that both ends are as in one run.
         first = max(0, self._first_frame(self.number) - _RUN_UP)
-        source = sound.source_map(self.timeline.audio[0])
-        return ["-map", source, "-af", self._own(first), *sound.OPTIONS, "-bsf:a", self._only(first)]
+        return [*self._own(first), *sound.OPTIONS, "-bsf:a", self._only(first)]
 
-    def _own(self, first: int) -> str:
+    def _own(self, first: int) -> list[str]:
         grid = self.timeline.grid
         end = min(grid.duration, grid.start(self.number + 1) + Fraction(_RUN_UP * sound.FRAME, sound.RATE))
-        return sound.on_clock(self.timeline, first * sound.FRAME, end)
+        return sound.on_clock(self.timeline, self.timeline.audio[0], first_sample=first * sound.FRAME, end=end)
 
     def _only(self, first: int) -> str:
         """Drops what belongs to the neighbours, of a stream that begins with AAC frame `first`.

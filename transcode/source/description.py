@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,15 +13,14 @@ from typing import Any
 from transcode.grid import Grid, frame_rate
 from transcode.ladder import ladder
 from transcode.plans.source import GUARDS, PATIENT
+from transcode.source import tracks
 from transcode.source.looking import NO_FILM, NO_PICTURE, STILL, look, refused
-from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
+from transcode.timeline import Timeline, VideoTrack
 from transcode.tools import Tools
 
 # Containers that ffmpeg can only seek in by guessing.
 _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
-_TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
-# Sound that ffmpeg knows and cannot decode.
-_UNHEARD = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
+_WORDS = ("language", "title", "handler_name", "name")  # tags that say what a track is
 _STRANGE_COLOURS = "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
@@ -36,7 +35,8 @@ class Source:
     `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
     seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
     ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
-    ffmpeg does not find it.
+    ffmpeg does not find it. `programmes`: of a broadcast, each with its streams. `unheard`: indexes of sound streams
+    that were tried and cannot be decoded.
     """
 
     format: Mapping[str, Any]
@@ -46,6 +46,8 @@ class Source:
     refresh: float = 0.0
     leaps: bool = False
     look_longer: Sequence[str] = ()
+    programmes: Sequence[Mapping[str, Any]] = ()
+    unheard: Set[int] = frozenset()
 
     @property
     def start(self) -> float:
@@ -94,19 +96,46 @@ class Source:
 
     @property
     def warning(self) -> str:
-        """What its owner should know, "" for nothing."""
+        """What its owner should know, in sentences, "" for nothing."""
         sides = self.picture.get("side_data_list", [])
         # Dolby Vision whose base layer is no picture of an ordinary kind, such as profile 5.
-        return _STRANGE_COLOURS if any(side.get("dv_bl_signal_compatibility_id") == 0 for side in sides) else ""
+        strange = any(side.get("dv_bl_signal_compatibility_id") == 0 for side in sides)
+        found = [_STRANGE_COLOURS] if strange else []
+        if len(pictured := [one for one in self.programmes if _has_picture(one)]) > 1:
+            found.append(f"This recording holds {len(pictured)} programmes; one of them was taken in.")
+        return " ".join([*found, *tracks.warnings(self._of_programme(), self.sounds(), self.unheard)])
 
     def sounds(self) -> list[Mapping[str, Any]]:
-        """Audio streams that can be decoded, the default one first."""
-        found = [stream for stream in self.streams if stream.get("codec_type") == "audio" and _is_heard(stream)]
-        return sorted(found, key=lambda stream: (not _is_default(stream), stream["index"]))
+        """Audio streams of its programme that can be decoded, the main one first."""
+        return tracks.in_order([stream for stream in self._of_programme() if self._is_heard(stream)])
 
     def texts(self) -> list[Mapping[str, Any]]:
-        """Subtitle streams that are text."""
-        return [stream for stream in self.streams if stream.get("codec_name") in _TEXT_SUBTITLES]
+        """Subtitle streams of its programme that are text."""
+        return [stream for stream in self._of_programme() if stream.get("codec_name") in tracks.TEXT_SUBTITLES]
+
+    def copied(self) -> list[Mapping[str, Any]]:
+        """Return the streams that a copy to work on has, in its order."""
+        return [self.picture, *self.sounds(), *self.texts()]
+
+    def copied_by_older_versions(self) -> list[Mapping[str, Any]]:
+        """Return the streams of a copy whose timeline does not list them: all that can be decoded, default first."""
+        sounds = [stream for stream in self.streams if self._is_heard(stream)]
+        texts = [stream for stream in self.streams if stream.get("codec_name") in tracks.TEXT_SUBTITLES]
+        return [self.picture, *sorted(sounds, key=lambda one: (not _is_default(one), one["index"])), *texts]
+
+    def labelled_as(self, originals: Sequence[Mapping[str, Any]]) -> Source:
+        """Return the same, of a copy, with all that its container does not keep of these streams, in their order."""
+        if len(self.streams) != len(originals):
+            return self
+        found = [_labelled(stream, original) for stream, original in zip(self.streams, originals, strict=True)]
+        return replace(self, streams=found)
+
+    def _of_programme(self) -> list[Mapping[str, Any]]:
+        return tracks.of_programme(self.streams, self.programmes, self.picture)
+
+    def _is_heard(self, stream: Mapping[str, Any]) -> bool:
+        is_sound = stream.get("codec_type") == "audio" and tracks.is_decodable(stream)
+        return is_sound and stream["index"] not in self.unheard
 
 
 def describe(path: Path, tools: Tools) -> Source:
@@ -122,10 +151,11 @@ def describe(path: Path, tools: Tools) -> Source:
 def _described(path: Path, tools: Tools, look_longer: Sequence[str]) -> Source:
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, *look_longer, "-of", "json", "-show_format", "-show_streams",
-        f"file:{path}",
+        "-show_programs", f"file:{path}",
     ]  # fmt: skip
     found = json.loads(look(argv, path).output or "{}")
-    return Source(found.get("format", {}), found.get("streams", []), look_longer=look_longer)
+    programmes = found.get("programs", [])
+    return Source(found.get("format", {}), found.get("streams", []), look_longer=look_longer, programmes=programmes)
 
 
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
@@ -142,8 +172,8 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
         grid=Grid(fps, frames),
         renditions=ladder(video.width, video.height, fps),
         video=video,
-        audio=tuple(_audio(stream) for stream in sounds),
-        subtitles=tuple(_subtitle(stream) for stream in source.texts()),
+        audio=tracks.audio_tracks(sounds),
+        subtitles=tuple(tracks.subtitle_track(stream) for stream in source.texts()),
         origin=round(origin, 6),
         file_start=round(source.start, 6),
         remuxed=remuxed,
@@ -183,23 +213,14 @@ def _rotation(stream: Mapping[str, Any]) -> int:
     return next((int(float(side["rotation"])) for side in sides if "rotation" in side), 0)
 
 
-def _audio(stream: Mapping[str, Any]) -> AudioTrack:
-    return AudioTrack(stream["index"], int(stream["channels"]), _tag(stream, "language"), _tag(stream, "title"))
-
-
-def _subtitle(stream: Mapping[str, Any]) -> SubtitleTrack:
-    forced = bool(stream.get("disposition", {}).get("forced"))
-    return SubtitleTrack(stream["index"], _tag(stream, "language"), _tag(stream, "title"), forced)
-
-
 def _stream_end(stream: Mapping[str, Any]) -> float:
     """0 when the container does not say."""
     begin = _number(stream.get("start_time"))
     if length := _number(stream.get("duration")):
         return begin + length
     # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
-    length = _clock(_tag(stream, "DURATION"))
-    return begin + length if length and _tag(stream, "_STATISTICS_TAGS") else length
+    length = _clock(tracks.tag(stream, "DURATION"))
+    return begin + length if length and tracks.tag(stream, "_STATISTICS_TAGS") else length
 
 
 def _clock(text: str) -> float:
@@ -211,9 +232,16 @@ def _clock(text: str) -> float:
         return 0.0
 
 
-def _tag(stream: Mapping[str, Any], name: str) -> str:
-    value = str(stream.get("tags", {}).get(name, ""))
-    return "".join(letter for letter in value if letter.isprintable())[:100]
+def _labelled(stream: Mapping[str, Any], original: Mapping[str, Any]) -> Mapping[str, Any]:
+    if stream.get("codec_type") == "video":
+        return stream
+    labels = {key: original[key] for key in ("codec_name", "disposition", "channel_layout") if key in original}
+    words = {name: value for name, value in original.get("tags", {}).items() if name in _WORDS}
+    return {**stream, **labels, "tags": {**stream.get("tags", {}), **words}}
+
+
+def _has_picture(programme: Mapping[str, Any]) -> bool:
+    return any(stream.get("codec_type") == "video" for stream in programme.get("streams", ()))
 
 
 def _known(value: Any) -> str:
@@ -242,10 +270,6 @@ def _is_cover(stream: Mapping[str, Any]) -> bool:
 def _is_like_cover(stream: Mapping[str, Any]) -> bool:
     """A codec of still pictures, of which some cameras made films; beside another one it is a cover."""
     return stream.get("codec_name") in ("mjpeg", "png", "bmp", "gif", "webp")
-
-
-def _is_heard(stream: Mapping[str, Any]) -> bool:
-    return bool(stream.get("channels")) and stream.get("codec_name", "unknown") not in _UNHEARD
 
 
 def _is_default(stream: Mapping[str, Any]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from transcode.errors import MediaError
 from transcode.plans.source import GUARDS, MAX_PIXELS, QUIET, guarded
-from transcode.source import asf
+from transcode.source import asf, tracks
 from transcode.source.boxes import longest_wait, movie_box
 from transcode.source.damage import garbage, judged
 from transcode.source.description import Source, describe
@@ -17,6 +19,7 @@ from transcode.source.refresh import frames_until_whole
 from transcode.tools import Tools
 
 LONGEST = 24 * 3600  # seconds
+_TRIED = "3"  # seconds of sound that are decoded to see whether it can be
 # So much of the end is looked at, and may be missing, in seconds.
 _LAST = 2.0
 _TOLERANCE = 0.01  # of a film: headers are rounded, and subtitles may run on
@@ -41,6 +44,7 @@ def probe(path: Path, tools: Tools) -> Source:
     check(source)
     check_size(path)
     try_decoding(path, source, tools)
+    source = try_sounds(path, source, tools)
     return check_end(path, source, tools) if source.seekable else source
 
 
@@ -79,6 +83,40 @@ def try_decoding(path: Path, source: Source, tools: Tools) -> None:
     ]  # fmt: skip
     if not any(line and not line.startswith("#") for line in look(argv, path).output.splitlines()):
         raise refused("The picture of this film cannot be decoded.")
+
+
+def try_sounds(path: Path, source: Source, tools: Tools) -> Source:
+    """Decode and mix the beginning of every sound stream. Returns the source with those that fail in `unheard`.
+
+    One that is empty at the beginning has not failed; and all at once, for seldom does one fail.
+    """
+    sounds = source.sounds()
+    if not sounds or _begins_to_sound(path, source, tools, sounds) == {stream["index"] for stream in sounds}:
+        return source
+    unheard = [one["index"] for one in sounds if _begins_to_sound(path, source, tools, [one]) is None]
+    return replace(source, unheard=frozenset(unheard))
+
+
+def _begins_to_sound(path: Path, source: Source, tools: Tools, sounds: Sequence[Mapping[str, Any]]) -> set[int] | None:
+    """Return the indexes of the streams that sound in the first seconds, or None when there are only errors."""
+    maps = [
+        option
+        for place, stream in enumerate(sounds)
+        for option in ("-map", f"0:{stream['index']}", f"-filter:{place}", tracks.mix_of(stream))
+    ]
+    argv = [
+        tools.ffmpeg, *QUIET, *guarded(path, *source.look_longer, "-t", _TRIED, "-vn", "-sn", "-dn"), *maps,
+        "-c:a", "pcm_f32le", "-f", "framecrc", "-",
+    ]  # fmt: skip
+    try:
+        found = look(argv, path)
+    except MediaError as error:
+        if not error.hopeless:
+            raise
+        return None
+    lines = [line.split(",")[0].strip() for line in found.output.splitlines()]
+    heard = {sounds[int(place)]["index"] for place in lines if place.isdigit()}
+    return None if found.last_words and not heard else heard
 
 
 def check_end(path: Path, source: Source, tools: Tools) -> Source:

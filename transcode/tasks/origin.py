@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from transcode import layout
 from transcode.errors import Lost, MediaError
@@ -49,12 +50,20 @@ def recopy(assignment: Assignment, monitor: Monitor) -> None:
     known = assignment.known
     if known.remuxed and not layout.remuxed_path(assignment.root, assignment.film).exists():
         source = describe(uploaded(assignment), assignment.tools)
-        remux(assignment, monitor, source, keyed=known.keyed)
+        every = {stream["index"]: stream for stream in source.streams}
+        streams = [every[index] for index in known.copied] or source.copied_by_older_versions()
+        remux(assignment, monitor, source, streams, keyed=known.keyed)
 
 
-def remux(assignment: Assignment, monitor: Monitor, source: Source, *, keyed: bool = False) -> Copy:
-    """Copy the streams of picture, sound and text into Matroska; `keyed`: the picture with key frames of its own."""
-    streams = [source.picture, *source.sounds(), *source.texts()]
+def remux(
+    assignment: Assignment,
+    monitor: Monitor,
+    source: Source,
+    streams: Sequence[Mapping[str, Any]],
+    *,
+    keyed: bool = False,
+) -> Copy:
+    """Copy streams of picture, sound and text into Matroska; `keyed`: the picture with key frames of its own."""
     copied = tuple(
         Copied(
             one["index"], one["codec_type"], one.get("codec_name", ""),

@@ -44,11 +44,16 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
         copied = look_at_key_frames(copy.path, copied, assignment.tools)
         if copied.sparse:
             keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
-    return replace(timeline(copied, remuxed=True), keyed=keyed, warning=warning or source.warning)
+    return replace(
+        timeline(copied.labelled_as(source.copied()), remuxed=True),
+        keyed=keyed,
+        copied=tuple(stream["index"] for stream in source.copied()),
+        warning=" ".join(filter(None, (warning, source.warning))),
+    )
 
 
 def _copied(assignment: Assignment, monitor: Monitor, source: Source, keyed: bool) -> tuple[Copy, Source]:
-    copy = remux(assignment, monitor, source, keyed=keyed)
+    copy = remux(assignment, monitor, source, source.copied(), keyed=keyed)
     copied = describe(copy.path, assignment.tools)
     check(copied)
     return copy, copied

@@ -29,10 +29,10 @@ def require_one_form(words: str) -> None:
 def steady(assignment: Assignment, monitor: Monitor) -> tuple[Path, Timeline]:
     """All sound tracks in one form, as a file of this attempt, and the timeline that says where they are in it."""
     known = assignment.known
-    size = int(known.duration * sound.RATE * _SAMPLE * len(known.audio))
+    streams = sum(len(track.indexes) for track in known.audio)
+    size = int(known.duration * sound.RATE * _SAMPLE * streams)
     ffmpeg.require_room(assignment, size)
     plan = SteadyPlan(known, working_source(assignment))
     limits = replace(ffmpeg.whole_film(known.duration * len(known.audio)), file_size=size + GIB)
     ffmpeg.run(assignment, monitor, plan.argv(), limits, ffmpeg.of_seconds(known.duration))
-    tracks = tuple(replace(track, index=place) for place, track in enumerate(known.audio))
-    return assignment.scratch / STEADY, replace(known, audio=tracks)
+    return assignment.scratch / STEADY, plan.steady_timeline()

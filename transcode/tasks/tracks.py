@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from transcode import layout
-from transcode.errors import MediaError
+from transcode.errors import Failed, MediaError
 from transcode.hls import playlists
 from transcode.plans import sound
 from transcode.plans.tracks import TracksPlan
@@ -20,22 +21,46 @@ _FRAME = Fraction(sound.FRAME, sound.RATE)
 
 
 def tracks(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    """Returns `tracks`, their numbers."""
+    """Returns `tracks`, the numbers of those that could be made. Raises MediaError when there is none."""
     numbers = list(range(1, len(assignment.known.audio)))
     for number in numbers:
         (assignment.scratch / layout.audio_track(number)).mkdir()
+    plan = TracksPlan(assignment.known, working_source(assignment), numbers)
     try:
-        _encode(assignment, monitor, TracksPlan(assignment.known, working_source(assignment)))
-    except Changed:
-        source, timeline = steady(assignment, monitor)
-        _encode(assignment, monitor, TracksPlan(timeline, source))
+        _encode(assignment, monitor, plan)
+    except Failed:
+        if len(numbers) == 1:
+            raise
+        numbers = _encode_one_by_one(assignment, monitor, plan)
     for number in numbers:
         _publish(assignment, monitor, layout.audio_track(number))
     publish_master(assignment)
     return {"tracks": numbers}
 
 
+def _encode_one_by_one(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> list[int]:
+    """Return the numbers of the tracks that can be encoded, when one of them keeps all others from it."""
+    made, failure = [], Failed()
+    for number in plan.numbers:
+        try:
+            _encode(assignment, monitor, replace(plan, numbers=[number]))
+            made.append(number)
+        except Failed as error:
+            failure = error
+    if not made:
+        raise failure
+    return made
+
+
 def _encode(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> None:
+    try:
+        _run(assignment, monitor, plan)
+    except Changed:
+        source, timeline = steady(assignment, monitor)
+        _run(assignment, monitor, replace(plan, timeline=timeline, source=source))
+
+
+def _run(assignment: Assignment, monitor: Monitor, plan: TracksPlan) -> None:
     """Raises Changed."""
     progress = ffmpeg.of_reading(plan.timeline.duration, monitor)
     limits = ffmpeg.whole_film(plan.timeline.duration * (len(plan.timeline.audio) - 1))
