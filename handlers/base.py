@@ -16,8 +16,8 @@ from handlers import cookies
 from handlers.bodies import ApiBody
 from handlers.http.access_log import loggable
 from handlers.http.body_limit import is_too_large
-from handlers.http.connections import abandon, let_be_the_last
 from handlers.http.common import common_headers, new_request_id
+from handlers.http.connections import abandon, let_be_the_last
 from handlers.http.origin import believe_proxies
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.throttle import Call

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Any
 
@@ -19,7 +20,7 @@ from tornado.web import RequestHandler
 
 from handlers.base import BaseHandler
 from handlers.http.body_limit import LimitedApplication
-from handlers.http.connections import Connections
+from handlers.http.connections import Connections, abandon
 from handlers.http.lingering import LingeringStream
 from handlers.http.seen_headers import HeaderParser
 from handlers.media.lane import MediaLane
@@ -77,6 +78,14 @@ class _Fork(HTTPMessageDelegate):
         self._unread = _length_of_body(headers)
         self._expect(self._unread)
         self._entrance.connections.begin(server_conn, request_conn, has_body=_has_body(headers))
+        try:
+            return self._decide(start_line, headers)
+        except Exception as error:
+            self._give_up(error)
+            return None
+
+    def _decide(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
+        server_conn, request_conn = self._connections
         if isinstance(start_line, RequestStartLine) and isinstance(request_conn, HTTP1Connection):
             self._delegate = self._entrance.lane.take(request_conn, start_line, headers)
             if self._delegate is not None:
@@ -91,7 +100,9 @@ class _Fork(HTTPMessageDelegate):
         connections.received(server_conn, len(chunk))
         self._unread -= len(chunk)
         self._expect(self._unread)
-        piece = self._delegate.data_received(chunk) if self._delegate else None
+        piece = None
+        with self._guarded():
+            piece = self._delegate.data_received(chunk) if self._delegate else None
         return None if piece is None else connections.taking(server_conn, piece)
 
     def finish(self) -> None:
@@ -99,12 +110,25 @@ class _Fork(HTTPMessageDelegate):
         self._expect(0)
         self._entrance.connections.complete(self._connections[0])
         if self._delegate:
-            self._delegate.finish()
+            with self._guarded():
+                self._delegate.finish()
 
     def on_connection_close(self) -> None:
         """Before it was complete."""
         if self._delegate:
-            self._delegate.on_connection_close()
+            with self._guarded():
+                self._delegate.on_connection_close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Whatever an application raises here, the client is told, and Tornado prints no trace of it."""
+        try:
+            yield
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        abandon(self._connections[1], f"{type(error).__name__}: {error}"[:200])
 
     def _expect(self, unread: float) -> None:
         """Tell the stream, which lingers when it is closed before that."""

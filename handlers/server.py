@@ -16,13 +16,12 @@ from socket import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPInputError
 from tornado.iostream import StreamClosedError
 
 from handlers.entrance import Entrance
 from handlers.http.access_log import write_line
-from handlers.http.common import common_headers, new_request_id
 from handlers.http.client_count import ClientCount
+from handlers.http.common import common_headers, new_request_id
 from handlers.http.connections import most_at_once
 from handlers.http.lingering import Lingering, LingeringStream
 from handlers.http.origin import client_address
@@ -40,8 +39,8 @@ _INTERIM = b"HTTP/1.1 100"
 # The head of a request, line by line, which takes a fifth of the time of Tornado's pattern; or as many bytes as make it
 # too large. The same for a line that says how long a chunk is. Without a possessive group, which matches nothing before
 # Python 3.11.5 (CPython issue 106052): Debian 12 has 3.11.2.
-# Tornado looks again with each packet that comes: a head of more lines than `HeaderParser` takes ends the search, or each
-# packet of a head of tiny lines would cost milliseconds.
+# Tornado looks again with each packet that comes: a head of more lines than `HeaderParser` takes ends the search, or
+# each packet of a head of tiny lines would cost milliseconds.
 _MOST_LINES = 102  # the start line, 100 fields, an empty line before them
 _HEAD = rb"\A(?:.*+\n){1,%d}?\r?\n|\A(?:.*+\n){%d}|\A(?s:.{%d})" % (_MOST_LINES, _MOST_LINES + 1, _LONGEST_HEAD + 1)
 _LINE = rb"\A(?s:.{0,%d}?)\r\n|\A(?s:.{%d})"

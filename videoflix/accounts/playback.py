@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import jwt
 
-from videoflix.accounts.tokens import end_of
+from videoflix.accounts.tokens import end_of, is_canonical
 from videoflix.errors import TokenNotValid
 from videoflix.models import Identity
 
@@ -59,7 +59,9 @@ class PlaybackTokens:
 
     def check(self, token: str) -> PlaybackPass:
         """Raises TokenNotValid. Whether its session was revoked is somebody else's to say."""
-        if not _URL_SAFE.fullmatch(token):  # it is written into playlists; base64 decoders skip what they do not know
+        if not _URL_SAFE.fullmatch(token) or not is_canonical(
+            token
+        ):  # it is written into playlists; base64 decoders skip what they do not know
             raise TokenNotValid
         try:
             claims = jwt.decode(token, self._secret, [_ALGORITHM], options={"require": _CLAIMS})

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,7 @@ from videoflix.errors import TokenNotValid
 from videoflix.models import Identity, User
 
 _ALGORITHM = "HS256"
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST = 2048  # characters; ours have about 300
 
 
@@ -34,6 +36,19 @@ def end_of(claims: Mapping[str, Any], lifetime: float) -> float:
     if expires <= time.time():
         raise TokenNotValid
     return expires
+
+
+def is_canonical(token: str) -> bool:
+    """Return whether a token is spelled as it was issued (RFC 7515, 3.1: base64url without padding).
+
+    Decoders also take other spellings of the same bytes: with `=` behind them, and with unused bits set in the last
+    character. Of a token there must be one, or what is kept of tokens is kept many times.
+    """
+    signature = token.rpartition(".")[2]
+    if not _COMPACT.fullmatch(token) or len(signature) % 4 == 1:
+        return False
+    padding = "=" * (-len(signature) % 4)
+    return urlsafe_b64encode(urlsafe_b64decode(signature + padding)).decode().rstrip("=") == signature
 
 
 def hashed(secret: str) -> str:
@@ -107,7 +122,7 @@ class Tokens:
 
     def _claims(self, token: str, purpose: str, *required: str) -> dict[str, Any]:
         try:
-            if len(token) > _LONGEST:
+            if len(token) > _LONGEST or not is_canonical(token):
                 raise TokenNotValid
             claims: dict[str, Any] = jwt.decode(
                 token, self._secret, [_ALGORITHM], options={"require": ["typ", "sid", *required], "verify_sub": False}
