@@ -15,6 +15,9 @@ _MAX_CACHE_BYTES = 16 * 1024**2  # of memory for all blocks that are kept, keys 
 _MAX_KEPT_BLOCK_BYTES = 3072  # of a block that is kept; browsers send half of it
 _MAX_FIELDS = 100  # of one request: Apache's LimitRequestFields; browsers behind two proxies send some 30
 _MAX_NAME_BYTES = 256  # of a field name: Tornado keeps 1,000 of them for good
+# A name has at most 253 characters (RFC 1035, 2.3.4), and a port 5 digits. Where no PUBLIC_URL is set it is written
+# into every address of every film of a list.
+_MAX_HOST_CHARACTERS = 300
 # What CPython takes for one parsed block and for one field of it beside their text: objects, dictionary slots and the
 # answers that `SeenHeaders.get` remembers. Measured with tracemalloc, rounded up.
 _BLOCK_OVERHEAD_BYTES, _FIELD_OVERHEAD_BYTES = 4096, 700
@@ -65,7 +68,11 @@ class HeaderParser:
         if headers is None:
             headers = self._parsed(block)
         line = data[:end].decode("latin1").rstrip("\r")
-        return _in_origin_form(line, headers) if "://" in line else (line, headers)
+        if "://" in line:
+            line, headers = _in_origin_form(line, headers)
+        if len(headers.get("Host", "")) > _MAX_HOST_CHARACTERS:
+            raise HTTPInputError("host name too long")
+        return line, headers
 
     def _parsed(self, block: bytes) -> HTTPHeaders:
         check_size(block)
