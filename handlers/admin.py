@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ClassVar
 
 from handlers.base import ApiHandler
@@ -15,6 +17,9 @@ from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
 from videoflix.models import NewVideo, Video, VideoStatus, isoformat
 from videoflix.ports import Work
 from videoflix.uploads import suffix_of, title_of
+
+# One thread of their own: broken-off uploads must not take those that everybody's requests need.
+_CLOSING = ThreadPoolExecutor(1, thread_name_prefix="closing")
 
 
 class AdminHandler(ApiHandler):
@@ -66,6 +71,7 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
     async def taken(self) -> None:
         """201 with the video; the work on it has begun. An upload takes long: the right to it may be gone by now."""
         assert self.form is not None
+        await asyncio.to_thread(self.form.close)
         new = self._checked(self.form)
         await asyncio.to_thread(self.services.uploads.secure, self.path)
         await self.services.accounts.require_admin(self.identity)
@@ -73,7 +79,6 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         self.answer(await self.shown(video), 201)
 
     def _checked(self, form: MultipartForm) -> NewVideo:
-        form.close()
         if not form.is_complete:
             raise BadRequest("The form is not complete: its last boundary is missing.")
         if not form.file_size:
@@ -86,24 +91,12 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         given = {name: form.fields[name] for name in self._fields if name in form.fields}
         return self.services.catalogue.check(NewVideo(**{"title": title_of(form.file_name), **given}))
 
-    def refused(self) -> None:
-        """What came of it so far is removed at once."""
-        self._drop()
-
-    def on_finish(self) -> None:
-        """Whatever was not taken in is removed."""
-        super().on_finish()
-        self._drop()
-
-    def on_connection_close(self) -> None:
-        """The client went away in the middle."""
-        super().on_connection_close()
-        self._drop()
-
-    def _drop(self) -> None:
-        if self.form is not None:
-            self.form.close()
-            self.path.unlink(missing_ok=True)
+    async def discard(self) -> None:
+        """The file's name goes at once. Its blocks are freed when it is closed, which takes seconds for gigabytes."""
+        form, self.form = self.form, None
+        if form is not None:
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)
+            self.run_beside(asyncio.wrap_future(_CLOSING.submit(_close, form, self.path)))
 
 
 class AdminVideoHandler(AdminHandler):
@@ -172,3 +165,9 @@ def _as_answer(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InsufficientStorage("The disk is full.")
     return error
+
+
+def _close(form: MultipartForm, path: Path) -> None:
+    """A thread that wrote meanwhile may have made the file anew."""
+    form.close()
+    path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from handlers.bodies import ApiBody
 from handlers.http.access_log import loggable
 from handlers.http.body_limit import is_too_large
 from handlers.http.common import common_headers, new_request_id
+from handlers.http.connections import abandon, let_be_the_last
 from handlers.http.origin import believe_proxies
 from videoflix.accounts.events import Event, log
 from videoflix.accounts.throttle import Call
@@ -50,6 +51,8 @@ _CORS_HEADERS = (
 
 class BaseHandler(RequestHandler):
     """CORS and errors: also for what is neither JSON nor behind a sign-in."""
+
+    answer_within_s: ClassVar[float] = 120.0  # from the last byte of the request on; a watchdog sees to it
 
     def __init__(
         self, application: Application, request: HTTPServerRequest, *, services: Services, **handed: Any
@@ -109,6 +112,47 @@ class BaseHandler(RequestHandler):
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+
+    async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:
+        """Called by Tornado for each request. Whatever fails in it, the client gets an answer, or is told the end."""
+        try:
+            await super()._execute(transforms, *args, **kwargs)
+        finally:
+            if not self._finished:
+                self._abandon("the handler ended without an answer")
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> asyncio.Future[None]:
+        """Answer. When the body was not read to its end the connection ends with the answer, which says so."""
+        connection = self.request.connection
+        if connection is not None and not getattr(connection, "_read_finished", True):
+            let_be_the_last(connection)
+        return super().finish(chunk)
+
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Called by Tornado for what a handler raises. An error in telling the error is told in one line of the log."""
+        if self._headers_written:
+            self._abandon("an error after the head of the answer")
+            return
+        self.clear()
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        try:
+            self.set_status(status_code, reason=error.reason if isinstance(error, HTTPError) else None)
+            self.write_error(status_code, **kwargs)
+        except Exception as failure:
+            self._abandon(f"{type(failure).__name__} while an error was told")
+
+    def _abandon(self, reason: str) -> None:
+        """Give the client a bare 500, or break the answer off; log it in one line."""
+        if self._finished:
+            _log.error("request ended badly request_id=%s reason=%s", self.request_id, reason)
+            return
+        self._finished = True
+        if self.request.connection is not None:
+            abandon(self.request.connection, reason, self.request_id)
+        try:
+            self.on_finish()
+        except Exception as error:
+            _log.error("request ended badly request_id=%s reason=%s", self.request_id, type(error).__name__)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error becomes a JSON object here, and nowhere else."""

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from tornado.http1connection import HTTP1Connection
-from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPMessageDelegate, RequestStartLine, ResponseStartLine
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    HTTPServerRequest,
+    RequestStartLine,
+    ResponseStartLine,
+)
+from tornado.web import RequestHandler
 
+from handlers.base import BaseHandler
 from handlers.http.body_limit import LimitedApplication
-from handlers.http.connections import Connections
+from handlers.http.connections import Connections, abandon
+from handlers.http.lingering import LingeringStream
 from handlers.http.seen_headers import HeaderParser
 from handlers.media.lane import MediaLane
 from videoflix.services import Services
@@ -31,6 +43,14 @@ class Entrance(LimitedApplication):
         request_conn._parse_headers = self._parser.parse  # type: ignore[attr-defined]  # Tornado has no other way in
         return _Fork(self, server_conn, request_conn)
 
+    def get_handler_delegate(
+        self, request: HTTPServerRequest, target_class: type[RequestHandler], *given: Any, **named: Any
+    ) -> Any:
+        """Called by Tornado when it is known which handler answers."""
+        if issubclass(target_class, BaseHandler) and request.connection is not None:
+            self.connections.allow(request.connection, target_class.answer_within_s)
+        return super().get_handler_delegate(request, target_class, *given, **named)
+
     def ordinary(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
         """Tornado's way through the routes."""
         return super().start_request(server_conn, request_conn)
@@ -44,6 +64,7 @@ class _Fork(HTTPMessageDelegate):
     """Waits for the headers of a request, then hands everything to the lane or to the application."""
 
     _delegate: HTTPMessageDelegate | None = None
+    _unread: float = 0  # bytes of the body that are still to come
 
     def __init__(self, entrance: Entrance, server_conn: object, request_conn: HTTPConnection) -> None:
         self._entrance = entrance
@@ -54,11 +75,21 @@ class _Fork(HTTPMessageDelegate):
     ) -> Awaitable[None] | None:
         """Decide."""
         server_conn, request_conn = self._connections
-        has_body = headers.get("Content-Length") is not None or headers.get("Transfer-Encoding") is not None
-        self._entrance.connections.begin(server_conn, request_conn, has_body)
+        self._unread = _length_of_body(headers)
+        self._expect(self._unread)
+        self._entrance.connections.begin(server_conn, request_conn, has_body=_has_body(headers))
+        try:
+            return self._decide(start_line, headers)
+        except Exception as error:
+            self._give_up(error)
+            return None
+
+    def _decide(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> Awaitable[None] | None:
+        server_conn, request_conn = self._connections
         if isinstance(start_line, RequestStartLine) and isinstance(request_conn, HTTP1Connection):
             self._delegate = self._entrance.lane.take(request_conn, start_line, headers)
             if self._delegate is not None:
+                self._entrance.connections.allow(request_conn, inf)  # `Transfers` has limits of its own
                 return None
         self._delegate = self._entrance.ordinary(server_conn, request_conn)
         return self._delegate.headers_received(start_line, headers.copy())
@@ -67,16 +98,51 @@ class _Fork(HTTPMessageDelegate):
         """A piece of the body."""
         connections, server_conn = self._entrance.connections, self._connections[0]
         connections.received(server_conn, len(chunk))
-        piece = self._delegate.data_received(chunk) if self._delegate else None
+        self._unread -= len(chunk)
+        self._expect(self._unread)
+        piece = None
+        with self._guarded():
+            piece = self._delegate.data_received(chunk) if self._delegate else None
         return None if piece is None else connections.taking(server_conn, piece)
 
     def finish(self) -> None:
         """The request is complete."""
+        self._expect(0)
         self._entrance.connections.complete(self._connections[0])
         if self._delegate:
-            self._delegate.finish()
+            with self._guarded():
+                self._delegate.finish()
 
     def on_connection_close(self) -> None:
         """Before it was complete."""
         if self._delegate:
-            self._delegate.on_connection_close()
+            with self._guarded():
+                self._delegate.on_connection_close()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Whatever an application raises here, the client is told, and Tornado prints no trace of it."""
+        try:
+            yield
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        abandon(self._connections[1], f"{type(error).__name__}: {error}"[:200])
+
+    def _expect(self, unread: float) -> None:
+        """Tell the stream, which lingers when it is closed before that."""
+        request_conn = self._connections[1]
+        if isinstance(request_conn, HTTP1Connection) and isinstance(request_conn.stream, LingeringStream):
+            request_conn.stream.unread = unread
+
+
+def _has_body(headers: HTTPHeaders) -> bool:
+    return headers.get("Content-Length") is not None or headers.get("Transfer-Encoding") is not None
+
+
+def _length_of_body(headers: HTTPHeaders) -> float:
+    """In bytes, infinite when the client does not say; `HeaderParser` let nothing in that is no length."""
+    if headers.get("Transfer-Encoding") is not None:
+        return inf
+    return int(headers.get("Content-Length") or 0)

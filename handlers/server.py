@@ -8,29 +8,30 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http.client import responses
-from socket import SHUT_WR, socket
+from math import inf
+from socket import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPInputError
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import StreamClosedError
 
 from handlers.entrance import Entrance
 from handlers.http.access_log import write_line
+from handlers.http.client_count import ClientCount
 from handlers.http.common import common_headers, new_request_id
 from handlers.http.connections import most_at_once
+from handlers.http.lingering import Lingering, LingeringStream
 from handlers.http.origin import client_address
+from handlers.http.seen_headers import HeadTooLarge
 from videoflix.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_HEAD = 64 * 1024  # bytes of a request line and its headers
-_LINGER = 30.0  # seconds that a refused client may go on sending; nginx's lingering_time
-_SILENCE = 5.0  # seconds without a byte after which it has stopped; nginx's lingering_timeout
-_PIECE = 64 * 1024  # bytes
+_TAKING_S = 30.0  # seconds in which a refused client takes its answer
 _COMPLAINT = 60.0  # seconds between two lines in the log
 
 _BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # what Tornado says to each HTTPInputError
@@ -38,9 +39,12 @@ _INTERIM = b"HTTP/1.1 100"
 # The head of a request, line by line, which takes a fifth of the time of Tornado's pattern; or as many bytes as make it
 # too large. The same for a line that says how long a chunk is. Without a possessive group, which matches nothing before
 # Python 3.11.5 (CPython issue 106052): Debian 12 has 3.11.2.
-_HEAD = rb"\A(?:.*+\n)+?\r?\n|\A(?s:.{%d})" % (_LONGEST_HEAD + 1)
+# Tornado looks again with each packet that comes: a head of more lines than `HeaderParser` takes ends the search, or
+# each packet of a head of tiny lines would cost milliseconds.
+_MOST_LINES = 102  # the start line, 100 fields, an empty line before them
+_HEAD = rb"\A(?:.*+\n){1,%d}?\r?\n|\A(?:.*+\n){%d}|\A(?s:.{%d})" % (_MOST_LINES, _MOST_LINES + 1, _LONGEST_HEAD + 1)
 _LINE = rb"\A(?s:.{0,%d}?)\r\n|\A(?s:.{%d})"
-_FIELD = re.compile(r"^([!-9;-~]+):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
+_FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 _TOO_LARGE = ("Content-Length too long", "chunked body too large")
 _DETAILS = {
@@ -48,10 +52,6 @@ _DETAILS = {
     413: "The body is too large.",
     431: "The headers are too large.",
 }
-
-
-class _HeadTooLarge(HTTPInputError):
-    """More than `_LONGEST_HEAD` bytes, and no end of the headers."""
 
 
 class Server(HTTPServer):
@@ -62,6 +62,8 @@ class Server(HTTPServer):
         super().initialize(entrance, **given)
         self._entrance = entrance
         self._most = most_at_once()
+        self._lingering = Lingering()
+        self._clients = ClientCount(entrance.services.settings)
         self._complained = float("-inf")
 
     def on_close(self, server_conn: object) -> None:
@@ -69,28 +71,52 @@ class Server(HTTPServer):
         super().on_close(server_conn)
         self._entrance.on_close(server_conn)
 
+    async def close_all_connections(self) -> None:
+        """Also those whose clients still send."""
+        await super().close_all_connections()
+        self._lingering.close()
+
     def _handle_connection(self, connection: socket, address: Any) -> None:
-        """Of a new client. When there is no room, the one makes it that has been silent longest."""
-        if len(self._connections) >= self._most:
-            self._complain()
-            if not self._entrance.connections.make_room():
+        """Of a new client. When there is no room, the one makes it that is refused already, or silent longest."""
+        peer = str(address[0]) if address else ""  # a Unix socket has none
+        if not self._clients.admits(peer):
+            self._complain("too many connections of one client client=%s most=%d", peer, self._clients.most)
+            connection.close()
+            return
+        if len(self._connections) + len(self._lingering) >= self._most:
+            self._complain("too many connections most=%d", self._most)
+            if not self._lingering.make_room() and not self._entrance.connections.make_room():
                 connection.close()
                 return
-        peer = str(address[0]) if address else ""  # a Unix socket has none
-        stream = _Stream(connection, self._entrance.services.settings, peer, self.read_chunk_size)
+        stream = _Stream(
+            connection,
+            self._lingering,
+            self._clients.enter(peer),
+            self._entrance.services.settings,
+            peer,
+            self.read_chunk_size,
+        )
         self.handle_stream(stream, address)
 
-    def _complain(self) -> None:
+    def _complain(self, message: str, *details: object) -> None:
         if time.monotonic() - self._complained > _COMPLAINT:
             self._complained = time.monotonic()
-            _log.warning("too many connections most=%d", self._most)
+            _log.warning(message, *details)
 
 
-class _Stream(IOStream):
+class _Stream(LingeringStream):
     """A connection. What comes in and is no HTTP/1.1 is answered here, for no handler ever hears of it."""
 
-    def __init__(self, connection: socket, settings: Settings, peer: str, read_chunk_size: int | None) -> None:
-        super().__init__(connection, read_chunk_size=read_chunk_size)
+    def __init__(
+        self,
+        connection: socket,
+        lingering: Lingering,
+        released: Callable[[], None],
+        settings: Settings,
+        peer: str,
+        read_chunk_size: int | None,
+    ) -> None:
+        super().__init__(connection, lingering, released, read_chunk_size=read_chunk_size)
         self._settings = settings
         self._peer = peer
         self._head = b""
@@ -100,8 +126,8 @@ class _Stream(IOStream):
         """The head of the next request: Tornado reads nothing else with this. Raises HTTPInputError."""
         self._is_answered, self._head = False, b""
         self._head = head = await super().read_until_regex(_HEAD)
-        if len(head) > _LONGEST_HEAD:
-            raise _HeadTooLarge("headers too large")
+        if len(head) > _LONGEST_HEAD or not head.endswith((b"\n\n", b"\n\r\n")):
+            raise HeadTooLarge("headers too large")
         return head
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
@@ -117,15 +143,14 @@ class _Stream(IOStream):
         return super().write(data)
 
     async def _refuse(self, error: BaseException | None) -> None:
-        """Answer, unless there was an answer already, and let the client finish: Tornado closes the connection then."""
-        with suppress(StreamClosedError, OSError, TimeoutError):
-            async with asyncio.timeout(_LINGER):
-                await super().write(b"" if self._is_answered else self._refusal(_status_of(error)))
-                self.socket.shutdown(SHUT_WR)
-                while True:
-                    async with asyncio.timeout(_SILENCE):
-                        await self.read_bytes(_PIECE, partial=True)
-                    await asyncio.sleep(0)  # who sends fast must not have the loop to themselves
+        """Answer, unless there was an answer already; Tornado closes the connection then, which lingers."""
+        if self.closed():
+            return
+        self.unread = inf
+        if not self._is_answered:
+            with suppress(StreamClosedError, OSError, TimeoutError):
+                async with asyncio.timeout(_TAKING_S):
+                    await super().write(self._refusal(_status_of(error)))
 
     def _refusal(self, status: int) -> bytes:
         fields = _fields(self._head)
@@ -146,16 +171,18 @@ class _Stream(IOStream):
 
 
 def _status_of(error: BaseException | None) -> int:
-    if isinstance(error, _HeadTooLarge):
+    if isinstance(error, HeadTooLarge):
         return 431
     return 413 if str(error) in _TOO_LARGE else 400
 
 
 def _fields(head: bytes) -> Mapping[str, str]:
-    """Those header fields that can be made out; of a repeated one none, for nobody knows which one counts."""
+    """Return those header fields that can be made out; of a repeated one none, for nobody knows which one counts."""
     found: dict[str, str] = {}
     repeated = set()
-    for name, value in _FIELD.findall(head.decode("latin1")):
-        repeated |= {name.title()} & found.keys()
-        found[name.title()] = value
+    for line in head.decode("latin1").split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and _FIELD_NAME.fullmatch(name):
+            repeated |= {name.title()} & found.keys()
+            found[name.title()] = value.strip(" \t\r")
     return {name: value for name, value in found.items() if name not in repeated}

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     )
     accel_redirect: Location = ""
     trusted_proxies: int = Field(0, ge=0, le=10)
+    max_connections_per_address: int = Field(1000, ge=0, le=1_000_000)
     max_upload_gib: float = Field(50.0, gt=0, le=1_000_000)
 
     # Cookies and tokens.

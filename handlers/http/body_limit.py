@@ -1,6 +1,6 @@
-"""Bodies that are no uploads are small: what goes beyond is read and thrown away, and answered 413 as JSON.
+"""Bodies that are no uploads are small: what goes beyond is answered 413 as JSON, at once.
 
-A connection that is closed under a client that still sends is reset, and the answer is lost (RFC 9112, 9.6).
+What the client still sends is thrown away while its connection lingers, see `handlers.http.lingering`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest, RequestStartLine, ResponseStartLine
 from tornado.web import Application, RequestHandler, _has_stream_request_body
 
+from handlers.http.connections import let_be_the_last
+
 # Bytes that every connection may have in memory before anybody is asked who sends them. The longest body that is of use
 # has two passwords of 4,096 characters, each of which JSON may write in 12 bytes.
 MOST = 128 * 1024
-_READ = 64 * 1024**3  # bytes; a film that is sent to the wrong path is told so, and not cut off
+_READ = 64 * 1024**3  # bytes; of a longer chunk the client is told without asking a handler
 
 
 class LimitedApplication(Application):
@@ -34,32 +36,50 @@ def is_too_large(request: HTTPServerRequest) -> bool:
 
 
 def read_whatever_comes(request: HTTPServerRequest) -> None:
-    """Have Tornado read a body of nearly any size, which would otherwise close the connection without a word."""
-    request.connection.set_max_body_size(_READ)  # type: ignore[union-attr]  # HTTP1Connection has it
+    """Have Tornado accept a body of any size: who takes it decides, or answers before it is read."""
+    length = int(request.headers.get("Content-Length") or 0)
+    request.connection.set_max_body_size(max(_READ, length))  # type: ignore[union-attr]  # HTTP1Connection has it
 
 
 class _Limited(HTTPMessageDelegate):
+    """Hands a body on as far as it is short enough; a longer one is answered at once, before it is read."""
+
     def __init__(self, inner: HTTPMessageDelegate, request: HTTPServerRequest) -> None:
         self._inner = inner
         self._request = request
         self._size = 0
+        self._is_answered = False
 
     def headers_received(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
     ) -> Awaitable[None] | None:
         read_whatever_comes(self._request)
-        return self._inner.headers_received(start_line, headers)
+        received = self._inner.headers_received(start_line, headers)
+        if int(headers.get("Content-Length") or 0) > MOST:
+            self._answer_now()
+        return received
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self._size += len(chunk)
-        if self._size <= MOST:
+        if self._size <= MOST and not self._is_answered:
             return self._inner.data_received(chunk)
-        self._request.body_was_cut = True  # type: ignore[attr-defined]  # the request is the only thing both ends know
-        self._request.headers.pop("Content-Type", None)  # else Tornado reads the piece and finds it malformed
+        self._answer_now()
         return None
 
     def finish(self) -> None:
-        self._inner.finish()
+        if not self._is_answered:
+            self._inner.finish()
 
     def on_connection_close(self) -> None:
         self._inner.on_connection_close()
+
+    def _answer_now(self) -> None:
+        """Have the handler say what it says to such a request: 413, 404, 405 and so on; the connection ends then."""
+        if self._is_answered:
+            return
+        self._is_answered = True
+        self._request.body_was_cut = True  # type: ignore[attr-defined]  # the request is the only thing both ends know
+        self._request.headers.pop("Content-Type", None)  # else Tornado reads the piece and finds it malformed
+        if self._request.connection is not None:
+            let_be_the_last(self._request.connection)
+        self._inner.finish()

@@ -7,19 +7,29 @@ what others need. Films have limits of their own, see `handlers.media.transfer`.
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import resource
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
+from tornado.iostream import StreamClosedError
+
+from handlers.http.access_log import loggable
+from handlers.http.common import common_headers, new_request_id
+
+_log = logging.getLogger(__name__)
 
 _PATIENCE = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
 _LOOK = 5.0  # seconds between two looks for connections that are out of patience
 _SLOWEST = 30_000  # bytes of a body in `_PATIENCE` seconds; Apache's mod_reqtimeout asks for 500 in each second
 _STALLED = 60.0  # seconds in which a client takes nothing of its answer; nginx's send_timeout
+_UNANSWERED_S = 120.0  # in which a request is answered, or goes on being answered, unless its handler says otherwise
 _HURRY = 5.0  # seconds that a body has when others wait for a place
 _MOST = 10_000  # connections at once
 _SPARE = 100  # descriptors for everything else: databases, logs
@@ -58,13 +68,18 @@ class Connections:
         self._busy: dict[object, HTTPConnection] = {}
         self._bodies: dict[object, _Body] = {}
         self._writing: dict[HTTP1Connection, tuple[int, float]] = {}  # bytes that were taken, and since when no more
+        self._quiet: dict[HTTP1Connection, tuple[int, float]] = {}  # the same, of those that write nothing
+        self._allowed: dict[HTTPConnection, float] = {}  # seconds, where it is not `_UNANSWERED_S`
         self._timer: asyncio.TimerHandle | None = None
         self._is_ending = False
 
     def wait(self, server_conn: object, request_conn: HTTPConnection) -> None:
         """A request may come now."""
         loop = asyncio.get_running_loop()
-        is_new = self._busy.pop(server_conn, None) is None
+        answered = self._busy.pop(server_conn, None)
+        is_new = answered is None
+        if answered is not None:
+            self._allowed.pop(answered, None)
         self._waiting[server_conn] = _Waiting(loop.time(), request_conn, is_new)
         if self._timer is None:
             self._timer = loop.call_later(_LOOK, self._look)
@@ -76,7 +91,11 @@ class Connections:
         if has_body:
             self._bodies[server_conn] = _Body(request_conn, asyncio.get_running_loop().time())
         if self._is_ending:
-            _let_be_the_last(request_conn)
+            let_be_the_last(request_conn)
+
+    def allow(self, request_conn: HTTPConnection, seconds: float) -> None:
+        """Let this request take so long without a sign of an answer."""
+        self._allowed[request_conn] = seconds
 
     def received(self, server_conn: object, size: int) -> None:
         """A piece of its body."""
@@ -98,8 +117,10 @@ class Connections:
 
     def closed(self, server_conn: object) -> None:
         """Nothing more comes."""
-        for held in (self._waiting, self._busy, self._bodies):
-            held.pop(server_conn, None)
+        if (busy := self._busy.pop(server_conn, None)) is not None:
+            self._allowed.pop(busy, None)
+        self._waiting.pop(server_conn, None)
+        self._bodies.pop(server_conn, None)
 
     def make_room(self) -> bool:
         """Close the one that waits longest for a request, else the oldest whose body hardly comes; if there was one."""
@@ -118,7 +139,7 @@ class Connections:
         """Answer what is being asked, if that takes no longer, and close every connection behind its answer."""
         self._is_ending = True
         for request_conn in self._busy.values():
-            _let_be_the_last(request_conn)
+            let_be_the_last(request_conn)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while (self._busy or self._waiting) and loop.time() < deadline:
@@ -136,6 +157,7 @@ class Connections:
                 _close(body.request_conn)
             body.since, body.size = loop.time(), 0
         self._look_at_answers(loop.time())
+        self._look_for_unanswered(loop.time())
         self._timer = loop.call_later(_LOOK, self._look) if self._waiting or self._busy else None
 
     def _look_at_answers(self, moment: float) -> None:
@@ -149,6 +171,25 @@ class Connections:
                 else:
                     self._writing[request_conn] = taken, since if known == taken else moment
 
+    def _look_for_unanswered(self, moment: float) -> None:
+        """Whatever went wrong in a handler, nobody waits for ever, and nobody keeps a place for ever."""
+        before, self._quiet = self._quiet, {}
+        receiving = {body.request_conn for body in self._bodies.values()}
+        for request_conn in list(self._busy.values()):
+            if not isinstance(request_conn, HTTP1Connection) or request_conn in receiving:
+                continue
+            allowed = self._allowed.get(request_conn, _UNANSWERED_S)
+            if allowed == inf or request_conn.stream.writing():
+                continue
+            known, since = before.get(request_conn, (-1, moment))
+            taken = request_conn.stream._total_write_done_index
+            if known != taken:
+                since = moment
+            if known == taken and moment - since > allowed:
+                abandon(request_conn, f"no answer in {allowed:g} s")
+            else:
+                self._quiet[request_conn] = taken, since
+
     def _close(self, server_conns: list[object]) -> None:
         for server_conn in server_conns:
             _close(self._waiting.pop(server_conn).request_conn)
@@ -160,12 +201,45 @@ def most_at_once() -> int:
     return max(1, min(_MOST, (descriptors - _SPARE) // 3))
 
 
+def abandon(request_conn: HTTPConnection, reason: str, request_id: str = "") -> None:
+    """Close a connection whose request gets no answer any more, with a 500 if nothing was said yet; log it, once."""
+    if not isinstance(request_conn, HTTP1Connection) or request_conn.stream is None or request_conn.stream.closed():
+        return
+    request_id = request_id or new_request_id()
+    line = request_conn._request_start_line
+    _log.error(
+        "request abandoned request_id=%s method=%s path=%s reason=%s",
+        request_id,
+        getattr(line, "method", "-"),
+        loggable(getattr(line, "path", "-").partition("?")[0]),
+        reason,
+    )
+    if request_conn._response_start_line is None:
+        with suppress(StreamClosedError):
+            request_conn.stream.write(_abandonment(request_id, is_head=getattr(line, "method", "") == "HEAD"))
+    request_conn.close()
+
+
+def _abandonment(request_id: str, *, is_head: bool) -> bytes:
+    """Return the whole answer."""
+    body = json.dumps({"detail": "Internal server error.", "request_id": request_id}, separators=(",", ":"))
+    headers = [
+        *common_headers(None, ()),
+        ("X-Request-Id", request_id),
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+    ]
+    lines = ["HTTP/1.1 500 Internal Server Error", *(f"{name}: {value}" for name, value in headers), "", ""]
+    return ("\r\n".join(lines) + ("" if is_head else body)).encode()
+
+
 def _close(request_conn: HTTPConnection) -> None:
     if isinstance(request_conn, HTTP1Connection):
         request_conn.close()
 
 
-def _let_be_the_last(request_conn: HTTPConnection) -> None:
+def let_be_the_last(request_conn: HTTPConnection) -> None:
     """The answer says `Connection: close`, unless it has begun, and the connection is closed behind it."""
     if isinstance(request_conn, HTTP1Connection):
         request_conn._disconnect_on_finish = True

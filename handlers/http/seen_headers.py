@@ -8,13 +8,26 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tornado.httputil import HTTPHeaders
+from cachetools import LRUCache
+from tornado.httputil import HTTPHeaders, HTTPInputError
 
-_MOST = 4096  # blocks that are kept
-_LONGEST = 3072  # bytes of a block that is kept; browsers send half of it
+_MAX_CACHE_BYTES = 16 * 1024**2  # of memory for all blocks that are kept, keys and parsed fields together
+_MAX_KEPT_BLOCK_BYTES = 3072  # of a block that is kept; browsers send half of it
+_MAX_FIELDS = 100  # of one request: Apache's LimitRequestFields; browsers behind two proxies send some 30
+_MAX_NAME_BYTES = 256  # of a field name: Tornado keeps 1,000 of them for good
+# A name has at most 253 characters (RFC 1035, 2.3.4), and a port 5 digits. Where no PUBLIC_URL is set it is written
+# into every address of every film of a list.
+_MAX_HOST_CHARACTERS = 300
+# What CPython takes for one parsed block and for one field of it beside their text: objects, dictionary slots and the
+# answers that `SeenHeaders.get` remembers. Measured with tracemalloc, rounded up.
+_BLOCK_OVERHEAD_BYTES, _FIELD_OVERHEAD_BYTES = 4096, 700
 
-# As proxies are asked, and every server must take it (RFC 9112, 3.2.2).
-_ABSOLUTE = re.compile(r"(\S+ )https?://([^/?# ]*)(/?)(\S* HTTP/.*)", re.IGNORECASE)
+_AUTHORITY = re.compile(r"[^/?#]*")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+class HeadTooLarge(HTTPInputError):
+    """A head of too many bytes, of too many fields, or with a field name that is too long: 431."""
 
 
 class SeenHeaders(HTTPHeaders):
@@ -23,6 +36,7 @@ class SeenHeaders(HTTPHeaders):
     def __init__(self, *args: Any, **kwargs: str) -> None:
         super().__init__(*args, **kwargs)
         self._looked_up: dict[str, str | None] = {}
+        self.memory = 0  # bytes, about, with the block that it was read from
 
     def get(self, name: str, default: Any = None) -> Any:
         """Found, or missed, once for each name that anyone asks for."""
@@ -40,13 +54,13 @@ class SeenHeaders(HTTPHeaders):
 
 
 class HeaderParser:
-    """One per web process."""
+    """Parses the heads of requests, each distinct header block once. One per web process."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, SeenHeaders] = {}
+        self._seen: LRUCache[bytes, SeenHeaders] = LRUCache(_MAX_CACHE_BYTES, lambda headers: headers.memory)
 
     def parse(self, data: bytes) -> tuple[str, HTTPHeaders]:
-        """Start line and headers of a request. Raises HTTPInputError."""
+        """Return start line and headers of a request. Raises HTTPInputError, also for a body of no clear length."""
         data = data.lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines before a request
         end = data.find(b"\n")
         block = data[end:]
@@ -54,28 +68,73 @@ class HeaderParser:
         if headers is None:
             headers = self._parsed(block)
         line = data[:end].decode("latin1").rstrip("\r")
-        return _in_origin_form(line, headers) if "://" in line else (line, headers)
+        if "://" in line:
+            line, headers = _in_origin_form(line, headers)
+        if len(headers.get("Host", "")) > _MAX_HOST_CHARACTERS:
+            raise HTTPInputError("host name too long")
+        return line, headers
 
     def _parsed(self, block: bytes) -> HTTPHeaders:
+        check_size(block)
         text = block.decode("latin1")
-        if len(block) > _LONGEST:
-            return HTTPHeaders.parse(text)
-        headers = SeenHeaders.parse(text)
-        if "Content-Length" in headers:  # Tornado may correct it, and seldom is it the same
-            return headers.copy()
-        assert isinstance(headers, SeenHeaders)
-        self._seen[block] = headers
-        if len(self._seen) > _MOST:
-            del self._seen[next(iter(self._seen))]
-        return headers
+        if len(block) > _MAX_KEPT_BLOCK_BYTES:
+            headers = HTTPHeaders.parse(text)
+            _check_framing(headers)
+            return headers
+        seen = SeenHeaders.parse(text)
+        assert isinstance(seen, SeenHeaders)
+        if "Content-Length" in seen or "Transfer-Encoding" in seen:  # seldom is a length the same
+            headers = seen.copy()
+            _check_framing(headers)
+            return headers
+        seen.memory = memory_of(block)
+        self._seen[block] = seen
+        return seen
+
+
+def memory_of(block: bytes) -> int:
+    """Return about how many bytes of memory a kept block takes, with its parsed fields."""
+    return _BLOCK_OVERHEAD_BYTES + 3 * len(block) + _FIELD_OVERHEAD_BYTES * block.count(b"\n")
+
+
+def check_size(block: bytes) -> None:
+    """Raise HeadTooLarge for a block, from the end of the start line on, that no ordinary client sends."""
+    if block.count(b"\n") > _MAX_FIELDS + 2:  # the end of the start line, and the empty line
+        raise HeadTooLarge("too many header fields")
+    if len(block) > _MAX_NAME_BYTES and any(line.find(b":") > _MAX_NAME_BYTES for line in block.split(b"\n")):
+        raise HeadTooLarge("header name too long")
+
+
+def _check_framing(headers: HTTPHeaders) -> None:
+    """Raise HTTPInputError unless it is clear how long the body is (RFC 9112, 6.1 to 6.3).
+
+    Before any handler hears of the request: Tornado looks at this only when a handler has begun. A length that was
+    repeated is written once.
+    """
+    lengths = {length.strip(" \t") for value in headers.get_list("Content-Length") for length in value.split(",")}
+    codings = headers.get_list("Transfer-Encoding")
+    if codings and (lengths or [coding.lower() for coding in codings] != ["chunked"]):
+        raise HTTPInputError("unknown Transfer-Encoding, or one beside a Content-Length")
+    if not lengths:
+        return
+    if len(lengths) > 1 or not _LENGTH.fullmatch(length := lengths.pop()):
+        raise HTTPInputError("no valid Content-Length")
+    headers["Content-Length"] = length
 
 
 def _in_origin_form(line: str, headers: HTTPHeaders) -> tuple[str, HTTPHeaders]:
-    """What the target says of the host counts, and not what the header says."""
-    found = _ABSOLUTE.fullmatch(line)
-    if found is None:
+    """As proxies are asked, and every server must take it (RFC 9112, 3.2.2).
+
+    What the target says of the host counts, and not what the header says.
+    """
+    method, _, rest = line.partition(" ")
+    target, _, version = rest.partition(" ")
+    scheme, separator, address = target.partition("://")
+    if not separator or scheme.lower() not in ("http", "https") or not version.startswith("HTTP/"):
         return line, headers
+    authority = _AUTHORITY.match(address)
+    assert authority is not None
     if "," not in headers.get("Host", ","):  # none, or two, are refused as always
         headers = headers.copy()
-        headers["Host"] = found[2]
-    return f"{found[1]}/{found[4]}", headers
+        headers["Host"] = authority[0]
+    return f"{method} /{address[authority.end() :].removeprefix('/')} {version}", headers

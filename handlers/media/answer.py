@@ -26,6 +26,7 @@ _CACHING = {
     Life.A_WHILE: "private, max-age=300",
     Life.UNKNOWN: "private, no-cache",
 }
+_LONGEST_DATE = 64  # characters; the longest form that was ever allowed has 33
 _RANGE = re.compile(r"bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))\s*", re.IGNORECASE)
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
 _ENCODING = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?(?=,|$)", re.IGNORECASE)
@@ -152,8 +153,11 @@ def http_date(moment: int) -> str:
 
 
 def _unix_time(date: str) -> int | None:
+    """Of a date as RFC 9110, 5.6.7 writes it; None for everything else, which is ignored then (13.1.3)."""
+    if len(date) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError):
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, TypeError, OverflowError, IndexError):
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -12,15 +12,18 @@ import re
 import time
 from asyncio import Future
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
+from contextlib import ExitStack
 from http.client import responses
+from typing import NamedTuple
 
+from cachetools import LRUCache, cached
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, parse_cookie
 from tornado.iostream import IOStream
 
 from handlers.http.access_log import write_line
 from handlers.http.common import common_headers, new_request_id
+from handlers.http.connections import abandon
 from handlers.media.answer import Reply, answer, body_of, http_date
 from handlers.media.transfer import Transfers, can_carry, is_in_memory
 from handlers.http.origin import client_address
@@ -34,6 +37,7 @@ _PATH = re.compile(
 )
 
 _LONGEST = 3072  # characters of cookies that are remembered; ours have some 700
+_MAX_COOKIE_CACHE_BYTES = 4 * 1024**2  # of memory for all of them
 
 _STATUS = {status: f"HTTP/1.1 {status} {responses[status]}\r\n".encode() for status in (200, 206, 304)}
 
@@ -71,15 +75,17 @@ class MediaLane:
             asset = self._media.at_hand(Request(video_id, place[2], token, bool(place[3])))
         if asset is None:
             return None
-        try:
-            reply = answer(start_line.method, headers, asset, self._proxy)
-        except (PreconditionFailed, RangeNotSatisfiable):
-            asset.close()
-            return None
-        if not _can_be_sent_now(asset, reply):
-            asset.close()
-            return None
-        return _Errand(self, connection, start_line.method, path, headers, asset, reply)
+        with ExitStack() as held:
+            held.callback(asset.close)
+            try:
+                reply = answer(start_line.method, headers, asset, self._proxy)
+            except (PreconditionFailed, RangeNotSatisfiable):
+                return None
+            if not _can_be_sent_now(asset, reply):
+                return None
+            errand = _Errand(self, connection, start_line.method, path, headers, asset, reply)
+            held.pop_all()
+            return errand
 
     def head(self, reply: Reply, origin: str, request_id: str, is_last: bool) -> bytes:
         """Status line and headers, as they are sent; `is_last` of its connection."""
@@ -107,13 +113,23 @@ class MediaLane:
                 return scheme.lower() == "bearer" and bool(self._admission.by_access_token(bearer.strip()))
             if token:
                 return bool(self._admission.by_playback_token(token, video_id))
-            access_token, can_renew = _tokens(cookie) if cookie and len(cookie) < _LONGEST else (None, False)
-            if access_token is None:
+            if not cookie or len(cookie) >= _LONGEST:
                 return False
-            identity = self._admission.by_access_token(access_token)
-            return not can_renew or identity.expires - time.time() > self._renew_within
+            said = _tokens(cookie)
+            if said.access is None:
+                return False
+            identity = self._admission.by_access_token(said.access)
+            return not said.can_renew or identity.expires - time.time() > self._renew_within
         except TokenNotValid:
             return False
+
+
+class _Tokens(NamedTuple):
+    """The access token, whether another one can be had, and how many bytes of memory this and its key take, about."""
+
+    access: str | None
+    can_renew: bool
+    memory: int
 
 
 class _Common(dict[str, bytes]):
@@ -152,7 +168,13 @@ class _Errand(HTTPMessageDelegate):
         self._stop: Callable[[], None] | None = None
 
     def finish(self) -> None:
-        """The request was read: answer it."""
+        """The request was read: answer it. What goes wrong here ends the connection, and never keeps the file open."""
+        with ExitStack() as held:
+            held.callback(self._fail)
+            self._answer()
+            held.pop_all()
+
+    def _answer(self) -> None:
         is_last = self._connection._disconnect_on_finish  # as the client wishes, or because the process stops
         head = self._lane.head(self._reply, self._origin, self._request_id, is_last)
         content, stream = self._asset.content, self._connection.stream
@@ -167,6 +189,12 @@ class _Errand(HTTPMessageDelegate):
         else:
             self._lane.tally.sent += end - start
             self._write(stream, head + body_of(content, self._reply.is_compressed)[start:end])
+
+    def _fail(self) -> None:
+        self._asset.close()
+        if self._stop is not None:
+            self._stop()
+        abandon(self._connection, "an error in the fast lane", self._request_id)
 
     def on_connection_close(self) -> None:
         """The client hung up, which is no error."""
@@ -192,11 +220,12 @@ class _Errand(HTTPMessageDelegate):
         self._sent(written.exception() is None)
 
     def _sent(self, is_complete: bool) -> None:
-        self._over()
-        if is_complete:
-            self._connection.finish()
-        else:
-            self._connection.close()
+        with ExitStack() as held:
+            held.callback(self._connection.close)
+            self._over()
+            if is_complete:
+                held.pop_all()
+                self._connection.finish()
 
     def _over(self) -> None:
         self._asset.close()
@@ -222,11 +251,12 @@ def _is_plain(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     )
 
 
-@lru_cache(maxsize=4096)  # of what strangers send as well
-def _tokens(cookies: str) -> tuple[str | None, bool]:
-    """The access token, and whether another one can be had."""
+@cached(LRUCache(_MAX_COOKIE_CACHE_BYTES, getsizeof=lambda said: said.memory), key=str)
+def _tokens(cookies: str) -> _Tokens:
+    """What a Cookie header says; kept for a while, of what strangers send as well."""
     found = parse_cookie(cookies)
-    return found.get("access_token"), bool(found.get("refresh_token"))
+    access_token = found.get("access_token") or None  # an empty one is none: the handler says so too
+    return _Tokens(access_token, bool(found.get("refresh_token")), len(cookies) + len(access_token or "") + 500)
 
 
 def _encoded(headers: Sequence[tuple[str, str]]) -> bytes:

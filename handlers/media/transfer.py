@@ -59,8 +59,12 @@ class Transfers:
         Returns what stops it without another word. `done` may be called before this returns.
         """
         transfer = _Transfer(self, stream, file, start, end, done)
-        if transfer.send_head(head):
-            transfer.go_on()
+        try:
+            if transfer.send_head(head):
+                transfer.go_on()
+        except BaseException:
+            transfer.stop()
+            raise
         return transfer.stop
 
     async def end(self, seconds: float) -> None:
@@ -144,6 +148,14 @@ class _Transfer:
         else:
             self._wait()
 
+    def _go_on_again(self) -> None:
+        """Called by the loop, and again for as long as nobody stops it."""
+        try:
+            self.go_on()
+        except Exception:
+            self._finish(False)
+            raise
+
     def stop(self) -> None:
         """Safe to repeat."""
         if self._descriptor >= 0:
@@ -161,8 +173,12 @@ class _Transfer:
         self.moved = self._loop.time()
         if self._descriptor < 0:
             self._descriptor = os.dup(self._socket.fileno())
-            self._transfers.enter(self)
-            self._loop.add_writer(self._descriptor, self.go_on)
+            try:
+                self._loop.add_writer(self._descriptor, self._go_on_again)
+                self._transfers.enter(self)
+            except BaseException:
+                self.stop()
+                raise
 
     def _finish(self, is_complete: bool) -> None:
         self.stop()

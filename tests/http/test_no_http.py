@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from handlers import server
+from handlers.http import lingering
 from tests.http.people import site
 from tests.tools import Browser
 from videoflix.settings import Settings
@@ -144,12 +145,13 @@ async def test_who_still_sends_hears_the_answer(browser: Browser) -> None:
 async def test_who_falls_silent_or_goes_on_sending_is_not_waited_for_for_ever(
     browser: Browser, http_server: server.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit, sends in (("_SILENCE", False), ("_LINGER", True)):
+    for limit, sends in (("_SILENCE_S", False), ("_LONGEST_S", True)):
         async with line(browser) as (reader, writer):
-            monkeypatch.setattr(server, limit, 0.3)
+            monkeypatch.setattr(lingering, limit, 0.3)
             writer.write(b"nonsense\r\n\r\n")
             assert (await heard(reader)).status == 400
-            while http_server._connections:
+            assert len(http_server._lingering) == 1
+            while len(http_server._lingering):
                 writer.write(b"x" * sends)
                 await asyncio.sleep(0.02)
             monkeypatch.undo()

@@ -14,7 +14,7 @@ REQUESTS = (
     b"\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /c HTTP/1.1\nhost: x\nCOOKIE: a=b\n\n",
     b"GET /d HTTP/1.1\r\nHost: x\r\nVia: one\r\nvia: two\r\nEmpty:\r\n\r\n",
-    b"PUT /e HTTP/1.1\r\nHost: x\r\nContent-Length: 3, 3\r\n\r\n",
+    b"PUT /e HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
     b"GET /f HTTP/1.1\r\nHost: x\r\nCookie: " + b"c" * 4000 + b"\r\n\r\n",
     b"GET /g HTTP/1.1\r\nHost: x\r\nUser-Agent: caf\xe9\r\n\r\n",
     b"GET /h HTTP/1.1\r\n\r\n",
@@ -81,7 +81,7 @@ def test_what_is_no_header_is_refused_each_time(block: bytes) -> None:
 
 
 def test_no_more_blocks_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_headers, "_MOST", 3)
+    monkeypatch.setattr(seen_headers, "_MAX_CACHE_BYTES", 3 * seen_headers.memory_of(b"\nX: 0\r\n\r\n"))
     parser = HeaderParser()
     for number in range(10):
         parser.parse(f"GET / HTTP/1.1\r\nX: {number}\r\n\r\n".encode())

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 _LONGEST = 5000  # milliseconds of a cue without an end
 
-_TIME = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
+_TIME = r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})"
 # A path of ASS: m 0 0 l 100 0 100 100.
 _DRAWING = re.compile(r"\s*m(\s+-?[\d.]+){2}(\s+([mnlbspc]|-?[\d.]+))*\s*")
 _TIMES = re.compile(rf"^{_TIME}[ \t]+-->[ \t]+{_TIME}([^\n]*)$")

@@ -21,6 +21,5 @@ class LoudnessPlan:
         """Return the arguments of ffmpeg."""
         return [
             *TALKATIVE, *PROGRESS, "-copyts", *guarded(self.source, "-vn", "-sn", "-dn"),
-            "-map", sound.source_map(self.timeline.audio[0]),
-            "-af", f"{sound.on_clock(self.timeline)},{sound.MEASURE_LOUDNESS}", "-f", "null", "-",
+            *sound.on_clock(self.timeline, self.timeline.audio[0], sound.MEASURE_LOUDNESS), "-f", "null", "-",
         ]  # fmt: skip

@@ -14,7 +14,7 @@ from transcode.runner import GIB, Limits, Run
 _PATIENCE = 60.0  # seconds for one look
 _LIMITS = Limits(memory=4 * GIB, file_size=64 * 1024**2, cpu=60)
 
-_NO_DECODER = re.compile(r"no decoder found|Decoder \(.*\) not found")
+_NO_DECODER = re.compile(r"no decoder found|Decoder \([^()\n]*\) not found")
 
 # What ffmpeg takes the file for, when it is none of the containers that are let in.
 _OTHER_KIND = re.compile(r"\[(\w+) @ \w+\] Format not on whitelist")

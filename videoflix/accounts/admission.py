@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from cachetools import LRUCache
+
 from videoflix.accounts.playback import PlaybackPass, PlaybackTokens
 from videoflix.accounts.revocations import Revocations
 from videoflix.errors import TokenNotValid
 from videoflix.models import Identity
 
-_MOST = 20_000  # tokens of a kind that are remembered
+_MOST = 20_000  # tokens of a kind that are remembered; with what they say, some 1.5 KB each
+_LONGEST = 800  # characters of a token that is remembered; ours have some 300
 
 
 class Expiring(Protocol):
@@ -30,7 +33,7 @@ class Verified(Generic[Said]):
 
     def __init__(self, verify: Callable[[str], Said]) -> None:
         self._verify = verify
-        self._known: dict[str, Said] = {}
+        self._known: LRUCache[str, Said] = LRUCache(_MOST)
 
     def __call__(self, token: str) -> Said:
         """Raises TokenNotValid."""
@@ -38,9 +41,9 @@ class Verified(Generic[Said]):
         if said is not None and said.expires > time.time():
             return said
         self._known.pop(token, None)
-        said = self._known[token] = self._verify(token)
-        if len(self._known) > _MOST:
-            del self._known[next(iter(self._known))]
+        said = self._verify(token)
+        if len(token) <= _LONGEST:
+            self._known[token] = said
         return said
 
 

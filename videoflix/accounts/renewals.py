@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 
+from cachetools import TTLCache
+
 _KEPT = 30.0  # seconds: as long as a predecessor has its grace
 _MOST = 10_000
 _PUT_OFF = 5.0  # seconds
@@ -17,7 +19,7 @@ class Renewals:
     """Refresh token -> the access token that it was last given."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[str, float]] = {}
+        self._known: TTLCache[str, str] = TTLCache(_MOST, _KEPT)
         self._again_at = float("-inf")
 
     def put_off(self) -> None:
@@ -31,12 +33,8 @@ class Renewals:
 
     def get(self, refresh_token: str) -> str | None:
         """None when there is none, or none of this moment."""
-        access_token, since = self._known.get(refresh_token, ("", float("-inf")))
-        return access_token if time.monotonic() - since < _KEPT else None
+        return self._known.get(refresh_token)
 
     def keep(self, refresh_token: str, access_token: str) -> None:
         """The oldest ones make room."""
-        self._known.pop(refresh_token, None)
-        self._known[refresh_token] = (access_token, time.monotonic())
-        if len(self._known) > _MOST:
-            del self._known[next(iter(self._known))]
+        self._known[refresh_token] = access_token

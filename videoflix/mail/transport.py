@@ -55,6 +55,9 @@ class MailServer:
             raise NotDelivered(_sentence(error)) from error
 
 
+_LONGEST_SAID = 4096  # characters of what a server says that are looked at
+
+
 class Folder:
     """`.eml` files, which every mail program opens."""
 
@@ -88,6 +91,7 @@ def transport_of(settings: Settings) -> Transport:
 
 def _sentence(error: BaseException) -> str:
     """What the server said, on one line, without addresses (it may repeat them) and without what a terminal obeys."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(error))
-    said = re.sub(r"\S+@\S+", "<address>", " ".join(text.split())) or "no answer in time"
+    text = "".join(letter if letter.isprintable() else " " for letter in str(error)[:_LONGEST_SAID])
+    words = ("<address>" if "@" in word.strip("@") else word for word in text.split())
+    said = " ".join(words) or "no answer in time"
     return f"{type(error).__name__}: {said}"[:300]

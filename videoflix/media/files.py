@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 from videoflix.errors import NotFound
@@ -33,6 +34,11 @@ class OpenFile:
         if descriptor >= 0:
             os.close(descriptor)
 
+    def __del__(self) -> None:
+        """Close what nobody closed: an open file is never lost, whatever was raised between two lines."""
+        if getattr(self, "descriptor", -1) >= 0:
+            self.close()
+
 
 def resolved(folder: Path) -> str:
     """A folder as the operator chose it, who may have made it a link to another disk."""
@@ -47,11 +53,14 @@ def open_below(base: str, *names: str) -> OpenFile:
         if error.errno in _NOT_THERE:
             raise NotFound from None
         raise
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise NotFound
-    return OpenFile(descriptor, status)
+    with ExitStack() as held:
+        held.callback(os.close, descriptor)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise NotFound
+        file = OpenFile(descriptor, status)
+        held.pop_all()
+        return file
 
 
 def read_below(base: str, *names: str) -> tuple[bytes, OpenFile]:

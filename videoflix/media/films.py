@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cachetools import LRUCache
+
 from videoflix.errors import NotFound
 from videoflix.media.names import RESOLUTIONS
 from videoflix.models import Video, VideoStatus
@@ -56,7 +58,7 @@ class Films:
     def __init__(self, videos: VideoStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._videos = videos
         self._clock = clock
-        self._entries: dict[int, _Entry] = {}
+        self._entries: LRUCache[int, _Entry] = LRUCache(_MOST)
         self._loading: dict[int, asyncio.Task[_Entry]] = {}
         self._tasks: set[asyncio.Task[_Entry]] = set()
 
@@ -128,19 +130,13 @@ class Films:
                 del self._loading[video_id]
         entry = _Entry(film, self._clock())
         if is_latest or video_id not in self._entries:
-            self._keep(video_id, entry)
+            self._entries[video_id] = entry
         return entry
 
     def _over(self, task: asyncio.Task[_Entry]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # logged already; perhaps nobody waited for it
-
-    def _keep(self, video_id: int, entry: _Entry) -> None:
-        self._entries.pop(video_id, None)
-        self._entries[video_id] = entry
-        if len(self._entries) > _MOST:
-            del self._entries[next(iter(self._entries))]
 
     def _keep_alive(self, video_id: int) -> None:
         """The database did not answer: try again with the next request, and serve what is known until then."""

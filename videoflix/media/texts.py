@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from videoflix.media.files import open_below, read_below
 
 _MOST = 32 * 1024 * 1024  # bytes that are kept
+_OVERHEAD = 1200  # bytes of the objects of one list; short lists with a token each are the most of them
 _WORTH_COMPRESSING = 256  # bytes
 
 _ATTRIBUTE = re.compile(r'(URI=")([^"]+)(?=")')
@@ -46,20 +48,16 @@ class Texts:
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._kept: OrderedDict[Wanted, Text] = OrderedDict()
-        self._size = 0
+        self._kept: LRUCache[Wanted, _Kept] = LRUCache(_MOST, lambda kept: kept.memory)
 
     def at_hand(self, wanted: Wanted) -> Text | None:
         """The list, when it is kept and its file is still the same. Raises NotFound when there is none any more."""
-        text = self._kept.get(wanted)
-        if text is None:
+        kept = self._kept.get(wanted)
+        if kept is None:
             return None
         file = open_below(self._base, *wanted.names)
         file.close()
-        if file.version != text.version:
-            return None
-        self._kept.move_to_end(wanted)
-        return text
+        return kept.text if file.version == kept.text.version else None
 
     def make(self, wanted: Wanted) -> Text:
         """Read and prepare it: for a thread. Raises NotFound."""
@@ -70,20 +68,21 @@ class Texts:
 
     def keep(self, wanted: Wanted, text: Text) -> None:
         """From now on it is at hand."""
-        self._forget(wanted)
-        self._kept[wanted] = text
-        self._size += _size(text)
-        while self._size > _MOST:
-            self._forget(next(iter(self._kept)))
-
-    def _forget(self, wanted: Wanted) -> None:
-        text = self._kept.pop(wanted, None)
-        if text is not None:
-            self._size -= _size(text)
+        kept = _Kept(text, _memory_of(wanted, text))
+        if kept.memory <= _MOST:
+            self._kept[wanted] = kept
 
 
-def _size(text: Text) -> int:
-    return len(text.body) + len(text.compressed or b"")
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A list, and about how many bytes of memory it takes with its key."""
+
+    text: Text
+    memory: int
+
+
+def _memory_of(wanted: Wanted, text: Text) -> int:
+    return _OVERHEAD + len(text.body) + len(text.compressed or b"") + len(wanted.token) + sum(map(len, wanted.names))
 
 
 def _rewritten(text: str, wanted: Wanted) -> str:
