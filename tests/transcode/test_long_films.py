@@ -12,6 +12,7 @@ from pathlib import Path
 
 import m3u8
 import pytest
+from redis.asyncio import Redis
 
 from tests.transcode import inspection, sources
 from tests.transcode.obey import film_of
@@ -24,7 +25,7 @@ from transcode.hls import bandwidth, playlists, webvtt
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.hls.transport import PACKET, first_picture_size
 from transcode.ladder import ladder
-from transcode.ledger import Lane, Lease
+from transcode.ledger import Lane, Lease, NewTask
 from transcode.plans.audio import AudioPlan
 from transcode.plans.chunk import ChunkPlan
 from transcode.plans.storyboard import StoryboardPlan
@@ -341,3 +342,15 @@ def test_the_plan_of_a_chunk_is_as_long_at_the_end_of_a_day_as_at_its_beginning(
     day = Timeline(Grid(Fraction(25), 24 * HOUR * 25), ladder(320, 180, Fraction(25)), film_of(4).video)
     first, last = (ChunkPlan(day, index, Path("film.mp4"), None).argv() for index in (4, day.grid.chunks - 1))
     assert abs(len(" ".join(first)) - len(" ".join(last))) < 40
+
+
+async def test_however_many_chunks_are_enqueued_at_once_workers_are_woken_once(redis_url, io_loop) -> None:
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as client, client.pubsub() as heard:
+        await heard.subscribe("videoflix:wake")
+        await ledger.start(
+            1, [NewTask(f"chunk:{index:04d}", "chunk", index) for index in range(2703)], schedule.finish()
+        )
+        messages = []
+        while message := await heard.get_message(timeout=0.5):
+            messages += [message["data"]] if message["type"] == "message" else []
+        assert messages == [b"bulk"]
