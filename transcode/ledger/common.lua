@@ -35,7 +35,13 @@ local function move(key, state)
   redis.call('HSET', key, 'state', state)
 end
 
-local function wake(what) redis.call('PUBLISH', P .. 'wake', what) end
+-- Once per script: a film of a day enqueues 2,700 tasks at once, and whoever listens looks for all of them.
+local woken = {}
+local function wake(what)
+  if woken[what] then return end
+  woken[what] = true
+  redis.call('PUBLISH', P .. 'wake', what)
+end
 local function film_changed(film) redis.call('PUBLISH', P .. 'film', film) end
 
 local function put_in_queue(job, task)
