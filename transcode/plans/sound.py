@@ -24,6 +24,11 @@ MEASURE_LOUDNESS = "ebur128=framelog=verbose"
 
 OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE), "-ar", str(RATE), "-ac", "2")
 
+# ffmpeg mixes whole numbers at other weights than these, which cannot exceed full scale: PCM and FLAC would be 8 dB
+# quieter than the same sound in AC-3.
+FLOAT = "aformat=sample_fmts=fltp"
+MONO = "aformat=channel_layouts=mono"
+_JOINED = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
 
 # Peaks. What is mixed from more than two channels keeps ffmpeg's usual weights, so that dialogue is as loud as ever,
 # and can then be 8 dB above full scale when all of them are loud. A gain for the whole film would have to be measured
@@ -57,13 +62,6 @@ def on_clock(
     both = "".join(f"[side{index}]" for index in track.indexes)
     made = f"[sound{track.index}]"
     return ["-filter_complex", ";".join([*sides, f"{both}{_JOINED},{behind}{made}"]), "-map", made]
-
-
-# ffmpeg mixes whole numbers at other weights than these, which cannot exceed full scale: PCM and FLAC would be 8 dB
-# quieter than the same sound in AC-3.
-FLOAT = "aformat=sample_fmts=fltp"
-MONO = "aformat=channel_layouts=mono"
-_JOINED = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
 
 
 def _steady(timeline: Timeline, first_sample: int, count: int) -> str:
