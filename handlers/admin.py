@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ClassVar
@@ -49,18 +49,19 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
                 self.request.headers.get("Content-Type", ""), "file", self.path, check=self._described
             )
 
-    async def take(self, piece: bytes) -> None:
-        """Write it, by a thread; the next one is read when it is on its way to the disk."""
+    async def take(self, pieces: Sequence[bytes]) -> None:
+        """Write them, by a thread."""
         if self.form is not None:
             self.services.accounts.require_living(self.identity)
             try:
-                await asyncio.to_thread(self._write, self.form, piece)
+                await asyncio.to_thread(self._write, self.form, pieces)
             except OSError as error:
                 raise _as_answer(error) from error
 
-    def _write(self, form: MultipartForm, piece: bytes) -> None:
-        self.services.uploads.require_room(len(piece), form.size)
-        form.feed(piece)
+    def _write(self, form: MultipartForm, pieces: Sequence[bytes]) -> None:
+        self.services.uploads.require_room(sum(map(len, pieces)), form.size)
+        for piece in pieces:
+            form.feed(piece)
 
     async def get(self) -> None:
         """Every video, newest first, also those that failed."""
@@ -96,7 +97,7 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         form, self.form = self.form, None
         if form is not None:
             await asyncio.to_thread(self.path.unlink, missing_ok=True)
-            self.run_beside(asyncio.wrap_future(_CLOSING.submit(_close, form, self.path)))
+            self.run_beside(_closed(form, self.path))
 
 
 class AdminVideoHandler(AdminHandler):
@@ -165,6 +166,10 @@ def _as_answer(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InsufficientStorage("The disk is full.")
     return error
+
+
+async def _closed(form: MultipartForm, path: Path) -> None:
+    await asyncio.get_running_loop().run_in_executor(_CLOSING, _close, form, path)
 
 
 def _close(form: MultipartForm, path: Path) -> None:

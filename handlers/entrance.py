@@ -11,6 +11,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import (
     HTTPConnection,
     HTTPHeaders,
+    HTTPInputError,
     HTTPMessageDelegate,
     HTTPServerRequest,
     RequestStartLine,
@@ -80,6 +81,8 @@ class _Fork(HTTPMessageDelegate):
         self._entrance.connections.begin(server_conn, request_conn, has_body=_has_body(headers))
         try:
             return self._decide(start_line, headers)
+        except HTTPInputError:  # Tornado's own way to a 400
+            raise
         except Exception as error:
             self._give_up(error)
             return None
@@ -124,6 +127,8 @@ class _Fork(HTTPMessageDelegate):
         """Whatever an application raises here, the client is told, and Tornado prints no trace of it."""
         try:
             yield
+        except HTTPInputError:  # Tornado's own way to a 400
+            raise
         except Exception as error:
             self._give_up(error)
 

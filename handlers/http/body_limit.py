@@ -41,6 +41,13 @@ def read_whatever_comes(request: HTTPServerRequest) -> None:
     request.connection.set_max_body_size(max(_READ, length))  # type: ignore[union-attr]  # HTTP1Connection has it
 
 
+def read_in_large_pieces(request: HTTPServerRequest, size: int) -> None:
+    """Read so many bytes of this connection at once; the connection goes on like that."""
+    stream = getattr(request.connection, "stream", None)
+    if stream is not None:
+        stream.read_chunk_size = max(size, stream.read_chunk_size)
+
+
 class _Limited(HTTPMessageDelegate):
     """Hands a body on as far as it is short enough; a longer one is answered at once, before it is read."""
 

@@ -52,24 +52,24 @@ def heads() -> Iterator[str]:
 
 
 def test_heads_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_headers, "_MAX_CACHE_BYTES", 4 * MIB)
+    monkeypatch.setattr(seen_headers, "_MAX_CACHE_BYTES", MIB)
 
     def fill() -> HeaderParser:
         parser = HeaderParser()
-        for head in itertools.islice(heads(), 8000):
+        for head in itertools.islice(heads(), 2000):
             _, headers = parser.parse(f"GET / HTTP/1.1\r\n{head}\r\n".encode())
             for name in ("Host", "Range", "Cookie", "If-None-Match", "Origin", "Authorization"):
                 headers.get(name)
         return parser
 
-    assert growth(fill) < 4 * MIB + MIB  # and what Tornado keeps of names
+    assert growth(fill) < 2 * MIB  # and what Tornado keeps of names
 
 
 def test_cookies_take_no_more_memory_than_is_said() -> None:
     lane._tokens.cache_clear()
 
     def fill() -> object:
-        for number in range(20_000):
+        for number in range(5_000):
             lane._tokens(f"access_token={number}{'x' * (number % 2900)}")
         return lane._tokens
 
@@ -82,7 +82,7 @@ def test_lists_with_a_token_each_take_no_more_memory_than_is_said(monkeypatch: p
 
     def fill() -> Texts:
         kept = Texts("/nowhere")
-        for number in range(20_000):
+        for number in range(6_000):
             body = f"#EXTM3U {number}".encode()
             kept.keep(Wanted(("1", "480p", "index.m3u8"), f"{number}" * 40), Text(f"{number}", number, body, None))
         return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ class Broken(ApiHandler):
 class BrokenUpload(Broken, StreamedBodyHandler):
     """The same with a body that is taken piece by piece."""
 
-    async def take(self, piece: bytes) -> None:
+    async def take(self, pieces: Sequence[bytes]) -> None:
         self.fail("take")
 
     async def taken(self) -> None:
