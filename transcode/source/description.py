@@ -22,6 +22,7 @@ _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
 _TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 # Sound that ffmpeg knows and cannot decode.
 _UNHEARD = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
+_LOSSLESS = frozenset({"rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "png", "qtrle", "jpeg2000"})
 _STRANGE_COLOURS = "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
@@ -166,8 +167,15 @@ def _video(stream: Mapping[str, Any]) -> VideoTrack:
         matrix=_known(stream.get("color_space")),
         primaries=_known(stream.get("color_primaries")),
         transfer=_known(stream.get("color_transfer")),
-        full_range=stream.get("color_range") == "pc",
+        full_range=_is_full_range(stream),
     )
+
+
+def _is_full_range(stream: Mapping[str, Any]) -> bool:
+    """Whether black is 0: as the stream says, and in uncompressed and lossless gray that says nothing."""
+    if levels := _known(stream.get("color_range")):
+        return levels == "pc"
+    return str(stream.get("pix_fmt", "")).startswith("gray") and stream.get("codec_name") in _LOSSLESS
 
 
 def _lag(source: Source) -> float:
