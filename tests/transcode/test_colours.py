@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,6 +264,10 @@ def test_black_and_white_stay_black_and_white(tools: Tools, tmp_path: Path, form
     check_colours(found, [(255 * (place % 2),) * 3 for place in range(len(PATCHES))])
 
 
+def described(width: int, height: int, **fields: Any) -> VideoTrack:
+    return VideoTrack(0, width, height, plain_tags=True, **fields)
+
+
 def matrix_of(video: VideoTrack) -> str:
     fps = Fraction(25)
     timeline = Timeline(Grid(fps, 100), ladder(video.width, video.height, fps), video)
@@ -270,18 +275,18 @@ def matrix_of(video: VideoTrack) -> str:
 
 
 def test_what_says_nothing_of_its_colours_is_taken_as_players_take_it() -> None:
-    assert matrix_of(VideoTrack(0, 720, 576)) == "smpte170m"
-    assert matrix_of(VideoTrack(0, 1280, 720)) == "bt709"
-    assert matrix_of(VideoTrack(0, 720, 1280)) == "bt709"
-    assert matrix_of(VideoTrack(0, 640, 480, pixel_format="rgb24")) == "bt709"
-    assert matrix_of(VideoTrack(0, 1280, 720, primaries="bt470bg")) == "smpte170m"
-    assert matrix_of(VideoTrack(0, 640, 480, primaries="bt709")) == "bt709"
+    assert matrix_of(described(720, 576)) == "smpte170m"
+    assert matrix_of(described(1280, 720)) == "bt709"
+    assert matrix_of(described(720, 1280)) == "bt709"
+    assert matrix_of(described(640, 480, pixel_format="rgb24")) == "bt709"
+    assert matrix_of(described(1280, 720, primaries="bt470bg")) == "smpte170m"
+    assert matrix_of(described(640, 480, primaries="bt709")) == "bt709"
 
 
 def test_what_says_its_matrix_keeps_it() -> None:
-    assert matrix_of(VideoTrack(0, 1920, 1080, matrix="bt470bg")) == "smpte170m"  # the same by another name
-    assert matrix_of(VideoTrack(0, 640, 480, matrix="bt709")) == "bt709"
-    assert matrix_of(VideoTrack(0, 640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
+    assert matrix_of(described(1920, 1080, matrix="bt470bg")) == "smpte170m"  # the same by another name
+    assert matrix_of(described(640, 480, matrix="bt709")) == "bt709"
+    assert matrix_of(described(640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
 
 
 def test_a_film_in_dolby_visions_own_colours_has_a_warning() -> None:

@@ -90,7 +90,20 @@ def colour_tags(timeline: Timeline) -> list[str]:
     show the values of ordinary films as they are, but Chromium takes tags of gamma 2.2 and 2.8 and of PAL's primaries
     literally, and draws such films darker and in other colours than the same film without tags.
     """
-    return ["-colorspace", _matrix(timeline.video), *_USUAL_TAGS]
+    video = timeline.video
+    if not video.plain_tags:
+        return _earlier_tags(video)
+    return ["-colorspace", _matrix(video), *_USUAL_TAGS]
+
+
+def _earlier_tags(video: VideoTrack) -> list[str]:
+    """As of films that were probed by earlier versions."""
+    unknown = not video.matrix and not video.primaries and not video.hdr and not _is_rgb(video)
+    matrix = "smpte170m" if unknown and min(video.width, video.height) < _HD else "bt709"
+    if video.matrix in _SD_MATRICES and not video.hdr:
+        matrix = video.matrix
+    transfer = {"bt470bg": "gamma28"}.get(matrix, matrix)
+    return ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", transfer, "-color_range", "tv"]
 
 
 def _matrix(video: VideoTrack) -> str:
@@ -109,6 +122,9 @@ def _is_rgb(video: VideoTrack) -> bool:
 
 
 def _is_rare(video: VideoTrack) -> bool:
+    """Whether colours have to be converted by zscale."""
+    if not video.plain_tags:
+        return video.primaries == "bt2020" or video.matrix.startswith("bt2020")
     return video.primaries in _WIDE_PRIMARIES or video.matrix in _RARE_MATRICES
 
 
@@ -158,7 +174,10 @@ def _primaries(video: VideoTrack) -> str:
 
 def _conversion(video: VideoTrack) -> list[str]:
     """Options of the scaler for levels and matrix that are not the usual ones."""
-    return ["out_color_matrix=bt709", "out_range=tv"] if _is_rgb(video) else _levels(video)
+    if _is_rgb(video):
+        return ["out_color_matrix=bt709", "out_range=tv"]
+    by_scaler = not video.plain_tags and video.matrix in _RARE_MATRICES
+    return [*_levels(video), *(["out_color_matrix=bt709"] if by_scaler else [])]
 
 
 def _levels(video: VideoTrack) -> list[str]:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from transcode.grid import Grid, frame_rate
+from transcode.grid import Grid, frame_rate, pace
 from transcode.ladder import ladder
 from transcode.plans.source import GUARDS, PATIENT
 from transcode.source.looking import NO_FILM, NO_PICTURE, STILL, look, refused
@@ -37,7 +37,8 @@ class Source:
     `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
     seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
     ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
-    ffmpeg does not find it.
+    ffmpeg does not find it. `times`: when sampled pictures are shown, in seconds and in order. `interlaced`: what
+    decoded pictures say of that, None when none were decoded.
     """
 
     format: Mapping[str, Any]
@@ -47,6 +48,8 @@ class Source:
     refresh: float = 0.0
     leaps: bool = False
     look_longer: Sequence[str] = ()
+    times: Sequence[float] = ()
+    interlaced: bool | None = None
 
     @property
     def start(self) -> float:
@@ -65,6 +68,14 @@ class Source:
         picture = _stream_end(self.picture) or whole
         sound = max((_stream_end(stream) or whole for stream in self.sounds()), default=0.0)
         return min(sound if sound > picture + _TAIL else picture, self.ends)
+
+    @property
+    def own_length(self) -> float:
+        """Seconds of picture and sound; 0 when only the whole file tells a length, which other streams may make."""
+        tracks = [self.picture, *self.sounds()]
+        if self.ends < math.inf or len(tracks) == len(self.streams) or all(map(_stream_end, tracks)):
+            return self.end - self.start
+        return max(_stream_end(track) - self.start for track in tracks)
 
     @property
     def rate(self) -> float:
@@ -133,11 +144,14 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     """The timeline of a source that can be sought in. Raises MediaError."""
     picture = source.picture
     video = replace(_video(picture), lag=_lag(source), refresh=round(source.refresh, 6))
+    if source.interlaced is not None:
+        video = replace(video, interlaced=source.interlaced)
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
     sounds = source.sounds()
     if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:
         origin = first
-    fps = frame_rate(_rate(picture.get("avg_frame_rate")), _rate(picture.get("r_frame_rate")))
+    fps, early = _pace(source, origin)
+    origin -= float(early)
     frames = max(1, round(Fraction(source.end - origin).limit_denominator(1_000_000) * fps))
     return Timeline(
         grid=Grid(fps, frames),
@@ -149,6 +163,16 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
         file_start=round(source.start, 6),
         remuxed=remuxed,
     )
+
+
+def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
+    """The rate of the film, and by how many seconds film time 0 is put before the origin to keep most pictures."""
+    average, nominal = (_rate(source.picture.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
+    fps, early = pace(source.times, origin, average, nominal)
+    # Fields may come in packets of their own: of interlaced pictures there are not more than the headers say.
+    if source.interlaced and fps > frame_rate(average, nominal) * Fraction(3, 2):
+        return frame_rate(average, nominal), Fraction(0)
+    return fps, early
 
 
 def _video(stream: Mapping[str, Any]) -> VideoTrack:
@@ -168,6 +192,7 @@ def _video(stream: Mapping[str, Any]) -> VideoTrack:
         primaries=_known(stream.get("color_primaries")),
         transfer=_known(stream.get("color_transfer")),
         full_range=_is_full_range(stream),
+        plain_tags=True,
     )
 
 
