@@ -14,25 +14,26 @@ _H264_INTRA_SLICES = (2, 4, 7, 9)
 _HEVC_PICTURES, _HEVC_RANDOM_ACCESS = range(32), range(16, 24)
 
 
-def is_random_access(sample: bytes, codec: str) -> bool | None:
+def is_random_access(sample: bytes, size: int, codec: str) -> bool | None:
     """Return whether decoding can begin with this picture; None when the bytes make no sense.
 
-    `codec`: "h264" or "hevc". Gradual refreshes count: `refresh.frames_until_whole` tells how long they take.
+    `sample`: the beginning of a picture of `size` bytes. `codec`: "h264" or "hevc". Gradual refreshes count:
+    `refresh.frames_until_whole` tells how long they take.
     """
-    for unit in nal_units(sample):
+    for unit in nal_units(sample, size):
         answer = _h264(unit) if codec == "h264" else _hevc(unit)
         if answer is not None:
             return answer
     return None
 
 
-def nal_units(sample: bytes) -> Iterator[bytes]:
+def nal_units(sample: bytes, size: int) -> Iterator[bytes]:
     """Yield the units, the last one as far as it is there; nothing more once a length makes no sense."""
     place = 0
     while place + _LENGTH_SIZE < len(sample):
         length = int.from_bytes(sample[place : place + _LENGTH_SIZE], "big")
         unit = sample[place + _LENGTH_SIZE : place + _LENGTH_SIZE + length]
-        if not unit or unit[0] & 0x80:  # forbidden_zero_bit
+        if not unit or unit[0] & 0x80 or place + _LENGTH_SIZE + length > size:  # forbidden_zero_bit
             return
         yield unit
         place += _LENGTH_SIZE + length

@@ -39,11 +39,12 @@ Place = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One coded picture: when it is shown (seconds), whether it is marked as a key frame, its position in bytes."""
+    """One coded picture: when it is shown (seconds), whether it is marked as a key frame, its position and bytes."""
 
     time: float
     is_key: bool
     position: int
+    size: int
 
 
 def sample(path: Path, source: Source, tools: Tools) -> Source:
@@ -67,7 +68,7 @@ def list_packets(path: Path, source: Source, tools: Tools, *, whole: bool = Fals
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, "-select_streams", str(source.picture["index"]),
         *(["-read_intervals", ",".join(intervals)] if intervals else []),
-        "-show_entries", "packet=pts_time,dts_time,pos,flags", "-of", "csv=p=0", f"file:{path}",
+        "-show_entries", "packet=pts_time,dts_time,size,pos,flags", "-of", "csv=p=0", f"file:{path}",
     ]  # fmt: skip
     found = (_packet(line) for line in look(argv, path).output.splitlines())
     return [packet for packet in found if packet]
@@ -80,11 +81,15 @@ def _intervals(source: Source) -> list[str]:
 
 
 def _packet(line: str) -> Packet | None:
-    shown, decoded, position, flags = (line + ",,,,").split(",")[:4]
+    shown, decoded, size, position, flags = (line + ",,,,,").split(",")[:5]
     time = _seconds(shown)
     if time is None and (time := _seconds(decoded)) is None:
         return None
-    return Packet(time, flags.startswith("K"), int(position) if position.isdigit() else -1)
+    return Packet(time, flags.startswith("K"), _whole(position), _whole(size))
+
+
+def _whole(text: Any) -> int:
+    return int(text) if str(text).isdigit() else -1
 
 
 def _seconds(text: Any) -> float | None:
@@ -103,12 +108,12 @@ def _with_key_frames(
     path: Path, source: Source, packets: Sequence[Packet], places: Sequence[Place], tools: Tools
 ) -> Source:
     """Look whether seeking leads to key frames; where not, decoding has to begin at the last one before."""
-    lost = any(_starts_elsewhere(place) for place in places[1:])
     if not _is_checkable(source):
-        wrong = lost or any(_refers_to_others(place) for place in places[1:])
+        wrong = any(not _first_packet(place).is_key or _refers_to_others(place) for place in places[1:])
         return replace(source, sparse=source.sparse or (wrong and not source.refresh))
     marked = [packet for packet in packets if packet.is_key]
-    real = _real_keys(path, source, marked)
+    real, found = _real_keys(path, source, marked), [_first_packet(place) for place in places[1:]]
+    lost = len(_real_keys(path, source, found)) < len(found)
     if not real or real[0].time != marked[0].time:
         return source  # not even the first one is understood, so nothing is known
     if len(real) == len(marked) and not lost:
@@ -127,13 +132,15 @@ def _is_checkable(source: Source) -> bool:
     return source.picture.get("codec_name") in ("h264", "hevc") and source.of("mov", "matroska")
 
 
-def _real_keys(path: Path, source: Source, keys: Sequence[Packet]) -> list[Packet]:
+def _real_keys(path: Path, source: Source, packets: Sequence[Packet]) -> list[Packet]:
+    """Those that decoding can begin with; what makes no sense counts, for damage is looked for elsewhere."""
     codec, header = str(source.picture.get("codec_name")), _BLOCK_HEADER_SIZE if source.of("matroska") else 0
     found = []
     with path.open("rb") as file:
-        for packet in keys:
+        for packet in packets:
             file.seek(max(0, packet.position) + header)
-            if packet.position < 0 or is_random_access(file.read(_SAMPLE_SIZE), codec) is not False:
+            sample = file.read(min(_SAMPLE_SIZE, max(0, packet.size)))
+            if packet.position < 0 or is_random_access(sample, packet.size, codec) is not False:
                 found.append(packet)
     return found
 
@@ -148,7 +155,7 @@ def _decode_places(path: Path, source: Source, tools: Tools) -> list[Place]:
 
 
 def _decode(path: Path, source: Source, tools: Tools, start: float) -> Place:
-    entries = "packet=pts_time,flags:frame=pict_type,interlaced_frame,best_effort_timestamp_time"
+    entries = "packet=pts_time,size,pos,flags:frame=pict_type,interlaced_frame,best_effort_timestamp_time"
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, "-select_streams", str(source.picture["index"]),
         "-read_intervals", f"{start:.3f}%+#{_DECODED_PACKETS}", "-show_entries", entries, "-of", "json", f"file:{path}",
@@ -156,10 +163,11 @@ def _decode(path: Path, source: Source, tools: Tools, start: float) -> Place:
     return list(json.loads(look(argv, path).output or "{}").get("packets_and_frames", []))
 
 
-def _starts_elsewhere(place: Place) -> bool:
-    """Whether seeking led to a picture that is no key frame."""
-    first = next((one for one in place if one["type"] == "packet"), None)
-    return first is not None and "K" not in first.get("flags", "")
+def _first_packet(place: Place) -> Packet:
+    """Where seeking led; one that is nothing counts as a key frame."""
+    first = next((one for one in place if one["type"] == "packet"), {"flags": "K"})
+    time = _seconds(first.get("pts_time")) or 0.0
+    return Packet(time, "K" in first.get("flags", ""), _whole(first.get("pos")), _whole(first.get("size")))
 
 
 def _refers_to_others(place: Place) -> bool:
