@@ -20,7 +20,8 @@ class VideoTrack:
     `lag`: seconds by which decoded frames are stamped too late, because the container holds no times to show them.
     `refresh`: seconds that are decoded before a wanted frame, of a source whose key frames are none, or whose picture
     becomes whole only some time after one. `plain_tags`: transfer and primaries are tagged as those of BT.709;
-    films of earlier versions keep the tags that they began with, so that all their segments look the same.
+    films of earlier versions keep the tags that they began with, so that all their segments look the same. `fields`:
+    "top" or "bottom" where every decoded picture is one field, in which case that is the first of a frame, else "".
     """
 
     index: int
@@ -35,6 +36,7 @@ class VideoTrack:
     lag: float = 0.0
     refresh: float = 0.0
     plain_tags: bool = False
+    fields: str = ""
 
     @property
     def hdr(self) -> bool:

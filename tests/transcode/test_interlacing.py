@@ -75,6 +75,20 @@ def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
     check_fields(tools, film, tmp_path)
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_path: Path, suffix: str) -> None:
+    """As in interlaced HEVC, of which a decoder makes twice as many pictures of half the height."""
+    source = tmp_path / f"film.{suffix}"
+    separated = sources.picture("50", 1.6, "64x128", filters=f"format=yuv420p,tinterlace={TOP},separatefields")
+    x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-crf", "4", "-x265-params", "log-level=none:interlace=tff"]
+    sources.ffmpeg(tools, *separated, *x265, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    timeline = film.probe()
+    assert (timeline.grid.fps, timeline.top.width, timeline.top.height) == (25, 64, 128)
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
 def test_interlaced_material_without_key_frames_is_deinterlaced_too(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,8 @@ class Source:
     seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
     ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
     ffmpeg does not find it. `times`: when sampled pictures are shown, in seconds and in order. `interlaced`: what
-    decoded pictures say of that, None when none were decoded.
+    decoded pictures say of that, None when none were decoded. `fields`: which field comes first, "top" or "bottom", where
+    each of them is a field.
     """
 
     format: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Source:
     look_longer: Sequence[str] = ()
     times: Sequence[float] = ()
     interlaced: bool | None = None
+    fields: str = ""
 
     @property
     def start(self) -> float:
@@ -143,7 +145,7 @@ def _described(path: Path, tools: Tools, look_longer: Sequence[str]) -> Source:
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     """The timeline of a source that can be sought in. Raises MediaError."""
     picture = source.picture
-    video = replace(_video(picture), lag=_lag(source), refresh=round(source.refresh, 6))
+    video = replace(_video(picture, source.fields), lag=_lag(source), refresh=round(source.refresh, 6))
     if source.interlaced is not None:
         video = replace(video, interlaced=source.interlaced)
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
@@ -168,6 +170,8 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
 def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
     """The rate of the film, and by how many seconds film time 0 is put before the origin to keep most pictures."""
     average, nominal = (_rate(source.picture.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
+    if source.fields:
+        return frame_rate(average / 2, nominal / 2), Fraction(0)
     fps, early = pace(source.times, origin, average, nominal)
     # Fields may come in packets of their own: of interlaced pictures there are not more than the headers say.
     if source.interlaced and fps > frame_rate(average, nominal) * Fraction(3, 2):
@@ -175,8 +179,8 @@ def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
     return fps, early
 
 
-def _video(stream: Mapping[str, Any]) -> VideoTrack:
-    width, height = int(stream["width"]), int(stream["height"])
+def _video(stream: Mapping[str, Any], fields: str = "") -> VideoTrack:
+    width, height = int(stream["width"]), int(stream["height"]) * (2 if fields else 1)
     if aspect := _rate(str(stream.get("sample_aspect_ratio", "")).replace(":", "/")):
         # Square pixels: what is too narrow is made wider, what is too wide is made higher, so that nothing is lost.
         width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
@@ -193,6 +197,7 @@ def _video(stream: Mapping[str, Any]) -> VideoTrack:
         transfer=_known(stream.get("color_transfer")),
         full_range=_is_full_range(stream),
         plain_tags=True,
+        fields=fields,
     )
 
 

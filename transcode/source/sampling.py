@@ -101,7 +101,13 @@ def _seconds(text: Any) -> float | None:
 
 def _with_interlacing(source: Source, places: Sequence[Place]) -> Source:
     frames = [one for place in places for one in place if one["type"] == "frame"]
-    return replace(source, interlaced=any(one.get("interlaced_frame") for one in frames)) if frames else source
+    if not frames:
+        return source
+    interlaced = [bool(frame.get("interlaced_frame")) for frame in frames]
+    if source.picture.get("codec_name") == "hevc" and all(interlaced):  # it codes fields as pictures of their own
+        first = "top" if frames[0].get("top_field_first") else "bottom"
+        return replace(source, interlaced=True, fields=first)
+    return replace(source, interlaced=any(interlaced))
 
 
 def _with_key_frames(
@@ -155,7 +161,9 @@ def _decode_places(path: Path, source: Source, tools: Tools) -> list[Place]:
 
 
 def _decode(path: Path, source: Source, tools: Tools, start: float) -> Place:
-    entries = "packet=pts_time,size,pos,flags:frame=pict_type,interlaced_frame,best_effort_timestamp_time"
+    entries = (
+        "packet=pts_time,size,pos,flags:frame=pict_type,interlaced_frame,top_field_first,best_effort_timestamp_time"
+    )
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, "-select_streams", str(source.picture["index"]),
         "-read_intervals", f"{start:.3f}%+#{_DECODED_PACKETS}", "-show_entries", entries, "-of", "json", f"file:{path}",
