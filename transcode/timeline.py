@@ -22,6 +22,7 @@ class VideoTrack:
     becomes whole only some time after one. `plain_tags`: transfer and primaries are tagged as those of BT.709;
     films of earlier versions keep the tags that they began with, so that all their segments look the same. `fields`:
     "top" or "bottom" where every decoded picture is one field, in which case that is the first of a frame, else "".
+    `parity`: "tff" or "bff" where pictures are interlaced and do not say so themselves, else "".
     """
 
     index: int
@@ -37,6 +38,7 @@ class VideoTrack:
     refresh: float = 0.0
     plain_tags: bool = False
     fields: str = ""
+    parity: str = ""
 
     @property
     def hdr(self) -> bool:

@@ -89,6 +89,33 @@ def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_pa
     check_fields(tools, film, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("order", "top", "codec", "suffix", "size"),
+    [
+        (TOP, "1", "huffyuv", "avi", PAL),
+        (BOTTOM, "0", "huffyuv", "avi", NTSC),
+        (TOP, "1", "utvideo", "mkv", "64x64"),
+    ],
+    ids=["compared_top", "compared_bottom", "container"],
+)
+def test_captured_video_without_flags_is_deinterlaced(
+    tools: Tools, tmp_path: Path, order: str, top: str, codec: str, suffix: str, size: str
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    lossless = ["-c:v", codec, "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-top", top]
+    sources.ffmpeg(tools, *fields(size, order), *lossless, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().video.parity == order[-3:]
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
+def test_captured_video_that_is_progressive_stays_so(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "film.avi"
+    sources.ffmpeg(tools, *sources.picture(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source))
+    assert not Studio(tmp_path / "media", source, tools).probe().video.interlaced
+
+
 def test_interlaced_material_without_key_frames_is_deinterlaced_too(
     tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

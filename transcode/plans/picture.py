@@ -55,6 +55,8 @@ def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
         # Frames get the time of their second field.
         field = float(1 / timeline.grid.fps / 2)
         steps.append(f"weave=first_field={timeline.video.fields},setpts=PTS-{field:.6f}/TB")
+    if timeline.video.parity:
+        steps.append(f"setfield={timeline.video.parity}")
     if timeline.video.interlaced:
         # The first one keeps the size that the picture has at first: the other cannot bear that it changes.
         steps += ["scale", "bwdif=mode=send_frame:deint=interlaced"]

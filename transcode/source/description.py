@@ -19,10 +19,12 @@ from transcode.tools import Tools
 
 # Containers that ffmpeg can only seek in by guessing.
 _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
+# Codecs of captured video that have no place to say that it is interlaced.
+UNFLAGGED_CODECS = frozenset({"rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "yuv2"})
 _TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 # Sound that ffmpeg knows and cannot decode.
 _UNHEARD = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
-_LOSSLESS = frozenset({"rawvideo", "ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "png", "qtrle", "jpeg2000"})
+_LOSSLESS = frozenset({*UNFLAGGED_CODECS, "ffv1", "png", "qtrle", "jpeg2000"})
 _STRANGE_COLOURS = "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
@@ -38,8 +40,8 @@ class Source:
     seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
     ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
     ffmpeg does not find it. `times`: when sampled pictures are shown, in seconds and in order. `interlaced`: what
-    decoded pictures say of that, None when none were decoded. `fields`: which field comes first, "top" or "bottom", where
-    each of them is a field.
+    decoded pictures say of that, None when none were decoded. `fields`: which field comes first, "top" or "bottom",
+    where each of them is a field. `parity`: "tff" or "bff" where they are interlaced and do not say so.
     """
 
     format: Mapping[str, Any]
@@ -52,6 +54,7 @@ class Source:
     times: Sequence[float] = ()
     interlaced: bool | None = None
     fields: str = ""
+    parity: str = ""
 
     @property
     def start(self) -> float:
@@ -147,7 +150,7 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     picture = source.picture
     video = replace(_video(picture, source.fields), lag=_lag(source), refresh=round(source.refresh, 6))
     if source.interlaced is not None:
-        video = replace(video, interlaced=source.interlaced)
+        video = replace(video, interlaced=source.interlaced, parity=source.parity)
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
     sounds = source.sounds()
     if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:

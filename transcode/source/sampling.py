@@ -7,6 +7,7 @@ frames that are none.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from transcode.errors import MediaError
-from transcode.plans.source import GUARDS
+from transcode.plans.source import GUARDS, TALKATIVE, guarded, seconds
 from transcode.runner import GIB
-from transcode.source.description import Source
+from transcode.source.description import UNFLAGGED_CODECS, Source
 from transcode.source.looking import look
 from transcode.source.nal import is_random_access
 from transcode.tools import Tools
@@ -32,6 +33,12 @@ _BLOCK_HEADER_SIZE = 4  # bytes before a picture in a block of Matroska
 _PROGRESSIVE_CODECS = frozenset({"vp8", "vp9", "av1", "theora", "gif", "png", "webp"})
 # A key frame further away than this (seconds) is too far to decode from for every segment.
 _MAX_LEAD_S = 12.0
+
+# What containers say of fields: those displayed first count.
+_PARITIES = {"tt": "tff", "bt": "tff", "bb": "bff", "tb": "bff"}
+_INTERLACED_HEIGHTS = (480, 486, 576, 1080)
+_COMPARED, _CLEAR_SHARE = 100, 0.95
+_COUNTS = re.compile(r"Multi frame detection: TFF: *(\d+) BFF: *(\d+) Progressive: *(\d+)")
 
 # Packets and frames in the order in which they come, as ffprobe prints them.
 Place = list[dict[str, Any]]
@@ -56,7 +63,7 @@ def sample(path: Path, source: Source, tools: Tools) -> Source:
         packets = list_packets(path, source, tools)
         source = replace(source, times=sorted({packet.time for packet in packets}))
         places = _decode_places(path, source, tools)
-        source = _with_interlacing(source, places)
+        source = _with_parity(path, _with_interlacing(source, places), tools)
         return _with_key_frames(path, source, packets, places, tools)
     except MediaError:
         return source
@@ -108,6 +115,29 @@ def _with_interlacing(source: Source, places: Sequence[Place]) -> Source:
         first = "top" if frames[0].get("top_field_first") else "bottom"
         return replace(source, interlaced=True, fields=first)
     return replace(source, interlaced=any(interlaced))
+
+
+def _with_parity(path: Path, source: Source, tools: Tools) -> Source:
+    """Of captured video whose frames have no flags, ask the container, else compare the fields themselves."""
+    picture = source.picture
+    if source.interlaced or picture.get("codec_name") not in UNFLAGGED_CODECS:
+        return source
+    parity = _PARITIES.get(picture.get("field_order", ""), "")
+    if picture.get("field_order", "unknown") == "unknown" and picture.get("height") in _INTERLACED_HEIGHTS:
+        parity = _compared_fields(path, source, tools)
+    return replace(source, interlaced=True, parity=parity) if parity else source
+
+
+def _compared_fields(path: Path, source: Source, tools: Tools) -> str:
+    """Return "tff" or "bff" when nearly all pictures in the middle of the film look so, else ""."""
+    argv = [
+        tools.ffmpeg, *TALKATIVE, "-nostats", *guarded(path, "-an", "-sn", "-dn", "-ss", seconds(source.length / 2)),
+        "-map", f"0:{source.picture['index']}", "-frames:v", str(_COMPARED), "-vf", "idet", "-f", "null", "-",
+    ]  # fmt: skip
+    found = _COUNTS.search(look(argv, path).last_words)
+    top, bottom, progressive = map(int, found.groups()) if found else (0, 0, 0)
+    enough = _CLEAR_SHARE * (top + bottom + progressive)
+    return "tff" if top > enough else "bff" if bottom > enough else ""
 
 
 def _with_key_frames(
