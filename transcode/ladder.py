@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 _WIDE = Fraction(16, 9)
@@ -48,7 +49,16 @@ def ladder(width: int, height: int, fps: Fraction) -> tuple[Rendition, ...]:
     longer side too: 1920x800 is a 1080p film.
     """
     reached = [name for name in _CAPS if _reaches(width, height, int(name[:-1]))] or ["480p"]
-    return tuple(_rendition(name, width, height, fps) for name in reached)
+    return _without_doubles([_rendition(name, width, height, fps) for name in reached])
+
+
+def _without_doubles(rungs: Sequence[Rendition]) -> tuple[Rendition, ...]:
+    """Of rungs of one size, as very wide films have them, the lowest name with the highest cap."""
+    kept: dict[tuple[int, int], Rendition] = {}
+    for rung in rungs:
+        same = kept.get((rung.width, rung.height))
+        kept[rung.width, rung.height] = replace(rung, name=same.name) if same else rung
+    return tuple(kept.values())
 
 
 def _reaches(width: int, height: int, lines: int) -> bool:

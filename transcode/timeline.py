@@ -19,7 +19,11 @@ class VideoTrack:
     """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown.
 
     `lag`: seconds by which decoded frames are stamped too late, because the container holds no times to show them.
-    `refresh`: seconds from a key frame until the picture is whole, of a source that has no real ones.
+    `refresh`: seconds that are decoded before a wanted frame, of a source whose key frames are none, or whose picture
+    becomes whole only some time after one. `plain_tags`: transfer and primaries are tagged as those of BT.709;
+    films of earlier versions keep the tags that they began with, so that all their segments look the same. `fields`:
+    "top" or "bottom" where every decoded picture is one field, in which case that is the first of a frame, else "".
+    `parity`: "tff" or "bff" where pictures are interlaced and do not say so themselves, else "".
     """
 
     index: int
@@ -33,6 +37,9 @@ class VideoTrack:
     full_range: bool = False
     lag: float = 0.0
     refresh: float = 0.0
+    plain_tags: bool = False
+    fields: str = ""
+    parity: str = ""
 
     @property
     def hdr(self) -> bool:

@@ -92,7 +92,7 @@ class Player:
     def wait(self, what: str) -> None:
         """For a condition on `video`, `hls` and `seen`; an error of the player ends it at once."""
         self._page.wait_for_function(f"seen.errors.length || ({what})", timeout=60_000)
-        assert self.seen["errors"] == []
+        assert self.seen["errors"] == [], self.seen["errors"]
 
     def wait_for_picture(self, lines: int) -> None:
         """Wait until pictures of so many lines are shown."""

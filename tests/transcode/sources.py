@@ -37,6 +37,23 @@ def beeps(seconds: float = 6, pitch: int = 1000, channels: str = "mono") -> list
     return ["-f", "lavfi", "-i", f"aevalsrc='{'|'.join([beep] * count)}':d={seconds}:s={RATE}:c={channels}"]
 
 
+PATCHES = ((51, 51, 51), (191, 191, 191), (192, 64, 64), (64, 192, 64), (64, 64, 192), (192, 144, 96), (96, 48, 160))
+PATCH_SIZE = 32  # pixels
+
+
+def patches(filters: str = "", seconds: float = 0.4) -> list[str]:
+    """A lavfi input of flat patches of these colours beside each other, in RGB and then through filters."""
+    rows = [f"color=0x{bytes(patch).hex()}:s={PATCH_SIZE}x{PATCH_SIZE}:r=5:d={seconds},format=gbrp[p{place}]"
+            for place, patch in enumerate(PATCHES)]  # fmt: skip
+    names = "".join(f"[p{place}]" for place in range(len(PATCHES)))
+    return ["-f", "lavfi", "-i", ";".join([*rows, f"{names}hstack={len(PATCHES)}{filters and ','}{filters}"])]
+
+
+def colour_tags(matrix: str, primaries: str, transfer: str, levels: str) -> list[str]:
+    """Options that write these, without converting anything."""
+    return ["-colorspace", matrix, "-color_primaries", primaries, "-color_trc", transfer, "-color_range", levels]
+
+
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", "50", "-crf", "10", "-pix_fmt", "yuv420p")
 AAC = ("-c:a", "aac", "-b:a", "96k")
 FILM = (*picture(), *beeps())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.transcode import inspection, sources
 from tests.transcode.inspection import Played
+from tests.transcode.sources import PATCH_SIZE, PATCHES, colour_tags, patches
 from tests.transcode.studio import Studio
 from transcode.grid import Grid
 from transcode.ladder import ladder
@@ -95,23 +98,195 @@ def test_levels_are_those_of_television(tools: Tools, tmp_path: Path, options: l
     assert all(abs(found - luma) <= 1 for found in played.luma)
 
 
-def tagged(video: VideoTrack) -> str:
+_COLOUR_TAGS = ("color_space", "color_primaries", "color_transfer", "color_range")
+
+
+def published_colours(tools: Tools, source: Path, folder: Path) -> tuple[list[tuple[int, ...]], dict[str, str]]:
+    """The patches as a player shows them that knows matrices and levels only, and all tags."""
+    film = Studio(folder / "media", source, tools)
+    film.probe()
+    film.chunks()
+    (segment,) = film.segments()
+    asked = [
+        "-select_streams",
+        "v",
+        "-show_entries",
+        f"stream={','.join(_COLOUR_TAGS)}",
+        "-of",
+        "default=nw=1",
+        "-f",
+        "mpegts",
+    ]
+    found = dict(line.split("=") for line in inspection.ask(tools, *asked, str(segment)).split())
+    command = [tools.ffmpeg, "-v", "error", "-f", "mpegts", "-i", str(segment), "-frames:v", "1", "-f", "rawvideo"]
+    command += ["-vf", "scale=flags=accurate_rnd+full_chroma_int", "-pix_fmt", "rgb24", "-"]
+    pixels = subprocess.run(command, capture_output=True, check=True, env=inspection.ENVIRONMENT).stdout
+    row = PATCH_SIZE // 2 * PATCH_SIZE * len(PATCHES)
+    places = [3 * (row + PATCH_SIZE * number + PATCH_SIZE // 2) for number in range(len(PATCHES))]
+    return [tuple(pixels[place : place + 3]) for place in places], found
+
+
+def check_colours(found: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]] = PATCHES) -> None:
+    differences = [max(map(lambda a, b: abs(a - b), one, other)) for one, other in zip(found, wanted, strict=True)]
+    assert max(differences) <= 3, f"{found} instead of {wanted}"
+
+
+def check_tags(found: dict[str, str]) -> None:
+    assert found["color_space"] in ("bt709", "smpte170m")
+    assert (found["color_primaries"], found["color_transfer"], found["color_range"]) == ("bt709", "bt709", "tv")
+
+
+@pytest.mark.parametrize("levels", ["tv", "pc"])
+@pytest.mark.parametrize(
+    "matrix", ["bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "ycgco", "bt2020nc", "bt2020c"]
+)
+def test_colours_of_every_matrix_and_range_are_kept(tools: Tools, tmp_path: Path, matrix: str, levels: str) -> None:
+    source = tmp_path / "film.mkv"
+    converted = f"zscale=m={matrix}:r={'limited' if levels == 'tv' else 'full'}:tin=bt709:t=bt709:pin=bt709:p=bt709"
+    codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv444p"]
+    sources.ffmpeg(
+        tools,
+        *patches(f"{converted},format=yuv444p"),
+        *codec,
+        *colour_tags(matrix, "bt709", "bt709", levels),
+        str(source),
+    )
+    found, written = published_colours(tools, source, tmp_path)
+    check_tags(written)
+    check_colours(found)
+
+
+@pytest.mark.parametrize("transfer", ["gamma22", "gamma28", "smpte170m", "smpte240m", "iec61966-2-1", "unknown"])
+@pytest.mark.parametrize("primaries", ["bt709", "bt470bg", "smpte170m", "bt470m", "unknown"])
+def test_colours_are_kept_whatever_transfer_is_tagged(
+    tools: Tools, tmp_path: Path, primaries: str, transfer: str
+) -> None:
+    source = tmp_path / "film.mp4"
+    codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p"]
+    converted = patches("zscale=m=bt470bg:r=limited,format=yuv420p")
+    sources.ffmpeg(tools, *converted, *codec, *colour_tags("bt470bg", primaries, transfer, "tv"), str(source))
+    found, written = published_colours(tools, source, tmp_path)
+    check_tags(written)
+    check_colours(found)
+
+
+@pytest.mark.parametrize("primaries", ["bt2020", "smpte432", "smpte431"])
+@pytest.mark.parametrize("form", ["yuv420p10le", "gbrp"])
+def test_colours_of_a_wide_gamut_become_those_of_bt709(tools: Tools, tmp_path: Path, primaries: str, form: str) -> None:
+    source, matrix = tmp_path / "film.mkv", "bt2020nc" if primaries == "bt2020" else "bt709"
+    widened = f"zscale=tin=bt709:t=bt709:pin=bt709:p={primaries}"
+    widened += f":m={matrix}:r=limited" if form == "yuv420p10le" else ""
+    coded = colour_tags(
+        matrix if form == "yuv420p10le" else "rgb", primaries, "bt709", "tv" if form != "gbrp" else "pc"
+    )
+    sources.ffmpeg(tools, *patches(f"{widened},format={form}"), "-c:v", "ffv1", *coded, str(source))
+    found, written = published_colours(tools, source, tmp_path)
+    check_tags(written)
+    check_colours(found)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "suffix"),
+    [
+        ("yuvj420p", "mjpeg", "avi"),
+        ("yuvj422p", "mjpeg", "mov"),
+        ("yuv411p", "ffv1", "mkv"),
+        ("yuv440p", "ffv1", "mkv"),
+        ("yuv422p12le", "ffv1", "mkv"),
+        ("yuva444p", "ffv1", "mkv"),
+        ("yuva444p10le", "prores_ks", "mov"),
+        ("argb", "qtrle", "mov"),
+        ("rgb24", "qtrle", "mov"),
+        ("rgb555le", "rawvideo", "avi"),
+        ("bgr24", "rawvideo", "avi"),
+        ("bgra", "huffyuv", "avi"),
+        ("gbrp", "utvideo", "avi"),
+        ("rgb24", "png", "mov"),
+        ("rgba", "png", "mov"),
+        ("gbrp12le", "ffv1", "mkv"),
+        ("gbrap", "ffv1", "mkv"),
+    ],
+)
+def test_colours_of_every_pixel_format_are_kept(
+    tools: Tools, tmp_path: Path, form: str, codec: str, suffix: str
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    best = {"mjpeg": ["-q:v", "1"], "prores_ks": ["-profile:v", "4444"]}.get(codec, [])
+    sources.ffmpeg(tools, *patches(), "-c:v", codec, *best, "-pix_fmt", form, str(source))
+    found, written = published_colours(tools, source, tmp_path)
+    check_tags(written)
+    if form in ("rgb555le", "pal8"):  # few shades
+        assert all(
+            abs(one - other) <= 8 for a, b in zip(found, PATCHES, strict=True) for one, other in zip(a, b, strict=True)
+        )
+    else:
+        check_colours(found)
+
+
+def test_colours_of_a_palette_are_kept(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "film.mov"
+    paletted = "split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse=dither=none"
+    sources.ffmpeg(tools, *patches(paletted), "-c:v", "png", "-pix_fmt", "pal8", str(source))
+    found, written = published_colours(tools, source, tmp_path)
+    check_tags(written)
+    check_colours(found)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "suffix", "levels"),
+    [
+        ("gray", "ffv1", "mkv", []),
+        ("gray10le", "ffv1", "mkv", []),
+        ("gray", "rawvideo", "avi", []),
+        ("gray", "png", "mov", []),
+        ("gray", "qtrle", "mov", []),
+        ("gray", "libx264", "mp4", []),
+        ("gray", "libx264", "mp4", ["-color_range", "pc"]),
+        ("gray", "mjpeg", "avi", []),
+    ],
+)
+def test_greys_of_films_without_colours_are_kept(
+    tools: Tools, tmp_path: Path, form: str, codec: str, suffix: str, levels: list[str]
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    sources.ffmpeg(tools, *patches(), "-c:v", codec, "-pix_fmt", form, *levels, str(source))
+    found, _ = published_colours(tools, source, tmp_path)
+    check_colours(found[:2], PATCHES[:2])
+
+
+@pytest.mark.parametrize("form", ["monob", "monow"])
+def test_black_and_white_stay_black_and_white(tools: Tools, tmp_path: Path, form: str) -> None:
+    source = tmp_path / "film.avi"
+    stripes = "geq=lum='255*mod(trunc(X/32),2)':cb=128:cr=128"
+    half = ["-f", "lavfi", "-i", f"color=s=224x32:r=5:d=0.4,format=yuvj420p,{stripes},format={form}"]
+    sources.ffmpeg(tools, *half, "-c:v", "rawvideo", str(source))
+    found, _ = published_colours(tools, source, tmp_path)
+    check_colours(found, [(255 * (place % 2),) * 3 for place in range(len(PATCHES))])
+
+
+def described(width: int, height: int, **fields: Any) -> VideoTrack:
+    return VideoTrack(0, width, height, plain_tags=True, **fields)
+
+
+def matrix_of(video: VideoTrack) -> str:
     fps = Fraction(25)
     timeline = Timeline(Grid(fps, 100), ladder(video.width, video.height, fps), video)
     return picture.colour_tags(timeline)[1]
 
 
 def test_what_says_nothing_of_its_colours_is_taken_as_players_take_it() -> None:
-    assert tagged(VideoTrack(0, 720, 576)) == "smpte170m"
-    assert tagged(VideoTrack(0, 1280, 720)) == "bt709"
-    assert tagged(VideoTrack(0, 720, 1280)) == "bt709"
-    assert tagged(VideoTrack(0, 640, 480, pixel_format="rgb24")) == "bt709"
+    assert matrix_of(described(720, 576)) == "smpte170m"
+    assert matrix_of(described(1280, 720)) == "bt709"
+    assert matrix_of(described(720, 1280)) == "bt709"
+    assert matrix_of(described(640, 480, pixel_format="rgb24")) == "bt709"
+    assert matrix_of(described(1280, 720, primaries="bt470bg")) == "smpte170m"
+    assert matrix_of(described(640, 480, primaries="bt709")) == "bt709"
 
 
-def test_what_says_its_colours_keeps_them() -> None:
-    assert tagged(VideoTrack(0, 1920, 1080, matrix="bt470bg")) == "bt470bg"
-    assert tagged(VideoTrack(0, 640, 480, matrix="bt709")) == "bt709"
-    assert tagged(VideoTrack(0, 640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
+def test_what_says_its_matrix_keeps_it() -> None:
+    assert matrix_of(described(1920, 1080, matrix="bt470bg")) == "smpte170m"  # the same by another name
+    assert matrix_of(described(640, 480, matrix="bt709")) == "bt709"
+    assert matrix_of(described(640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
 
 
 def test_a_film_in_dolby_visions_own_colours_has_a_warning() -> None:

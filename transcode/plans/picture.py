@@ -15,14 +15,18 @@ _SAME_SHAPE = 0.02  # of an aspect ratio: sizes are rounded, and some pixels nea
 _LEAD = 2
 
 _HDR_TO_SDR = (
-    "zscale=tin={transfer}:pin=bt2020:min=bt2020nc:rin={range}:t=linear:npl=100,format=gbrpf32le,"
+    "zscale=tin={transfer}:pin=bt2020:min={matrix}:rin=limited:t=linear:npl=100,format=gbrpf32le,"
     "zscale=p=bt709,tonemap=hable:desat=0,zscale=t=bt709:m=bt709:r=limited,format=yuv420p"
 )
-_WIDE_GAMUT_TO_SDR = (
-    "zscale=tin=bt709:pin=bt2020:min=bt2020nc:rin={range}:p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p"
-)
+_TO_BT709 = "zscale=tin=bt709:pin={primaries}:min={matrix}:rin=limited:p=bt709:t=bt709:m=bt709:r=limited,format=yuv420p"
+# Primaries that differ visibly from those of BT.709: taken for these, colours would be pale.
+_WIDE_PRIMARIES = ("bt2020", "smpte431", "smpte432")
+# Two names of the coefficients of ITU-R BT.601.
 _SD_MATRICES = ("smpte170m", "bt470bg")
-_RARE_MATRICES = ("smpte240m", "fcc", "ycgco")
+_SD_PRIMARIES = ("smpte170m", "bt470bg", "smpte240m")
+# Matrices that few players know; the scaler converts them roughly or not at all, zscale well.
+_RARE_MATRICES = ("smpte240m", "fcc", "ycgco", "bt2020c", "bt2020nc")
+_USUAL_TAGS = ("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")
 _RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "pal8")
 _HD = 720  # lines; what says nothing of its colours and is smaller is taken for SD, as players do
 
@@ -47,6 +51,12 @@ def on_grid(timeline: Timeline, start: Fraction, frames: int) -> str:
     steps = []
     if late := timeline.origin + timeline.video.lag:
         steps.append(f"setpts=PTS-({late:.6f})/TB")
+    if timeline.video.fields:
+        # Frames get the time of their second field.
+        field = float(1 / timeline.grid.fps / 2)
+        steps.append(f"weave=first_field={timeline.video.fields},setpts=PTS-{field:.6f}/TB")
+    if timeline.video.parity:
+        steps.append(f"setfield={timeline.video.parity}")
     if timeline.video.interlaced:
         # The first one keeps the size that the picture has at first: the other cannot bear that it changes.
         steps += ["scale", "bwdif=mode=send_frame:deint=interlaced"]
@@ -80,24 +90,48 @@ def sizes(timeline: Timeline, renditions: Sequence[Rendition]) -> list[str]:
 
 
 def colour_tags(timeline: Timeline) -> list[str]:
-    """Output options that say which colours the frames have after `sizes`."""
-    matrix = _matrix(timeline.video)
-    return ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", _transfer(matrix), "-color_range", "tv"]
+    """Output options that say which colours the frames have after `sizes`.
+
+    The source's own transfer and primaries are not repeated, unless they are wide or HDR, which is converted: players
+    show the values of ordinary films as they are, but Chromium takes tags of gamma 2.2 and 2.8 and of PAL's primaries
+    literally, and draws such films darker and in other colours than the same film without tags.
+    """
+    video = timeline.video
+    if not video.plain_tags:
+        return _earlier_tags(video)
+    return ["-colorspace", _matrix(video), *_USUAL_TAGS]
+
+
+def _earlier_tags(video: VideoTrack) -> list[str]:
+    """As of films that were probed by earlier versions."""
+    unknown = not video.matrix and not video.primaries and not video.hdr and not _is_rgb(video)
+    matrix = "smpte170m" if unknown and min(video.width, video.height) < _HD else "bt709"
+    if video.matrix in _SD_MATRICES and not video.hdr:
+        matrix = video.matrix
+    transfer = {"bt470bg": "gamma28"}.get(matrix, matrix)
+    return ["-colorspace", matrix, "-color_primaries", matrix, "-color_trc", transfer, "-color_range", "tv"]
 
 
 def _matrix(video: VideoTrack) -> str:
-    if video.matrix in _SD_MATRICES and not video.hdr:
-        return video.matrix
-    unknown = not video.matrix and not video.primaries and not video.hdr and not _is_rgb(video)
-    return "smpte170m" if unknown and min(video.width, video.height) < _HD else "bt709"
+    """Of the published picture. BT.601 is kept: converting it costs time, and the tag is understood everywhere."""
+    if video.hdr or _is_rare(video) or _is_rgb(video):
+        return "bt709"
+    if video.matrix:
+        return "smpte170m" if video.matrix in _SD_MATRICES else "bt709"
+    if video.primaries:
+        return "smpte170m" if video.primaries in _SD_PRIMARIES else "bt709"
+    return "smpte170m" if min(video.width, video.height) < _HD else "bt709"
 
 
 def _is_rgb(video: VideoTrack) -> bool:
     return video.pixel_format.startswith(_RGB)
 
 
-def _transfer(matrix: str) -> str:
-    return {"bt470bg": "gamma28", "smpte170m": "smpte170m"}.get(matrix, "bt709")
+def _is_rare(video: VideoTrack) -> bool:
+    """Whether colours have to be converted by zscale."""
+    if not video.plain_tags:
+        return video.primaries == "bt2020" or video.matrix.startswith("bt2020")
+    return video.primaries in _WIDE_PRIMARIES or video.matrix in _RARE_MATRICES
 
 
 def _scale(rendition: Rendition, *options: str) -> str:
@@ -119,23 +153,42 @@ def _fit(video: VideoTrack, rendition: Rendition, *options: str) -> str:
 
 def _colours(video: VideoTrack, rendition: Rendition) -> list[str]:
     """The largest size, in 8-bit 4:2:0 and colours that every screen shows."""
-    levels = "full" if video.full_range else "limited"
+    if not video.hdr and not _is_rare(video):
+        return [_fit(video, rendition, *_conversion(video)), "format=yuv420p"]
+    # Scaled first: what follows works in floating point and is slow.
+    pixels, matrix = _zscale_input(video)
     if video.hdr:
-        # Scaled first: what follows works in floating point and is slow.
-        tone_map = _HDR_TO_SDR.format(transfer=video.transfer, range=levels)
-        return [_fit(video, rendition), "format=yuv420p10le", tone_map]
-    if video.primaries == "bt2020" or video.matrix.startswith("bt2020"):
-        return [_fit(video, rendition), "format=yuv420p10le", _WIDE_GAMUT_TO_SDR.format(range=levels)]
-    return [_fit(video, rendition, *_conversion(video)), "format=yuv420p"]
+        convert = _HDR_TO_SDR.format(transfer=video.transfer, matrix=matrix)
+    else:
+        convert = _TO_BT709.format(primaries=_primaries(video), matrix=matrix)
+    return [_fit(video, rendition, *_levels(video)), f"format={pixels}", convert]
+
+
+def _zscale_input(video: VideoTrack) -> tuple[str, str]:
+    """Pixel format and matrix in which zscale gets a picture, at limited levels; RGB has no others."""
+    if _is_rgb(video):
+        return "gbrp10le", "gbr"
+    usual = "bt2020nc" if video.hdr or video.primaries == "bt2020" else "bt709"
+    return "yuv420p10le", video.matrix or usual
+
+
+def _primaries(video: VideoTrack) -> str:
+    if video.primaries:
+        return video.primaries if video.primaries in _WIDE_PRIMARIES else "bt709"
+    return "bt2020" if video.matrix.startswith("bt2020") else "bt709"
 
 
 def _conversion(video: VideoTrack) -> list[str]:
     """Options of the scaler for levels and matrix that are not the usual ones."""
     if _is_rgb(video):
         return ["out_color_matrix=bt709", "out_range=tv"]
-    options = []
+    by_scaler = not video.plain_tags and video.matrix in _RARE_MATRICES
+    return [*_levels(video), *(["out_color_matrix=bt709"] if by_scaler else [])]
+
+
+def _levels(video: VideoTrack) -> list[str]:
+    if _is_rgb(video):
+        return []
     if video.full_range or video.pixel_format.startswith("gray"):  # the scaler takes all gray for full range
-        options += [f"in_range={'pc' if video.full_range else 'tv'}", "out_range=tv"]
-    if video.matrix in _RARE_MATRICES:
-        options.append("out_color_matrix=bt709")
-    return options
+        return [f"in_range={'pc' if video.full_range else 'tv'}", "out_range=tv"]
+    return []

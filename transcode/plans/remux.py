@@ -30,8 +30,22 @@ _AAC_WITHOUT_HEADERS = "aac_adtstoasc"
 _RESYNC = str(10**9)
 
 
-# A picture with key frames, for one that has too few: some loss nobody sees, and quick to decode.
-_KEYED = ("-preset:v", "superfast", "-crf:v", "14", "-g:v", "60", "-fps_mode", "passthrough", "-enc_time_base:v", "-1")
+# A picture with key frames, for one that has too few: some loss nobody sees, and quick to decode. What is interlaced
+# does not stay so, and the first filter keeps the size that the picture has at first.
+_KEYED = (
+    "-filter:v",
+    "scale,bwdif=mode=send_frame:deint=interlaced",
+    "-preset:v",
+    "superfast",
+    "-crf:v",
+    "14",
+    "-g:v",
+    "60",
+    "-fps_mode",
+    "passthrough",
+    "-enc_time_base:v",
+    "-1",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from transcode.grid import Grid, frame_rate
+from transcode.grid import Grid, frame_rate, pace
 from transcode.ladder import ladder
 from transcode.plans.source import GUARDS, PATIENT
 from transcode.source import tracks
@@ -21,6 +21,9 @@ from transcode.tools import Tools
 # Containers that ffmpeg can only seek in by guessing.
 _WITHOUT_INDEX = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
 _WORDS = ("language", "title", "handler_name", "name")  # tags that say what a track is
+# Codecs of captured video that have no place to say that it is interlaced.
+UNFLAGGED_CODECS = frozenset({"rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "yuv2"})
+_LOSSLESS = frozenset({*UNFLAGGED_CODECS, "ffv1", "png", "qtrle", "jpeg2000"})
 _STRANGE_COLOURS = "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
 # An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
 _DELAY = 0.1
@@ -36,7 +39,10 @@ class Source:
     seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
     ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
     ffmpeg does not find it. `programmes`: of a broadcast, each with its streams. `unheard`: indexes of sound streams
-    that were tried and cannot be decoded.
+    that were tried and cannot be decoded. `times`: when sampled pictures are shown, in
+    seconds and in order. `interlaced`: what
+    decoded pictures say of that, None when none were decoded. `fields`: which field comes first, "top" or "bottom",
+    where each of them is a field. `parity`: "tff" or "bff" where they are interlaced and do not say so.
     """
 
     format: Mapping[str, Any]
@@ -48,6 +54,10 @@ class Source:
     look_longer: Sequence[str] = ()
     programmes: Sequence[Mapping[str, Any]] = ()
     unheard: Set[int] = frozenset()
+    times: Sequence[float] = ()
+    interlaced: bool | None = None
+    fields: str = ""
+    parity: str = ""
 
     @property
     def start(self) -> float:
@@ -66,6 +76,14 @@ class Source:
         picture = _stream_end(self.picture) or whole
         sound = max((_stream_end(stream) or whole for stream in self.sounds()), default=0.0)
         return min(sound if sound > picture + _TAIL else picture, self.ends)
+
+    @property
+    def own_length(self) -> float:
+        """Seconds of picture and sound; 0 when only the whole file tells a length, which other streams may make."""
+        tracks = [self.picture, *self.sounds()]
+        if self.ends < math.inf or len(tracks) == len(self.streams) or all(map(_stream_end, tracks)):
+            return self.end - self.start
+        return max(_stream_end(track) - self.start for track in tracks)
 
     @property
     def rate(self) -> float:
@@ -161,12 +179,15 @@ def _described(path: Path, tools: Tools, look_longer: Sequence[str]) -> Source:
 def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     """The timeline of a source that can be sought in. Raises MediaError."""
     picture = source.picture
-    video = replace(_video(picture), lag=_lag(source), refresh=round(source.refresh, 6))
+    video = replace(_video(picture, source.fields), lag=_lag(source), refresh=round(source.refresh, 6))
+    if source.interlaced is not None:
+        video = replace(video, interlaced=source.interlaced, parity=source.parity)
     begin, origin = _number(picture.get("start_time")), _number(picture.get("start_time"))
     sounds = source.sounds()
     if sounds and (first := _number(sounds[0].get("start_time"))) < begin - _DELAY:
         origin = first
-    fps = frame_rate(_rate(picture.get("avg_frame_rate")), _rate(picture.get("r_frame_rate")))
+    fps, early = _pace(source, origin)
+    origin -= float(early)
     frames = max(1, round(Fraction(source.end - origin).limit_denominator(1_000_000) * fps))
     return Timeline(
         grid=Grid(fps, frames),
@@ -180,8 +201,20 @@ def timeline(source: Source, *, remuxed: bool = False) -> Timeline:
     )
 
 
-def _video(stream: Mapping[str, Any]) -> VideoTrack:
-    width, height = int(stream["width"]), int(stream["height"])
+def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
+    """The rate of the film, and by how many seconds film time 0 is put before the origin to keep most pictures."""
+    average, nominal = (_rate(source.picture.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
+    if source.fields:
+        return frame_rate(average / 2, nominal / 2), Fraction(0)
+    fps, early = pace(source.times, origin, average, nominal)
+    # Fields may come in packets of their own: of interlaced pictures there are not more than the headers say.
+    if source.interlaced and fps > frame_rate(average, nominal) * Fraction(3, 2):
+        return frame_rate(average, nominal), Fraction(0)
+    return fps, early
+
+
+def _video(stream: Mapping[str, Any], fields: str = "") -> VideoTrack:
+    width, height = int(stream["width"]), int(stream["height"]) * (2 if fields else 1)
     if aspect := _rate(str(stream.get("sample_aspect_ratio", "")).replace(":", "/")):
         # Square pixels: what is too narrow is made wider, what is too wide is made higher, so that nothing is lost.
         width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
@@ -196,8 +229,17 @@ def _video(stream: Mapping[str, Any]) -> VideoTrack:
         matrix=_known(stream.get("color_space")),
         primaries=_known(stream.get("color_primaries")),
         transfer=_known(stream.get("color_transfer")),
-        full_range=stream.get("color_range") == "pc",
+        full_range=_is_full_range(stream),
+        plain_tags=True,
+        fields=fields,
     )
+
+
+def _is_full_range(stream: Mapping[str, Any]) -> bool:
+    """Whether black is 0: as the stream says, and in uncompressed and lossless gray that says nothing."""
+    if levels := _known(stream.get("color_range")):
+        return levels == "pc"
+    return str(stream.get("pix_fmt", "")).startswith("gray") and stream.get("codec_name") in _LOSSLESS
 
 
 def _lag(source: Source) -> float:

@@ -16,6 +16,7 @@ from transcode.source.description import Source, describe
 from transcode.source.encryption import check_keys, refuse_encrypted
 from transcode.source.looking import Look, clock, look, refused
 from transcode.source.refresh import frames_until_whole
+from transcode.source.sampling import sample
 from transcode.tools import Tools
 
 LONGEST = 24 * 3600  # seconds
@@ -45,7 +46,10 @@ def probe(path: Path, tools: Tools) -> Source:
     check_size(path)
     try_decoding(path, source, tools)
     source = try_sounds(path, source, tools)
-    return check_end(path, source, tools) if source.seekable else source
+    if source.seekable:
+        source = check_end(path, source, tools)
+        check_length(source)
+    return sample(path, source, tools) if source.seekable else source
 
 
 def check(source: Source) -> None:
@@ -56,7 +60,12 @@ def check(source: Source) -> None:
         raise refused("The picture of this film cannot be decoded: its size is unknown.")
     if width * height > MAX_PIXELS:
         raise refused(f"The picture is too large: {width}x{height} pixels, and at most 8K is possible.")
-    if source.length > LONGEST:
+    check_length(source)
+
+
+def check_length(source: Source) -> None:
+    """Raise a hopeless MediaError for a film of days. Subtitles and other streams may end when they like."""
+    if source.own_length > LONGEST:
         raise refused(f"The film says that it is longer than {LONGEST // 3600} hours.")
 
 

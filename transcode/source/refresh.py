@@ -7,7 +7,7 @@ has to begin so much earlier.
 from __future__ import annotations
 
 _NAL_LENGTH = 4  # bytes before each NAL unit; nobody writes fewer
-_SLICES, _SEI, _RECOVERY_POINT = range(1, 6), 6, 6  # ITU-T H.264, tables 7-1 and D.1.8
+_SLICES, _SEI, RECOVERY_POINT = range(1, 6), 6, 6  # ITU-T H.264, tables 7-1 and D.1.8
 
 
 def frames_until_whole(sample: bytes) -> int:
@@ -21,13 +21,13 @@ def frames_until_whole(sample: bytes) -> int:
         kind = unit[0] & 0x1F if unit else 0
         if kind in _SLICES:
             return 0
-        if kind == _SEI and (payload := _message(unit[1:], _RECOVERY_POINT)):
+        if kind == _SEI and (payload := message(unit[1:], RECOVERY_POINT)):
             return _first_number(payload)
         place += _NAL_LENGTH + length
     return 0
 
 
-def _message(messages: bytes, wanted: int) -> bytes:
+def message(messages: bytes, wanted: int) -> bytes:
     """The payload of a message of supplemental enhancement information (7.3.2.3.1)."""
     place = 0
     while place + 2 <= len(messages):

@@ -12,6 +12,7 @@ from transcode.source import damage
 from transcode.source.description import Source, describe, timeline
 from transcode.source.probe import check, look_at_key_frames
 from transcode.source.probe import probe as look_at
+from transcode.source.sampling import sample
 from transcode.tasks.assignment import Assignment, Monitor
 from transcode.tasks.master import publish_master
 from transcode.tasks.origin import Copy, recopy, remux, uploaded
@@ -41,9 +42,12 @@ def _timeline(assignment: Assignment, monitor: Monitor) -> Timeline:
     warning = damage.judged(_unreadable(Path(assignment.source), source, copy))
     keyed = source.sparse
     if not keyed:
-        copied = look_at_key_frames(copy.path, copied, assignment.tools)
-        if copied.sparse:
-            keyed, (_, copied) = True, _copied(assignment, monitor, source, True)
+        copied = sample(copy.path, look_at_key_frames(copy.path, copied, assignment.tools), assignment.tools)
+        keyed = copied.sparse
+    if keyed and not source.sparse:
+        copy, copied = _copied(assignment, monitor, source, True)
+    if keyed:
+        copied = sample(copy.path, copied, assignment.tools)
     return replace(
         timeline(copied.labelled_as(source.copied()), remuxed=True),
         keyed=keyed,

@@ -128,7 +128,8 @@ class VideoStore:
 
     async def set_omissions(self, video_id: int, sentences: Mapping[str, str], tries: int, tried_at: float) -> None:
         """What the video is published without: why, by kinds of tasks; how often and when it was tried again."""
-        await self._set(video_id, omissions=dict(sentences), tries=tries, tried_at=tried_at)
+        fields = {"omissions": dict(sentences), "tries": tries, "tried_at": tried_at}
+        await self._videos.update_one({"_id": video_id}, {"$set": fields})
 
     async def set_ready_as_it_is(self, video_id: int) -> bool:
         """All segments are final, the end of the work is not. False when the video is not in work."""

@@ -1,0 +1,154 @@
+"""The rate of the grid for material of every cadence: no picture is lost that a screen could show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.transcode import inspection, sources
+from tests.transcode.sources import luma_of
+from tests.transcode.studio import Studio
+from transcode.grid import pace
+from transcode.tools import Tools
+
+FILM = Fraction(24000, 1001)
+NTSC = Fraction(30000, 1001)
+
+
+def rate_of(times: Sequence[float], average: Fraction, nominal: Fraction | None = None) -> Fraction:
+    """The rate that the probe would choose."""
+    return pace(times, times[0] if times else 0, average, nominal or average)[0]
+
+
+def every(rate: Fraction | int, seconds: float, start: float = 0) -> list[float]:
+    return [start + float(number / Fraction(rate)) for number in range(round(seconds * rate))]
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [
+        (75, 60), (90, 60), (144, 48), (72, 60), (85, 60), (100, 50), (120, 60), (165, 55), (240, 60),
+        (1000, 1000 / 17),
+        (Fraction(120000, 1001), Fraction(60000, 1001)), (Fraction(17, 2), Fraction(17, 2)), (60, 60), (25, 25),
+    ],
+)  # fmt: skip
+def test_rates_above_60_become_60_or_a_whole_fraction(rate: Fraction, shown: float) -> None:
+    found = rate_of(every(rate, 10), Fraction(rate))
+    assert float(found) == pytest.approx(float(shown), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("times", "average", "shown"),
+    [
+        (every(30, 10) + every(5, 10, 10), Fraction(35, 2), 30),
+        (every(60, 5) + every(30, 20, 5), Fraction(36), 60),
+        ([*every(25, 10), *range(10, 200)], Fraction(440, 200), 25),
+        (every(24, 60) + every(NTSC, 60, 60), Fraction(27), 60),
+        (every(1, 100) + every(15, 10, 100), Fraction(250, 110), 15),
+        (every(50, 10) + every(25, 50, 10), Fraction(175, 6), 50),
+        (every(144, 5) + every(30, 5, 5), Fraction(87), 60),
+        ([0.0, 10.0, 14.9], Fraction(1, 5), 10),
+        ([0.0], Fraction(25), 25),
+        ([], Fraction(0), 25),
+    ],
+    ids=["bursts", "slow_motion", "slides", "mixed", "slow", "half", "gaming", "three", "one", "none"],
+)
+def test_the_slowest_rate_that_loses_hardly_anything_is_chosen(
+    times: list[float], average: Fraction, shown: int
+) -> None:
+    rate = rate_of(times, average)
+    assert float(rate) <= shown * 1.001
+    places = {round((time - (times or [0])[0]) * float(rate)) for time in times}
+    if shown < 60:
+        assert float(rate) == pytest.approx(shown, rel=0.002)
+        assert len(places) >= 0.99 * len(times)
+
+
+def test_rounded_clocks_and_single_lost_pictures_do_not_make_a_rate_variable() -> None:
+    rounded = [round(time, 3) for time in every(Fraction(60000, 1001), 60)]
+    assert rate_of(rounded, Fraction(60000, 1001)) == Fraction(60000, 1001)
+    dropped = [time for number, time in enumerate(every(30, 60)) if number % 400 != 7]
+    assert rate_of(dropped, Fraction(29925, 1000), Fraction(30)) == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "is_there"),
+    [
+        ("phone", lambda frame: frame < 150 or frame % 5),
+        ("screen", lambda frame: frame % 240 < 60 or frame % 30 == 0),
+    ],
+)
+def test_every_picture_of_a_variable_rate_is_kept(
+    tools: Tools, tmp_path: Path, name: str, is_there: Callable[[int], object]
+) -> None:
+    source = tmp_path / "film.mp4"
+    chosen = {"phone": "lt(n,150)+mod(n,5)", "screen": "lt(mod(n,240),60)+not(mod(n,30))"}[name]
+    film = sources.picture("30", 10, filters=f"select='{chosen}'")
+    sources.ffmpeg(tools, *film, *sources.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
+    made = inspection.look_at(tools, source, tmp_path)
+    assert made.studio.timeline.grid.fps == 30
+    there = [frame for frame in range(300) if is_there(frame)]
+    lost = [frame for frame in there if abs(made.played.luma[frame] - luma_of(frame)) > 4]
+    assert not lost
+
+
+def telecined(film: bytes, frames: int) -> bytes:
+    """An elementary stream of MPEG-2 at 24000/1001 whose flags ask for 3:2 pulldown in its first frames."""
+    made = bytearray(film)
+    for match in re.finditer(rb"\x00\x00\x01\xb3", film):  # sequence header: frame_rate_code 30000/1001
+        made[match.start() + 7] = made[match.start() + 7] & 0xF0 | 4
+    for match in re.finditer(rb"\x00\x00\x01\xb5[\x10-\x1f]", film):  # sequence extension: not progressive_sequence
+        made[match.start() + 5] &= ~0x08
+    extensions = re.finditer(
+        rb"\x00\x00\x01\xb5[\x80-\x8f]", film
+    )  # of pictures: the flags of ISO/IEC 13818-2, 6.2.3.1
+    for number, match in zip(range(frames), extensions, strict=False):
+        place = match.start() + 7
+        top_field_first, repeat_first_field = number % 4 in (0, 1), number % 2 == 0
+        made[place] = made[place] & 0x7D | 0x80 * top_field_first | 0x02 * repeat_first_field
+    return bytes(made)
+
+
+def telecine(tools: Tools, folder: Path, suffix: str, film_frames: int, frames: int) -> Path:
+    """A source whose first frames are telecined, and the others at 30000/1001."""
+    stream, source = folder / "film.m2v", folder / f"film.{suffix}"
+    options = ["-c:v", "mpeg2video", "-q:v", "2", "-g", "12", "-sc_threshold", "1000000000"]
+    sources.ffmpeg(tools, *sources.picture("24000/1001", float(frames / FILM)), *options, str(stream))
+    stream.write_bytes(telecined(stream.read_bytes(), film_frames))
+    clock = {"ts": 90_000, "mkv": 1000}[suffix]
+    fields = f"if(lt(N\\,{film_frames})\\,5*floor(N/2)+3*mod(N\\,2)\\,2*N+{film_frames // 2})"
+    times = f"round({fields}*1001/60000*{clock})"
+    again = ["-c", "copy", "-bsf:v", f"setts=pts={times}:dts={times}", str(source)]
+    sources.ffmpeg(tools, "-f", "mpegvideo", "-i", str(stream), *again)
+    return source
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+def test_a_telecined_film_gets_its_own_rate_back(tools: Tools, tmp_path: Path, suffix: str) -> None:
+    made = inspection.look_at(tools, telecine(tools, tmp_path, suffix, 144, 144), tmp_path)
+    assert (made.studio.timeline.grid.fps, made.studio.timeline.grid.frames) == (FILM, 144)
+    assert list(made.played.luma) == pytest.approx([luma_of(frame) for frame in range(144)], abs=4)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv"])
+def test_a_film_that_is_telecined_in_parts_keeps_every_picture(tools: Tools, tmp_path: Path, suffix: str) -> None:
+    made = inspection.look_at(tools, telecine(tools, tmp_path, suffix, 72, 144), tmp_path)
+    grid = made.studio.timeline.grid
+    assert grid.fps in (NTSC, 2 * NTSC)
+    for frame in range(144):
+        fields = 5 * (frame // 2) + 3 * (frame % 2) if frame < 72 else 2 * frame + 36
+        place = fields * float(grid.fps) * 1001 / 60000
+        near = made.played.luma[max(0, int(place)) : int(place) + 2]
+        assert any(abs(luma - luma_of(frame)) <= 4 for luma in near), frame
+
+
+def test_a_gigantic_film_is_sampled_in_places(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("transcode.source.sampling._MAX_LISTED_SIZE", 0)
+    source = tmp_path / "film.mkv"
+    film = sources.picture("30", 200, filters="select='lt(mod(n,900),100)+not(mod(n,30))'")
+    sources.ffmpeg(tools, *film, *sources.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
+    assert Studio(tmp_path / "media", source, tools).probe().grid.fps == 30

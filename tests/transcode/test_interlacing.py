@@ -1,0 +1,147 @@
+"""Interlaced films of every kind are shown without combs: each picture is that of its first field."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.transcode import inspection, sources
+from tests.transcode.sources import luma_of
+from tests.transcode.studio import Studio
+from transcode.source import probe
+from transcode.tools import Tools
+
+TOP, BOTTOM = "interleave_top,setfield=tff", "interleave_bottom,setfield=bff"
+DV = ("-c:v", "dvvideo", "-flags", "+ildct+ilme")
+MPEG4 = (*sources.MPEG4, "-flags", "+ildct+ilme")
+H264 = (*sources.H264, "-flags", "+ildct+ilme")
+MPEG2 = (*sources.MPEG2, "-flags", "+ildct+ilme")
+PRORES = ("-c:v", "prores_ks", "-flags", "+ildct")
+PAL, NTSC, SMALL = "720x576", "720x480", "64x64"
+
+
+def fields(size: str, order: str, rate: str = "50") -> list[str]:
+    """Numbered pictures, each a field of half of them; every frame is a comb of two shades of grey."""
+    return sources.picture(rate, 1.6, size, filters=f"format=yuv420p,tinterlace={order}")
+
+
+def check_fields(tools: Tools, film: Studio, folder: Path) -> None:
+    """Every published frame is even, and as bright as its first field."""
+    playlist = film.folder / "480p" / "index.m3u8"
+    pictures = folder / "pictures.raw"
+    command = [tools.ffmpeg, "-v", "error", "-y", "-i", str(playlist), "-map", "0:v", "-vf", "scale=2:16:flags=area"]
+    command += ["-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "rawvideo", str(pictures)]
+    subprocess.run(command, check=True, env=inspection.ENVIRONMENT)
+    data = pictures.read_bytes()
+    frames = [data[place : place + 32] for place in range(0, len(data), 48)]
+    assert len(frames) == film.timeline.grid.frames
+    for number, frame in enumerate(frames):
+        assert abs(frame[16] - luma_of(2 * number)) <= 6, number
+        assert max(frame) - min(frame) <= 8, number
+
+
+@pytest.mark.parametrize(
+    ("size", "order", "rate", "codec", "suffix"),
+    [
+        (PAL, BOTTOM, "50", [*DV, "-pix_fmt", "yuv420p"], "avi"),
+        (PAL, BOTTOM, "50", [*DV, "-pix_fmt", "yuv420p"], "mov"),
+        (PAL, BOTTOM, "50", [*DV, "-pix_fmt", "yuv420p"], "mkv"),
+        (NTSC, BOTTOM, "60000/1001", [*DV, "-pix_fmt", "yuv411p"], "avi"),
+        (SMALL, TOP, "50", [*MPEG4, "-top", "1"], "avi"),
+        (SMALL, BOTTOM, "50", [*MPEG4, "-top", "0"], "avi"),
+        (SMALL, TOP, "50", [*H264, "-top", "1"], "mp4"),
+        (SMALL, BOTTOM, "50", [*H264, "-top", "0"], "mkv"),
+        (SMALL, TOP, "50", [*H264, "-top", "1"], "ts"),
+        (SMALL, TOP, "50", [*MPEG2, "-top", "1"], "ts"),
+        (SMALL, BOTTOM, "50", [*MPEG2, "-top", "0"], "mkv"),
+        (SMALL, TOP, "50", [*PRORES, "-top", "1"], "mov"),
+    ],
+    ids=[
+        "dv_avi", "dv_mov", "dv_mkv", "dv_ntsc", "mpeg4_top", "mpeg4_bottom", "h264_top", "h264_bottom", "h264_ts",
+        "mpeg2_top", "mpeg2_bottom", "prores",
+    ],
+)  # fmt: skip
+def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
+    tools: Tools, tmp_path: Path, size: str, order: str, rate: str, codec: Sequence[str], suffix: str
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    sources.ffmpeg(tools, *fields(size, order, rate), *codec, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().video.interlaced
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_path: Path, suffix: str) -> None:
+    """As in interlaced HEVC, of which a decoder makes twice as many pictures of half the height."""
+    source = tmp_path / f"film.{suffix}"
+    separated = sources.picture("50", 1.6, "64x128", filters=f"format=yuv420p,tinterlace={TOP},separatefields")
+    x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-crf", "4", "-x265-params", "log-level=none:interlace=tff"]
+    sources.ffmpeg(tools, *separated, *x265, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    timeline = film.probe()
+    assert (timeline.grid.fps, timeline.top.width, timeline.top.height) == (25, 64, 128)
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("order", "top", "codec", "suffix", "size"),
+    [
+        (TOP, "1", "huffyuv", "avi", PAL),
+        (BOTTOM, "0", "huffyuv", "avi", NTSC),
+        (TOP, "1", "utvideo", "mkv", "64x64"),
+    ],
+    ids=["compared_top", "compared_bottom", "container"],
+)
+def test_captured_video_without_flags_is_deinterlaced(
+    tools: Tools, tmp_path: Path, order: str, top: str, codec: str, suffix: str, size: str
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    lossless = ["-c:v", codec, "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-top", top]
+    sources.ffmpeg(tools, *fields(size, order), *lossless, str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().video.parity == order[-3:]
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
+def test_captured_video_that_is_progressive_stays_so(tools: Tools, tmp_path: Path) -> None:
+    source = tmp_path / "film.avi"
+    sources.ffmpeg(tools, *sources.picture(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source))
+    assert not Studio(tmp_path / "media", source, tools).probe().video.interlaced
+
+
+def test_interlaced_material_without_key_frames_is_deinterlaced_too(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_SPARSE", 20)
+    source = tmp_path / "film.mp4"
+    sources.ffmpeg(tools, *fields(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
+    film = Studio(tmp_path / "media", source, tools)
+    assert film.probe().keyed
+    film.chunks()
+    check_fields(tools, film, tmp_path)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [(sources.H264, "mp4"), (sources.MPEG2, "ts"), (sources.MPEG4, "avi")])
+def test_progressive_films_are_not_deinterlaced(
+    tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str
+) -> None:
+    source = tmp_path / f"film.{suffix}"
+    sources.ffmpeg(tools, *sources.picture(seconds=1.6), *codec, str(source))
+    assert not Studio(tmp_path / "media", source, tools).probe().video.interlaced
+
+
+def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: Tools, tmp_path: Path) -> None:
+    parts = [tmp_path / "first.ts", tmp_path / "second.ts"]
+    sources.ffmpeg(tools, *sources.picture(seconds=4, size=SMALL), *sources.MPEG2, str(parts[0]))
+    again = [*fields(SMALL, TOP), *MPEG2, "-top", "1", "-output_ts_offset", "4", str(parts[1])]
+    sources.ffmpeg(tools, *again)
+    source = tmp_path / "film.ts"
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert Studio(tmp_path / "media", source, tools).probe().video.interlaced

@@ -1,0 +1,134 @@
+"""Indexes that lie about key frames: what the stream says decides where decoding begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.transcode import inspection, sources
+from tests.transcode.sources import luma_of
+from tests.transcode.studio import Studio
+from transcode.source import sampling
+from transcode.source.nal import is_random_access
+from transcode.tools import Tools
+
+SECONDS = 14
+H264 = (*sources.H264, "-sc_threshold", "0")
+HEVC = (*sources.X265[:-1], "log-level=none:scenecut=0")
+MPEG4 = (*sources.MPEG4, "-sc_threshold", "1000000000", "-mbd", "rd")
+
+
+def without_index(data: bytes) -> bytes:
+    """An MP4 without its table of key frames (ISO/IEC 14496-12, 8.6.2): all count as such."""
+    assert b"stss" in data
+    return data.replace(b"stss", b"free")
+
+
+def all_marked(data: bytes) -> bytes:
+    """An AVI whose index marks every frame."""
+    made, place = bytearray(data), data.rindex(b"idx1")
+    size = int.from_bytes(data[place + 4 : place + 8], "little")
+    for entry in range(place + 8, place + 8 + size, 16):
+        made[entry + 4] |= 0x10  # AVIIF_KEYFRAME
+    return bytes(made)
+
+
+def spoiled(tools: Tools, folder: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes]) -> Path:
+    """A film of some seconds in 64x36 with a key frame in every tenth second, and the wrong index."""
+    source = folder / f"film.{suffix}"
+    sources.ffmpeg(tools, *sources.picture(seconds=SECONDS), *codec, str(source))
+    source.write_bytes(spoil(source.read_bytes()))
+    return source
+
+
+def check_pictures(film: inspection.Film) -> None:
+    wrong = [frame for frame, luma in enumerate(film.played.luma) if abs(luma - luma_of(frame)) > 6]
+    assert len(film.played.luma) == 25 * SECONDS
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix", "spoil", "keyed"),
+    [
+        ([*H264, "-g", "250"], "mp4", without_index, False),
+        ([*H264, "-g", "250"], "mov", without_index, False),
+        ([*HEVC, "-g", "250"], "mp4", without_index, False),
+        ([*H264, "-g", "999"], "mp4", without_index, True),
+        ([*HEVC, "-g", "999"], "mp4", without_index, True),
+        ([*MPEG4, "-g", "250"], "mp4", without_index, True),
+        ([*MPEG4, "-g", "250"], "avi", all_marked, True),
+    ],
+    ids=["h264", "h264_mov", "hevc", "h264_one_key", "hevc_one_key", "mpeg4", "mpeg4_avi"],
+)
+def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
+    tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes], keyed: bool
+) -> None:
+    film = inspection.look_at(tools, spoiled(tools, tmp_path, codec, suffix, spoil), tmp_path)
+    assert film.studio.timeline.keyed == keyed
+    assert (film.studio.timeline.video.refresh > 0) == (not keyed)
+    check_pictures(film)
+    alone = Studio(tmp_path / "alone", film.studio.source, tools)
+    alone.probe()
+    alone.do("segment", 2, "480p")
+    assert inspection.segment(tools, alone.segments()[2]) == film.segments[2]
+
+
+def test_a_large_film_with_a_wrong_index_is_listed_whole(
+    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "_MAX_LISTED_SIZE", 0)
+    source = spoiled(tools, tmp_path, [*H264, "-g", "250"], "mp4", without_index)
+    assert Studio(tmp_path / "media", source, tools).probe().video.refresh == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        ([*H264, "-g", "50"], "mp4"),
+        ([*H264, "-g", "50", "-x264-params", "open-gop=1"], "mkv"),
+        ([*HEVC, "-g", "50"], "mp4"),
+        ([*MPEG4, "-g", "50", "-bf", "2"], "avi"),
+        ([*sources.MPEG2, "-bf", "2"], "mkv"),
+        ([*sources.VP9[:-2], "-g", "50"], "webm"),
+    ],
+    ids=["h264", "open_groups", "hevc", "mpeg4", "mpeg2", "vp9"],
+)
+def test_a_right_index_is_believed(tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str) -> None:
+    film = Studio(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
+    assert not film.probe().keyed
+    assert (film.timeline.video.refresh, film.timeline.remuxed) == (0, False)
+
+
+def unit(header: int, *content: int) -> bytes:
+    """A NAL unit behind its length."""
+    return (1 + len(content)).to_bytes(4, "big") + bytes([header, *content])
+
+
+@pytest.mark.parametrize(
+    ("codec", "sample", "answer"),
+    [
+        ("h264", unit(0x65, 0x88), True),
+        ("h264", unit(6, 5, 1, 0, 0x80) + unit(0x65, 0x88), True),
+        ("h264", unit(6, 6, 1, 0x84, 0x80) + unit(0x41, 0x9A), True),  # a recovery point
+        ("h264", unit(0x41, 0x88), True),  # intra slices in a picture of an open group
+        ("h264", unit(0x41, 0x9A), False),
+        ("h264", unit(7, 1) + unit(8, 1), None),
+        ("h264", bytes(64), None),
+        ("h264", b"\xff" * 64, None),
+        ("hevc", unit(0x26, 1, 0), True),
+        ("hevc", unit(0x2A, 1, 0), True),
+        ("hevc", unit(0x02, 1, 0), False),
+        ("hevc", unit(0x40, 1, 0) + unit(0x26, 1), True),
+        ("hevc", b"", None),
+    ],
+)
+def test_the_first_unit_of_a_picture_tells_whether_it_is_a_key_frame(
+    codec: str, sample: bytes, answer: bool | None
+) -> None:
+    assert is_random_access(sample, len(sample), codec) is answer
+
+
+def test_a_unit_that_is_longer_than_its_picture_makes_no_sense() -> None:
+    assert is_random_access(unit(0x65, *bytes(100)), 50, "h264") is None
