@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode import inspection, sources
-from tests.transcode.inspection import Played
-from tests.transcode.studio import Studio
+from tests.support import ffprobe, sample_videos
+from tests.support.ffprobe import DecodedPlaylist
+from tests.support.video_builder import VideoBuilder
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.plans import picture
@@ -31,22 +31,24 @@ def hlg(light: float) -> float:
     return math.sqrt(3 * light) if light <= 1 / 12 else 0.17883277 * math.log(12 * light - 0.28466892) + 0.55991073
 
 
-def hdr_film(tools: Tools, folder: Path, transfer: str, signals: Sequence[float]) -> tuple[Studio, Played]:
+def hdr_film(
+    tools: Tools, folder: Path, transfer: str, signals: Sequence[float]
+) -> tuple[VideoBuilder, DecodedPlaylist]:
     """One frame per signal, in HEVC with 10 bits."""
     source = folder / "hdr.mkv"
     luma = "+".join(f"eq(N,{number})*{round(64 + 876 * signal)}" for number, signal in enumerate(signals))
     tags = ["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc"]
     x265 = f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
-    sources.ffmpeg(
+    sample_videos.run_ffmpeg(
         tools, "-f", "lavfi", "-i",
         f"nullsrc=s=64x36:r=10:d={len(signals) / 10},format=yuv420p10le,geq=lum='{luma}':cb=512:cr=512",
         "-c:v", "libx265", "-preset", "ultrafast", "-crf", "2", "-x265-params", x265, "-pix_fmt", "yuv420p10le",
         *tags, str(source),
     )  # fmt: skip
-    film = Studio(folder / "media", source, tools)
+    film = VideoBuilder(folder / "media", source, tools)
     film.probe()
-    film.chunks()
-    return film, inspection.play(tools, film.folder / "480p" / "index.m3u8", folder, sound=False)
+    film.encode_chunks()
+    return film, ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", folder, sound=False)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,9 @@ def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals
     if transfer == "smpte2084":  # taken for SDR, the picture would be grey
         assert white > 16 + 219 * signals[-2] + 30
     asked = "stream=pix_fmt,color_range,color_space,color_transfer,color_primaries"
-    tags = inspection.ask(tools, "-show_entries", asked, "-of", "default=nw=1", str(film.segments()[0])).split()
+    tags = ffprobe.run_ffprobe(
+        tools, "-show_entries", asked, "-of", "default=nw=1", str(film.segment_paths()[0])
+    ).split()
     assert set(tags) == {
         "pix_fmt=yuv420p", "color_range=tv", "color_space=bt709", "color_transfer=bt709", "color_primaries=bt709",
     }  # fmt: skip
@@ -87,11 +91,11 @@ def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals
 )
 def test_levels_are_those_of_television(tools: Tools, tmp_path: Path, options: list[str], luma: int) -> None:
     source = tmp_path / "film.mkv"
-    sources.ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     film.probe()
-    film.chunks()
-    played = inspection.play(tools, film.folder / "480p" / "index.m3u8", tmp_path, sound=False)
+    film.encode_chunks()
+    played = ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", tmp_path, sound=False)
     assert all(abs(found - luma) <= 1 for found in played.luma)
 
 
@@ -114,7 +118,7 @@ def test_what_says_its_colours_keeps_them() -> None:
     assert tagged(VideoTrack(0, 640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
 
 
-def test_a_film_in_dolby_visions_own_colours_has_a_warning() -> None:
+def test_a_video_in_dolby_visions_own_colours_has_a_warning() -> None:
     record = {"side_data_type": "DOVI configuration record", "dv_profile": 5, "dv_bl_signal_compatibility_id": 0}
     picture = {"index": 0, "codec_type": "video", "codec_name": "hevc", "side_data_list": [record]}
     assert "Dolby Vision" in Source({}, [picture]).warning
