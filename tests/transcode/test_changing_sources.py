@@ -9,6 +9,7 @@ import pytest
 from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
+from tests.support.video_factory import build_and_inspect
 from transcode.tools import Tools
 
 
@@ -27,10 +28,10 @@ def broadcast(tools: Tools, folder: Path) -> Path:
 
 
 def test_a_recording_that_changes_its_streams_stays_one_video(tools: Tools, tmp_path: Path) -> None:
-    film = ffprobe.build_and_inspect(tools, broadcast(tools, tmp_path), tmp_path)
+    film = build_and_inspect(tools, broadcast(tools, tmp_path), tmp_path)
     assert film.played.complaints == ""
-    hls_checks.check_run([time for segment in film.segments for time in segment.audio_times])
-    hls_checks.check_sound_track(film.studio.folder / "audio1" / "index.m3u8", tools)
+    hls_checks.check_audio_continuity([time for segment in film.segments for time in segment.audio_times])
+    hls_checks.check_audio_track(film.studio.folder / "audio1" / "index.m3u8", tools)
 
     def shows(at: float, numbers: range, part: int) -> bool:
         """Black stands beside the square picture."""
@@ -57,7 +58,7 @@ def test_the_last_slide_is_shown_however_short_its_frame_is(tools: Tools, tmp_pa
     sample_videos.run_ffmpeg(
         tools, *slides, *sample_videos.beep_input(8), *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source)
     )
-    film = ffprobe.build_and_inspect(tools, source, tmp_path)
+    film = build_and_inspect(tools, source, tmp_path)
     expected = [luma_of(0)] * 40 + [luma_of(100)] * 20 + [luma_of(149)] * 20
     assert list(film.played.luma) == pytest.approx(expected, abs=4)
 
@@ -69,7 +70,7 @@ def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Tools,
     sample_videos.run_ffmpeg(
         tools, *picture, *sample_videos.beep_input(9), *sample_videos.H264, "-fps_mode", "vfr", str(source)
     )
-    film = ffprobe.build_and_inspect(tools, source, tmp_path)
+    film = build_and_inspect(tools, source, tmp_path)
     rate = film.studio.timeline.grid.fps
     still = film.played.luma[int(2.2 * rate) : int(6.8 * rate)]
     assert list(still) == pytest.approx([luma_of(49)] * len(still), abs=4)
@@ -88,6 +89,6 @@ def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: Tools, tmp
         *hole,
         str(source),
     )
-    film = ffprobe.build_and_inspect(tools, source, tmp_path)
+    film = build_and_inspect(tools, source, tmp_path)
     assert film.studio.timeline.duration == pytest.approx(16, abs=0.2)
     assert ffprobe.beep_times(film.played.samples) == pytest.approx([0, 1, 14, 15], abs=0.04)

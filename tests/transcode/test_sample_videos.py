@@ -12,7 +12,7 @@ from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.ffprobe import AAC_FRAME, CLOCK, RATE
 from tests.support.sample_videos import RECIPES, Recipe, luma_of
 from tests.support.video_builder import VideoBuilder
-from tests.support.video_factory import InspectedVideo, VideoFactory
+from tests.support.video_factory import InspectedVideo, VideoFactory, build_and_inspect
 from transcode.source import probe
 from transcode.source.description import Source
 from transcode.tools import Tools
@@ -118,7 +118,7 @@ def test_a_video_without_key_frames_is_given_some(
         "one_key_frame", suffix, [*sample_videos.INPUTS, *sample_videos.H264, "-g", "999", *sample_videos.AAC]
     )
     source = recipe.make(tools, tmp_path)
-    video = ffprobe.build_and_inspect(tools, source, tmp_path)
+    video = build_and_inspect(tools, source, tmp_path)
     assert video.studio.timeline.keyed
     assert [len(segment.presentation_times) for segment in video.segments] == [100, 50]
     assert all(abs(luma_of(frame) - luma) <= 4 for frame, luma in enumerate(video.played.luma))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo.errors import AutoReconnect, OperationFailure, WriteError
+from pymongo.errors import AutoReconnect
 
 from tests.support.scripted_tasks import make_presentation
 from transcode.book import BookAway
@@ -20,7 +20,6 @@ from videoflix.models import NewVideo, Video
 from videoflix.settings import Settings
 from videoflix.stores import deletions
 from videoflix.stores.deletions import DeletionStore
-from videoflix.stores.outages import is_outage
 from videoflix.stores.videos import VideoStore
 
 
@@ -107,15 +106,3 @@ async def test_a_database_that_is_away_is_told_from_what_it_can_never_take(setti
     with pytest.raises(BookAway):
         await CatalogueBook(away, DeletionStore(nowhere["videoflix"]), Ledger(clients.redis)).entry(1)
     nowhere.close()
-
-
-@pytest.mark.parametrize(
-    ("error", "passes"),
-    [
-        (AutoReconnect("gone"), True), (OperationFailure("full", 14031), True),
-        (OperationFailure("who are you?", 18), True), (OperationFailure("no such command", 59), False),
-        (WriteError("not as the schema wants it", 121), False), (TypeError("a bug"), False),
-    ],
-)  # fmt: skip
-def test_which_errors_of_the_driver_pass(error: Exception, passes: bool) -> None:
-    assert is_outage(error) is passes
