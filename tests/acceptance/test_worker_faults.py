@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
+from typing import Protocol
 
 import m3u8
 import psutil
@@ -246,8 +247,17 @@ def _fits(folder: Path) -> bool:
     return not hasty and frames == [f"{first_picture_size(file)}@0 {file.name}" for file in segments]
 
 
+class Restart(Protocol):
+    """Kills the server and starts it again, with its data or without."""
+
+    def __call__(self, *, empty: bool) -> None: ...
+
+
+OwnRedis = tuple[Settings, Restart]
+
+
 @pytest.fixture
-def own_redis(tmp_path: Path, settings: Settings):
+def own_redis(tmp_path: Path, settings: Settings) -> Iterator[OwnRedis]:
     """A Redis that the test may kill: its settings, and what starts it again."""
     home = tmp_path / "redis-home"
     home.mkdir()
@@ -278,7 +288,7 @@ def _answers(server: servers.Server) -> None:
 
 
 async def test_redis_is_killed_and_comes_back_with_its_data_and_then_without(
-    own_redis, tmp_path: Path, film: Path, tools: Tools
+    own_redis: OwnRedis, tmp_path: Path, film: Path, tools: Tools
 ) -> None:
     settings, again = own_redis
     async with open_worker_site(settings, tmp_path, film, tools) as site:

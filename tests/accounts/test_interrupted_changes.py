@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from pymongo.errors import AutoReconnect
 
@@ -14,10 +16,11 @@ from videoflix.stores.sessions import SessionStore
 from videoflix.stores.users import UserStore
 
 ADDRESS, PASSWORD, NEW = "viewer@example.org", "correct horse battery", "another horse battery"
+FailOnce = Callable[[type, str], None]
 
 
 @pytest.fixture
-def fail_once(monkeypatch: pytest.MonkeyPatch):
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> FailOnce:
     """Lets the next call of a store's method fail."""
 
     def away(store: type, name: str) -> None:
@@ -32,7 +35,9 @@ def fail_once(monkeypatch: pytest.MonkeyPatch):
     return away
 
 
-async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(settings: Settings, fail_once) -> None:
+async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
+    settings: Settings, fail_once: FailOnce
+) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         password = PASSWORD
@@ -53,7 +58,9 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(setti
                 await services.accounts.reset_password(token, None, password)
 
 
-async def test_who_registers_again_because_no_answer_came_gets_the_mail(settings: Settings, fail_once) -> None:
+async def test_who_registers_again_because_no_answer_came_gets_the_mail(
+    settings: Settings, fail_once: FailOnce
+) -> None:
     async with open_services(settings) as services:
         fail_once(OutboxStore, "put")
         with pytest.raises(AutoReconnect):
@@ -68,7 +75,9 @@ async def test_who_registers_again_because_no_answer_came_gets_the_mail(settings
         assert await deliver_mails(services) == []
 
 
-async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(settings: Settings, fail_once) -> None:
+async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
+    settings: Settings, fail_once: FailOnce
+) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
@@ -79,7 +88,9 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(se
         assert not services.accounts.admits(token)
 
 
-async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(settings: Settings, fail_once) -> None:
+async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
+    settings: Settings, fail_once: FailOnce
+) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await services.departures.finish()

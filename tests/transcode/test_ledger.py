@@ -135,7 +135,7 @@ async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["cancel", "forget"])
-async def test_a_repeated_claim_gets_another_task_when_the_first_is_void(redis_url: str, end) -> None:
+async def test_a_repeated_claim_gets_another_task_when_the_first_is_void(redis_url: str, end: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         await ledger.start(2, [chunk(0)], FINISH)
@@ -482,7 +482,7 @@ async def test_a_redis_that_does_not_answer_counts_as_away(http_port: int) -> No
     ("trouble", "end"),
     [("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"), ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")],
 )
-async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url: str, trouble, end) -> None:
+async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url: str, trouble: str, end: str) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.execute_command(*trouble.split())
         try:
@@ -494,7 +494,7 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url: str, troub
 
 
 @pytest.mark.parametrize(("policy", "loses"), [("noeviction", False), ("volatile-lru", False), ("allkeys-lru", True)])
-async def test_a_redis_that_throws_keys_away_is_noticed(redis_url: str, policy, loses) -> None:
+async def test_a_redis_that_throws_keys_away_is_noticed(redis_url: str, policy: str, loses: bool) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", policy)
         try:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,13 @@ def pool() -> Iterator[Hands]:
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> Any:
+def task(tmp_path: Path) -> Callable[[str], Assignment]:
     return lambda source: Assignment("chunk", 1, source, tmp_path, tmp_path, NO_TOOLS)
 
 
-async def test_children_are_there_before_the_first_task_and_are_used_again(pool: Hands, task) -> None:
+async def test_children_are_there_before_the_first_task_and_are_used_again(
+    pool: Hands, task: Callable[[str], Assignment]
+) -> None:
     pool.warm()
     await wait_until(lambda: len(psutil.Process().children()) >= 2)
     first = await pool.run(0, task("say"))
@@ -85,7 +87,9 @@ async def test_children_are_there_before_the_first_task_and_are_used_again(pool:
     assert (await pool.run(1, task("say"))) != first
 
 
-async def test_what_a_task_raises_comes_back_and_harms_no_later_one(pool: Hands, task) -> None:
+async def test_what_a_task_raises_comes_back_and_harms_no_later_one(
+    pool: Hands, task: Callable[[str], Assignment]
+) -> None:
     with pytest.raises(MediaError, match=r"^No film\.$") as refused:
         await pool.run(0, task("refuse"))
     assert (refused.value.hopeless, refused.value.last_words) == (True, "words")
@@ -95,7 +99,7 @@ async def test_what_a_task_raises_comes_back_and_harms_no_later_one(pool: Hands,
     assert await pool.run(0, task("say"))
 
 
-async def test_a_killed_child_costs_its_own_task_alone(pool: Hands, task) -> None:
+async def test_a_killed_child_costs_its_own_task_alone(pool: Hands, task: Callable[[str], Assignment]) -> None:
     other = asyncio.create_task(pool.run(1, task("wait")))
     doomed = asyncio.create_task(pool.run(0, task("deaf")))
     await wait_until(lambda: pool.read(0).progress and pool.read(1).progress)
@@ -110,7 +114,7 @@ async def test_a_killed_child_costs_its_own_task_alone(pool: Hands, task) -> Non
         await other
 
 
-async def test_a_child_that_was_killed_while_idle_is_replaced(pool: Hands, task) -> None:
+async def test_a_child_that_was_killed_while_idle_is_replaced(pool: Hands, task: Callable[[str], Assignment]) -> None:
     pid = (await pool.run(0, task("say")))["pid"]
     os.kill(pid, signal.SIGKILL)
     await wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
@@ -125,7 +129,7 @@ async def test_a_child_that_was_killed_while_idle_is_replaced(pool: Hands, task)
         pytest.fail("the slot stayed dead")
 
 
-async def test_a_child_whose_worker_stands_still_stops_by_itself(task) -> None:
+async def test_a_child_whose_worker_stands_still_stops_by_itself(task: Callable[[str], Assignment]) -> None:
     with closing(Hands(1, act, patience=1.0)) as pool:
         running = asyncio.create_task(pool.run(0, task("run")))
         for _ in range(8):
@@ -137,7 +141,7 @@ async def test_a_child_whose_worker_stands_still_stops_by_itself(task) -> None:
     assert [child for child in psutil.Process().children(recursive=True) if "sleep" in child.name()] == []
 
 
-async def test_closing_leaves_no_process(pool: Hands, task) -> None:
+async def test_closing_leaves_no_process(pool: Hands, task: Callable[[str], Assignment]) -> None:
     running = asyncio.create_task(pool.run(0, task("run")))
     await pool.run(1, task("say"))
     family = psutil.Process().children(recursive=True)

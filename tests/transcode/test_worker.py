@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, scratch_files, wait_for_job
 from transcode import layout, schedule
 from transcode.engine import Engine
-from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State
+from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State, TaskView
 from transcode.waiting import end
 from transcode.worker.room import Room
 
@@ -41,7 +41,7 @@ async def running(ledger: Ledger, film: int, kind: str) -> None:
     await wait_until(is_running)
 
 
-async def task_of(ledger: Ledger, film: int, name: str):
+async def task_of(ledger: Ledger, film: int, name: str) -> TaskView:
     return next(task for task in (await get_job(ledger, film)).tasks if task.id == name)
 
 
@@ -219,7 +219,7 @@ async def test_a_hopeless_video_says_why_and_is_not_tried_again(
 
 @pytest.mark.parametrize("order", ["exit", "raise bug"])
 async def test_a_child_that_dies_or_stumbles_costs_one_attempt(
-    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
     task_script.set("chunk", order)
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
@@ -427,7 +427,7 @@ async def test_a_volume_that_is_slow_to_tell_its_room_holds_nothing_up(
 ) -> None:
     asked, may_answer, ask, answered = threading.Event(), threading.Event(), shutil.disk_usage, []
 
-    def disk_usage(path):
+    def disk_usage(path: Path) -> object:
         asked.set()
         answered.append(may_answer.wait(20))
         return ask(path)
@@ -464,7 +464,7 @@ async def test_while_the_media_volume_is_away_no_video_fails(
         assert not (root / "hls").exists()
         shutil.rmtree(root)
         away.rename(root)
-        TaskScript(root).take_back("chunk")
+        TaskScript(root).clear("chunk")
         await wait_for_job(ledger, 1)
         assert repository.status[1] == "ready"
 

@@ -31,7 +31,8 @@ def test_a_published_path_has_its_kind_and_number(path: str, name: Name) -> None
     "path",
     [
         "", "/", "master.m3u8/", "master.m3u8\n", "../master.m3u8", "480p/../master.m3u8", "480p/000.ts",
-        "480p/00000.ts", "480p/01234567.ts", "480p/\u0660\u0660\u0660\u0660.ts", "480p/0000.TS", "480P/0000.ts", "48p/0000.ts",
+        "480p/00000.ts", "480p/01234567.ts", "480p/\u0660\u0660\u0660\u0660.ts", "480p/0000.TS",
+        "480P/0000.ts", "48p/0000.ts",
         "audio0/0000.ts", "audio100/0000.ts", "audio1/0000.vtt", "subs1/0000.ts", "storyboard/0000.vtt",
         "chunk/0000.ts", "480p/0000.ts.tmp", "480p//0000.ts", "480p%2f0000.ts", "scratch/1/audio",
     ],
