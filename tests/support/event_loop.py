@@ -11,4 +11,5 @@ T = TypeVar("T")
 class RunAsync(Protocol):
     """Run a coroutine function to its end on the test's event loop and return its result."""
 
-    def __call__(self, function: Callable[[], Awaitable[T]], /) -> T: ...
+    def __call__(self, function: Callable[[], Awaitable[T]], /) -> T:
+        """Run the function; raise what it raises."""

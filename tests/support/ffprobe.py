@@ -14,9 +14,9 @@ from pathlib import Path
 from transcode.tools import Tools
 
 CLOCK = 90_000
-CLOCK_START = 10  # seconds at which film time 0 lies
+CLOCK_START = 10  # seconds at which video time 0 lies
 RATE = 48_000
-AAC_FRAME = 1024  # samples; as many are heard before film time 0
+AAC_FRAME = 1024  # samples; as many are heard before video time 0
 
 # A static ffmpeg looks for character sets of the system's C library; see `transcode.runner`.
 ENVIRONMENT = {**os.environ, "GCONV_PATH": "/nonexistent", "LC_ALL": "C"}

@@ -1,6 +1,6 @@
 """An independent oracle for published videos: the rules that hold for every one of them.
 
-RFC 8216 and Apple's HLS authoring specification, looked at from outside: only the files in the film's folder count.
+RFC 8216 and Apple's HLS authoring specification, looked at from outside: only the files in the video's folder count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SOUND = "mp4a.40.2"
 
 
 def check(folder: Path, tools: Tools, known: Mapping[Path, SegmentPackets] = MappingProxyType({})) -> None:
-    """Look at every playlist and every segment of a finished film; an assertion tells what is wrong.
+    """Look at every playlist and every segment of a finished video; an assertion tells what is wrong.
 
     `known`: what has been looked at already.
     """
@@ -92,7 +92,7 @@ def check_rendition(
 
 
 def check_audio_continuity(sound: Sequence[int]) -> None:
-    """Packets of sound without a seam, from one frame before the film on."""
+    """Packets of sound without a seam, from one frame before the video on."""
     step = AAC_FRAME * CLOCK // RATE
     assert sound == [step * (number - 1) for number in range(len(sound))]
 

@@ -1,4 +1,4 @@
-"""A film in a page, played by Chromium itself or by hls.js, and watched while it plays."""
+"""A video in a page, played by Chromium itself or by hls.js, and watched while it plays."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Player:
         self.wait(f"video.videoHeight === {lines}")
 
     def play_on(self, seconds: float = 1) -> None:
-        """Wait until it has played so much more of the film."""
+        """Wait until it has played so much more of the video."""
         self.wait(f"!video.seeking && video.currentTime > {self.ask('video.currentTime') + seconds}")
 
     def do(self, what: str) -> None:

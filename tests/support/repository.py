@@ -26,11 +26,13 @@ class InMemoryRepository(FilmBook):
     completed_tasks: list[str] = field(default_factory=list)
 
     def add(self, film: int, timeline: Timeline | None = None, chunks: Sequence[int] = ()) -> None:
+        """Add a video in processing; without `timeline` its source was not probed yet."""
         known = timeline.as_json() if timeline else None
         self.records[film] = FilmEntry(film, f"videos/{film}.mp4", known, frozenset(chunks), frozenset())
         self.status[film] = "processing"
 
     def delete(self, film: int) -> None:
+        """Delete a video, of which only the source is remembered."""
         self.deleted_sources[film] = self.records.pop(film).source
         del self.status[film]
 

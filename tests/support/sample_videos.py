@@ -1,4 +1,4 @@
-"""Recipes for small films of every ordinary kind.
+"""Recipes for small videos of every ordinary kind.
 
 Every frame of the usual picture is flat, and its brightness tells its number (`luma_of`); the usual sound beeps
 for a tenth of a second at every full second. So a test can say which source frame each published frame shows, and
@@ -20,18 +20,18 @@ RATE = 48_000
 
 
 def luma_of(frame: int) -> int:
-    """The brightness of a source frame."""
+    """Return the brightness of a source frame."""
     return 40 + frame * 11 % 160
 
 
 def video_input(fps: str = "25", seconds: float = 6, size: str = "64x36", filters: str = "") -> list[str]:
-    """A lavfi input of numbered frames."""
+    """Return the arguments of a lavfi input of numbered frames."""
     code = "geq=lum='40+mod(N*11,160)':cb=128:cr=128"
     return ["-f", "lavfi", "-i", f"nullsrc=s={size}:r={fps}:d={seconds},{code}{filters and ','}{filters}"]
 
 
 def beep_input(seconds: float = 6, pitch: int = 1000, channels: str = "mono") -> list[str]:
-    """A lavfi input that beeps at every full second."""
+    """Return the arguments of a lavfi input that beeps at every full second."""
     beep = f"0.5*sin(2*PI*{pitch}*t)*lt(mod(t,1),0.1)"
     count = {"mono": 1, "stereo": 2, "5.1": 6}[channels]
     return ["-f", "lavfi", "-i", f"aevalsrc='{'|'.join([beep] * count)}':d={seconds}:s={RATE}:c={channels}"]
@@ -46,9 +46,9 @@ INPUTS = (*video_input(), *beep_input())
 class Recipe:
     """How a source is made, and what must become of it.
 
-    `seconds` and `fps` are the film's, `source_fps` counts the frames of the source. `late` is the film time of the
+    `seconds` and `fps` are the video's, `source_fps` counts the frames of the source. `late` is the video time of the
     source's frame 0; from frame `last` on that one is shown; `held` says which frames of every so many are missing
-    (first, after, of). `beeps` are the film times of beeps; none without sound.
+    (first, after, of). `beeps` are the video times of beeps; none without sound.
     """
 
     name: str
@@ -67,16 +67,16 @@ class Recipe:
 
     @property
     def rate(self) -> Fraction:
-        """Frames per second of the film."""
+        """Return the frames per second of the video."""
         return Fraction(self.fps)
 
     @property
     def frames(self) -> int:
-        """Of the film."""
+        """Return the number of frames of the video."""
         return round(self.seconds * self.rate)
 
     def shown(self, frame: int) -> set[int]:
-        """The source frames that a frame of the film may show."""
+        """Return the source frames that a frame of the video may show."""
         number = max(
             0, math.floor((Fraction(frame) / self.rate - Fraction(str(self.late))) * Fraction(self.source_fps))
         )
@@ -84,11 +84,11 @@ class Recipe:
         first, after, of = self.held
         if first <= number % of < after:
             number -= number % of - first + 1
-        # Of two source frames that fall on one of the film either will do.
+        # Of two source frames that fall on one of the video either will do.
         return {number} if self.fps == self.source_fps else {number - 1, number, number + 1}
 
     def make(self, tools: Tools, folder: Path) -> Path:
-        """Write the source."""
+        """Write the source; return its path."""
         made = folder / f"{self.name}.{self.suffix}"
         if not self.again:
             run_ffmpeg(tools, *self.arguments, f"file:{made}")
@@ -100,7 +100,7 @@ class Recipe:
 
 
 def run_ffmpeg(tools: Tools, *arguments: str) -> None:
-    """Run it, with the last argument written over."""
+    """Run ffmpeg; it overwrites the output file."""
     subprocess.run([tools.ffmpeg, "-v", "error", "-nostdin", "-y", *arguments], check=True, timeout=60)
 
 

@@ -24,12 +24,15 @@ class RecordingMonitor(Monitor):
         self._stop_at = stop_at
 
     def progress(self, done: float) -> None:
+        """Record the progress, 0..1."""
         self.seen.append(done)
 
     def parts(self, count: int) -> None:
+        """Record the number of finished parts."""
         self.counts.append(count)
 
     def stopped(self) -> bool:
+        """Return whether the progress has reached `stop_at`."""
         return bool(self.seen) and self.seen[-1] >= self._stop_at
 
 

@@ -57,6 +57,7 @@ class VideoLibrary:
 
     @property
     def root(self) -> Path:
+        """Return the media folder."""
         return self.settings.media_root
 
     async def add(

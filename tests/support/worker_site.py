@@ -128,7 +128,7 @@ class WorkerSite:
     services: Services
     settings: Settings
     folder: Path
-    film: Path
+    video_file: Path
     tools: Tools
     workers: list[WorkerProcess] = field(default_factory=list)
 
@@ -138,67 +138,67 @@ class WorkerSite:
         self.workers.append(worker)
         return worker
 
-    async def import_video(self, film: Path | None = None) -> int:
+    async def import_video(self, file: Path | None = None) -> int:
         """Import a file, or the usual one; return the id of the video."""
         place = self.services.uploads.place(0)
-        os.link(film or self.film, place) if _same_volume(self.film, place) else place.write_bytes(
-            (film or self.film).read_bytes()
+        os.link(file or self.video_file, place) if _same_volume(self.video_file, place) else place.write_bytes(
+            (file or self.video_file).read_bytes()
         )
         return (await self.services.catalogue.take_in(NewVideo(title="A film"), place, ".mp4")).id
 
-    async def video(self, film: int) -> Video:
+    async def video(self, video_id: int) -> Video:
         """Return the record of a video."""
-        return await self.services.catalogue.get(film)
+        return await self.services.catalogue.get(video_id)
 
-    async def tasks(self, film: int) -> Mapping[str, Mapping[str, Any]]:
+    async def tasks(self, video_id: int) -> Mapping[str, Mapping[str, Any]]:
         """Return the tasks of a video by their ids; empty while there is no job."""
         with suppress(Exception):
             jobs = await self.services.engine.jobs()
-            return {task["id"]: task for job in jobs if job["film"] == film for task in job["tasks"]}
+            return {task["id"]: task for job in jobs if job["film"] == video_id for task in job["tasks"]}
         return {}
 
-    async def status(self, film: int, status: str, seconds: float = 60) -> None:
+    async def status(self, video_id: int, status: str, seconds: float = 60) -> None:
         """Wait until a video has this status."""
 
         async def is_so() -> bool:
-            return (await self.video(film)).status == status
+            return (await self.video(video_id)).status == status
 
         await wait_until(is_so, seconds, self.worker_log)
 
-    async def is_nearly_done(self, film: int) -> bool:
+    async def is_nearly_done(self, video_id: int) -> bool:
         """Return whether only the final task is left."""
-        return "finish" in await self.tasks(film) or (await self.video(film)).status == "ready"
+        return "finish" in await self.tasks(video_id) or (await self.video(video_id)).status == "ready"
 
-    async def is_idle(self, film: int) -> bool:
+    async def is_idle(self, video_id: int) -> bool:
         """Return whether no task of a video runs and no scratch is left."""
-        return (await self.video(film)).status != "processing" and scratch_files(self.settings.media_root) == []
+        return (await self.video(video_id)).status != "processing" and scratch_files(self.settings.media_root) == []
 
     def worker_log(self) -> str:
         """Return the end of the last worker's log, for a test that fails."""
         return self.workers[-1].text[-6000:] if self.workers else ""
 
-    def published(self, film: int) -> dict[str, int]:
+    def published(self, video_id: int) -> dict[str, int]:
         """Return the published segments and their inodes: a segment that is encoded again has another one."""
-        folder = self.settings.media_root / "hls" / str(film)
+        folder = self.settings.media_root / "hls" / str(video_id)
         return {str(file.relative_to(folder)): file.stat().st_ino for file in folder.rglob("*.ts")}
 
-    async def finished(self, film: int) -> dict[str, int]:
+    async def finished(self, video_id: int) -> dict[str, int]:
         """Return the published segments of the chunks that the catalogue holds as done.
 
         A worker that lost its lease may have left segments of other chunks.
         """
-        video = await self.video(film)
+        video = await self.video(video_id)
         timeline = Timeline.from_json(dict(video.timeline or {}))
         numbers = [number for chunk in video.chunks_done for number in timeline.grid.chunk(chunk)]
         wanted = {f"{name}/{layout.segment_name(number)}" for name in video.renditions for number in numbers}
-        return {name: inode for name, inode in self.published(film).items() if name in wanted}
+        return {name: inode for name, inode in self.published(video_id).items() if name in wanted}
 
-    async def check(self, film: int) -> None:
+    async def check(self, video_id: int) -> None:
         """Assert that a video is ready, with exactly the right segments, and nothing else left."""
-        await self.status(film, "ready")
-        video = await self.video(film)
+        await self.status(video_id, "ready")
+        video = await self.video(video_id)
         for name in video.renditions:
-            folder = self.settings.media_root / "hls" / str(film) / name
+            folder = self.settings.media_root / "hls" / str(video_id) / name
             listed = [line for line in (folder / "index.m3u8").read_text().splitlines() if line.endswith(".ts")]
             assert listed == [f"{number:04d}.ts" for number in range(video.segments)]
             assert sorted(file.name for file in folder.glob("*.ts")) == listed
@@ -223,10 +223,12 @@ def _same_volume(one: Path, other: Path) -> bool:
 
 
 @asynccontextmanager
-async def open_worker_site(settings: Settings, folder: Path, film: Path, tools: Tools) -> AsyncIterator[WorkerSite]:
+async def open_worker_site(
+    settings: Settings, folder: Path, video_file: Path, tools: Tools
+) -> AsyncIterator[WorkerSite]:
     """Open a site for the block; stop its workers afterwards."""
     async with open_services(settings) as services:
-        site = WorkerSite(services, settings, folder, film, tools)
+        site = WorkerSite(services, settings, folder, video_file, tools)
         try:
             yield site
         finally:
