@@ -1,4 +1,5 @@
-# make run: everything on this machine, at http://127.0.0.1:8000/     make test: the whole suite
+# make run: everything on this machine, at http://127.0.0.1:8000/
+# make unit: the tests of pure logic, in seconds     make test: the whole suite
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,10 +14,13 @@ define REDIS_SERVER
     --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; fi
 endef
 
-.PHONY: run test lint types lock clean
+.PHONY: run unit test lint types lock clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/videoflix up $(ARGS)
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

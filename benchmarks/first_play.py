@@ -32,7 +32,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.uploading import upload
-from tests.acceptance.support import Up, up
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
 from transcode.plans.segment import SEGMENT, SegmentPlan
 from transcode.runner import ENVIRONMENT
 from transcode.source import description
@@ -62,7 +62,7 @@ class Wait:
 class Viewer:
     """A client with a session and one connection."""
 
-    def __init__(self, site: Up) -> None:
+    def __init__(self, site: VideoflixProcess) -> None:
         self.cookie = site.log_in()
         self._port = site.port
         self._connection = HTTPConnection("127.0.0.1", site.port, timeout=60)
@@ -149,7 +149,7 @@ def p95(values: Sequence[float]) -> float:
     return ordered[max(0, -(-95 * len(ordered) // 100) - 1)]
 
 
-def worker_of(site: Up) -> list[psutil.Process]:
+def worker_of(site: VideoflixProcess) -> list[psutil.Process]:
     """The worker, and the children of its pool."""
     worker = site.child("worker")
     return [worker, *(child for child in worker.children() if "spawn_main" in " ".join(child.cmdline()))]
@@ -162,13 +162,13 @@ def most_memory(process: psutil.Process) -> float:
     return int(found[1]) / 1024
 
 
-def memory(site: Up) -> str:
+def memory(site: VideoflixProcess) -> str:
     """Of the worker without ffmpeg."""
     worker, *children = map(most_memory, worker_of(site))
     return f"worker at most {worker:.0f} MB, each of its {len(children)} children at most {max(children):.0f} MB"
 
 
-def overhead(site: Up) -> float:
+def overhead(site: VideoflixProcess) -> float:
     """Share of the processor time of worker, children and ffmpeg that is not ffmpeg's."""
     worker, *children = (process.cpu_times() for process in worker_of(site))
     own = worker.user + worker.system + sum(child.user + child.system for child in children)
@@ -189,7 +189,7 @@ def run(source: Path, minutes: float, count: int, to_the_end: bool) -> None:
         wanted = [(name, number, bare(timeline, film, name, number)) for name, number in picks]
         print(f"    reference's first 480p rendition: after {reference_480p(film, timeline.duration):.0f} s")
         (folder / "site").mkdir()
-        with up(folder / "site", "--no-demo") as site:
+        with running_videoflix(folder / "site", "--no-demo") as site:
             site.banner()
             viewer = Viewer(site)
             number, wait = first(viewer, film, start)

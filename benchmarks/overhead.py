@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.transcode import ours
-from tests.acceptance.support import up
+from tests.support.videoflix_process import running_videoflix
 from transcode.hls.storyboard import Storyboard
 from transcode.hls.transport import first_picture_size
 from transcode.layout import segment_name
@@ -98,7 +98,7 @@ def bare(film: Path) -> float:
 def compare(film: Path, rounds: int) -> None:
     """Both sides in turn, and their ratio."""
     ratios = []
-    with tempfile.TemporaryDirectory() as folder, up(Path(folder), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as folder, running_videoflix(Path(folder), "--no-demo") as site:
         site.banner()
         for _ in range(rounds):
             alone, whole = bare(film), ours(site, film).seconds

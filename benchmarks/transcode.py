@@ -51,7 +51,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.uploading import upload
-from tests.acceptance.support import Up, up
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
 from transcode.runner import ENVIRONMENT
 from videoflix.embedded.binaries import ffmpeg_tools
 
@@ -91,7 +91,7 @@ def reference(film: Path, folder: Path) -> Made:
     return Made(time.monotonic() - begin, playlists)
 
 
-def ours(site: Up, film: Path) -> Made:
+def ours(site: VideoflixProcess, film: Path) -> Made:
     """From the end of the upload until everything is ready."""
     cookie = site.log_in()
     number, _ = upload(site.port, film, cookie)
@@ -128,7 +128,7 @@ def size_of(film: Path) -> tuple[int, int]:
 
 def compare(film: Path, every: int) -> None:
     """Run both and print."""
-    with tempfile.TemporaryDirectory() as name, up(_made(Path(name, "site")), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as name, running_videoflix(_made(Path(name, "site")), "--no-demo") as site:
         site.banner()
         theirs = reference(film, Path(name, "reference"))
         mine = ours(site, film)

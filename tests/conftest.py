@@ -18,10 +18,12 @@ import pymongo
 import pytest
 import redis
 from pymongo.database import Database
+from tornado.ioloop import IOLoop
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
-from tests.tools import FfmpegTools
+from tests.support.event_loop import RunAsync
+from transcode.tools import Tools
 from videoflix.embedded import binaries, processes, servers
 from videoflix.settings import Settings, load_settings
 
@@ -43,17 +45,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 @pytest.fixture(autouse=True)
-def _loop_of_its_own(request: pytest.FixtureRequest) -> None:
+def _own_event_loop(request: pytest.FixtureRequest) -> None:
     """Every asynchronous test runs in a loop that is closed after it, also one that does not ask for `io_loop`."""
     asyncio.set_event_loop(None)  # else asyncio makes one unasked, which nobody closes
     if iscoroutinefunction(getattr(request, "function", None)):
         request.getfixturevalue("io_loop")
 
 
+@pytest.fixture
+def run_async(io_loop: IOLoop) -> RunAsync:
+    """Return a function that runs a coroutine function on the event loop of the test."""
+    return io_loop.run_sync
+
+
 @pytest.fixture(scope="session")
-def ffmpeg_tools() -> FfmpegTools:
-    """The same ffmpeg and ffprobe that the worker would use."""
-    return FfmpegTools(*binaries.ffmpeg_tools())
+def tools() -> Tools:
+    """Return the ffmpeg and ffprobe that a worker would use."""
+    return Tools(*binaries.ffmpeg_tools())
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from benchmarks.soak.library import Admin, Viewer
 from benchmarks.soak.people import Mails, Person, session_of
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
-from tests.acceptance.workshop import small_disk
+from tests.support.disks import small_disk
 from transcode.tools import Tools
 from videoflix.embedded.binaries import ffmpeg_tools
 

@@ -11,12 +11,12 @@ from tornado.httputil import HTTPHeaders
 from tornado.simple_httpclient import HTTPTimeoutError
 
 from benchmarks.soak.record import Record
-from tests.tools import Answer
+from tests.support.http_client import HttpResponse
 
 _LONGEST = 25.0  # seconds for a segment: players wait 20, and the machine is busy
 _PATIENCE = 60.0  # for anything: with all web processes killed, connections wait until others are there
 _ALLOWED = (503, 507)  # of the answers that are the server's fault
-_NONE = Answer(0, HTTPHeaders(), b"")
+_NONE = HttpResponse(0, HTTPHeaders(), b"")
 
 
 class Asker:
@@ -37,7 +37,7 @@ class Asker:
         cookie: str = "",
         kind: str = "application/json",
         patience: float = _PATIENCE,
-    ) -> Answer:
+    ) -> HttpResponse:
         """`body`: bytes as they are, of this `kind`, anything else as JSON."""
         headers = {"Content-Type": kind, "Cookie": cookie, "Authorization": f"Bearer {token}" if token else ""}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -54,7 +54,7 @@ class Asker:
         except Exception:  # whatever a broken connection is called
             return _NONE
         self._look(method, path, response, time.monotonic() - begin)
-        return Answer(response.code, response.headers, response.body)
+        return HttpResponse(response.code, response.headers, response.body)
 
     def _look(self, method: str, path: str, response: HTTPResponse, seconds: float) -> None:
         status, said = response.code, response.body[:300]

@@ -17,7 +17,7 @@ from benchmarks.soak.library import Admin
 from benchmarks.soak.people import Departure, Person
 from benchmarks.soak.record import Record
 from benchmarks.soak.site import Site
-from tests.transcode import rules
+from tests.support import hls_checks
 from transcode.tools import Tools
 
 _PATIENCE = 420.0  # seconds: a mail whose sender was killed is sent again after three minutes
@@ -212,7 +212,7 @@ class Invariants:
 
 
 def _check(folder: Path, tools: Tools, kind: Kind) -> None:
-    rules.check(folder, tools)
+    hls_checks.check(folder, tools)
     for playlist in m3u8.load(str(folder / "master.m3u8")).playlists:
         length = sum(piece.duration for piece in m3u8.load(str(folder / playlist.uri)).segments)
         assert abs(length - kind.seconds) < 0.2, f"{length} s instead of {kind.seconds}"

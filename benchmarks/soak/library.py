@@ -14,7 +14,7 @@ from benchmarks.soak.asking import Asker
 from benchmarks.soak.films import Kind
 from benchmarks.soak.record import Promise, Record
 from benchmarks.soak.site import Site
-from tests.acceptance.support import environment
+from tests.support.videoflix_process import clean_environment
 from transcode.waiting import wait_for_event
 
 _MOST = 20  # films at once: what comes in after that is deleted first
@@ -77,7 +77,8 @@ class Admin:
         self._record.perhaps[title] = kind
         command = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "videoflix", "import", str(kind.path), "--title", title,
-            cwd=self._site.folder, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            cwd=self._site.folder, env=clean_environment(),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         talking = asyncio.create_task(command.communicate())
         if self._random.random() < 0.4:

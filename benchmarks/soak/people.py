@@ -13,8 +13,8 @@ from random import Random
 
 from benchmarks.soak.asking import Asker
 from benchmarks.soak.record import Record
-from tests.http.people import link, read, registration
-from tests.tools import Answer
+from tests.support.http_client import HttpResponse
+from tests.support.users import link_parameters, read_mail, registration_body
 from transcode.waiting import wait_for_event
 
 _GRACE = 30.0  # seconds in which the predecessor of a refresh token may come once more
@@ -34,9 +34,9 @@ class Mails:
         files = [file for file in self._folder.glob("*.eml") if file.name not in self._read]
         for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
             self._read.add(file.name)
-            message = read(file)
+            message = read_mail(file)
             if "changed" not in str(message["Subject"]):
-                self._links[message["To"], message["Subject"]].append(link(message))
+                self._links[message["To"], message["Subject"]].append(link_parameters(message))
         return self._links[address, subject]
 
 
@@ -102,20 +102,22 @@ class Person:
     def _living(self) -> list[Session]:
         return [session for session in self.sessions if session.ended is False]
 
-    async def _ask(self, method: str, path: str, body: object = None, *, token: str = "", cookie: str = "") -> Answer:
+    async def _ask(
+        self, method: str, path: str, body: object = None, *, token: str = "", cookie: str = ""
+    ) -> HttpResponse:
         answer = await self.asker.ask(
             method, path, body if body is not None or method == "GET" else b"", token=token, cookie=cookie
         )
         self.record.count(f"account calls answered {answer.status}")
         return answer
 
-    def _claim(self, is_so: object, what: str, answer: Answer) -> None:
+    def _claim(self, is_so: object, what: str, answer: HttpResponse) -> None:
         self.record.require(is_so, f"{self.address}: {what}: {answer.status} {answer.body[:200]!r}")
 
     async def register(self) -> None:
         """Again and again until it is known that the account is there."""
         self.passwords = self.passwords or [self._new_password()]
-        answer = await self._ask("POST", "/api/register/", registration(self.address, self.passwords[0]))
+        answer = await self._ask("POST", "/api/register/", registration_body(self.address, self.passwords[0]))
         if answer.status == 201:
             self.registered = True
         elif answer.status == 400:
@@ -250,7 +252,7 @@ class Person:
         return f"correct horse {self.random.getrandbits(40):x}"
 
 
-def session_of(answer: Answer) -> Session:
+def session_of(answer: HttpResponse) -> Session:
     """What the cookies of a sign-in, or of a refresh, open."""
     cookies: dict[str, str] = {}
     for line in answer.headers.get_list("Set-Cookie"):

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.acceptance.support import Up, environment
-from tests.tools import living
+from tests.support.processes import still_running
+from tests.support.videoflix_process import VideoflixProcess, clean_environment
 
 KINDS = ("web", "worker", "hand", "ffmpeg", "redis", "database")
 
@@ -25,7 +25,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.media = folder / "media"
-        self.up = Up(folder, "--no-demo")
+        self.up = VideoflixProcess(folder, "--no-demo")
         self.banner = self.up.banner()
         self._worker: subprocess.Popen[bytes] | None = None
         self._seen: set[psutil.Process] = set()
@@ -37,7 +37,9 @@ class Site:
             if self._worker is None or self._worker.poll() is not None:
                 with (self.folder / "worker.log").open("ab") as log:
                     argv = [sys.executable, "-m", "videoflix", "worker"]
-                    self._worker = subprocess.Popen(argv, cwd=self.folder, env=environment(), stdout=log, stderr=log)
+                    self._worker = subprocess.Popen(
+                        argv, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log
+                    )
             self.family()
             await asyncio.sleep(1)
 
@@ -52,7 +54,7 @@ class Site:
     def _is_up(self) -> bool:
         self.up.stop()
         self._said += self.up.text
-        self.up = Up(self.folder, "--no-demo", port=self.up.port)
+        self.up = VideoflixProcess(self.folder, "--no-demo", port=self.up.port)
         with suppress(AssertionError):
             self.up.banner()
             return True
@@ -87,7 +89,7 @@ class Site:
             self._worker.terminate()
             self._worker.wait(30)
         self.up.stop()
-        return [" ".join(_argv(process)) for process in living({*family, *self._strays()}, 3)]
+        return [" ".join(_argv(process)) for process in still_running({*family, *self._strays()}, 3)]
 
     def _strays(self) -> list[psutil.Process]:
         """Whatever works in the folder, wherever it came from."""

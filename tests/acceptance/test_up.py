@@ -9,82 +9,83 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.support import Up, gone, until, up
-from tests.test_cli import refused
-from tests.tools import living
+from tests.support.commands import error_message
+from tests.support.processes import all_exited, still_running
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
+from tests.support.waiting import block_until
 
 
 @pytest.fixture(scope="module")
-def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Up]]:
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[VideoflixProcess, VideoflixProcess]]:
     """Two that run, the second one with an admin of the environment, in a folder of the first one's folder."""
     folder = tmp_path_factory.mktemp("one")
     (folder / "other").mkdir()
-    with up(folder, "--no-demo") as one, pytest.MonkeyPatch.context() as patch:
+    with running_videoflix(folder, "--no-demo") as one, pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADMIN_EMAIL", "Me@Example.org")
         patch.setenv("ADMIN_PASSWORD", "a password of my own")
-        with up(folder / "other", "--no-demo") as other:
+        with running_videoflix(folder / "other", "--no-demo") as other:
             patch.undo()
             yield one, other
 
 
-def test_the_first_start_makes_an_admin_and_a_film_and_the_second_finds_them(tmp_path: Path) -> None:
-    with up(tmp_path) as first:
+def test_the_first_start_makes_admin_and_video_the_second_finds_them(tmp_path: Path) -> None:
+    with running_videoflix(tmp_path) as first:
         banner = first.banner()
         cookie = first.log_in()
         assert first.get("/readyz") == {"status": "ok", "database": "ok", "redis": "ok"}
-        until(lambda: first.get("/api/video/", cookie), 60)
+        block_until(lambda: first.get("/api/video/", cookie), 60)
         (video,) = first.get("/api/video/", cookie)
         assert video["title"] == "Welcome to Videoflix"
         ends(first, signal.SIGINT)
-    with up(tmp_path) as second:
+    with running_videoflix(tmp_path) as second:
         assert second.banner()["Password"] == banner["Password"]
         assert second.get("/api/video/", second.log_in())[0]["created_at"] == video["created_at"]
         ends(second, signal.SIGTERM)
 
 
-def ends(running: Up, number: int) -> None:
+def ends(running: VideoflixProcess, number: int) -> None:
     """A signal stops every process, in good order."""
     family = running.processes()
     assert len(family) >= 5  # itself, database, Redis, web, worker
     assert running.stop(number) < 10
     assert running.process.returncode == 0
-    assert gone(family)
+    assert all_exited(family)
     assert "Traceback" not in running.text
 
 
 def test_a_kill_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
-    with up(tmp_path, "--no-demo") as running:
+    with running_videoflix(tmp_path, "--no-demo") as running:
         running.banner()
         family = running.processes()
         running.process.kill()
         running.process.wait()
-        assert living(family) == []
+        assert still_running(family) == []
 
 
-def test_a_web_process_that_is_killed_is_started_again(copies: tuple[Up, Up]) -> None:
+def test_a_web_process_that_is_killed_is_started_again(copies: tuple[VideoflixProcess, VideoflixProcess]) -> None:
     running = copies[0]
     running.banner()
     running.child("web").kill()
-    until(lambda: "child ended" in running.text, 10)
+    block_until(lambda: "child ended" in running.text, 10)
 
     def answers() -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", running.port)) == 0
 
-    until(answers, 20)
+    block_until(answers, 20)
 
 
-def test_two_copies_run_side_by_side_and_not_in_one_folder(copies: tuple[Up, Up]) -> None:
+def test_two_copies_run_side_by_side_and_not_in_one_folder(copies: tuple[VideoflixProcess, VideoflixProcess]) -> None:
     one, other = copies
     one.banner()
     other.banner()
-    assert "already running with the data folder" in refused(one.command("up", "--port", "0"))
+    assert "already running with the data folder" in error_message(one.command("up", "--port", "0"))
     another = one.command("up", "--port", "0", "--data-dir", str(one.folder / "third"))
-    assert "already running with the media folder" in refused(another)
+    assert "already running with the media folder" in error_message(another)
     assert (one.folder / "var").stat().st_mode & 0o077 == 0
 
 
-def test_the_admin_of_the_environment_is_made(copies: tuple[Up, Up]) -> None:
+def test_the_admin_of_the_environment_is_made(copies: tuple[VideoflixProcess, VideoflixProcess]) -> None:
     one, other = copies
     assert other.banner()["Sign in"] == "me@example.org"
     sign_in = {"email": "me@example.org", "password": "a password of my own"}
@@ -94,7 +95,7 @@ def test_the_admin_of_the_environment_is_made(copies: tuple[Up, Up]) -> None:
 
 
 def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path, http_port: int) -> None:
-    copy = Up(tmp_path, "--port", str(http_port))
+    copy = VideoflixProcess(tmp_path, "--port", str(http_port))
     copy.process.wait(20)
     copy.stop()
     assert copy.text == (
@@ -106,7 +107,7 @@ def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path, http_p
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "var").write_text("a file where the folder should be")
-    copy = Up(tmp_path)
+    copy = VideoflixProcess(tmp_path)
     copy.process.wait(20)
     copy.stop()
     assert copy.text.startswith("videoflix: The folder var cannot be written (")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.tools import process_of
+from tests.support.processes import server_process
+from tests.support.waiting import wait_until
 from videoflix.accounts import revocations
 from videoflix.accounts.service import SignedIn
 from videoflix.composition.root import open_services
@@ -24,14 +24,6 @@ from videoflix.settings import Settings
 from videoflix.stores.sessions import SessionStore
 
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
-
-
-async def until(is_so: Callable[[], object], seconds: float = 10) -> None:
-    """Wait for it."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not happen"
-        await asyncio.sleep(0.005)
 
 
 def lets_in(services: Services, signed_in: SignedIn) -> bool:
@@ -51,7 +43,7 @@ async def signed_in_at(services: Services) -> SignedIn:
 async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Services]]:
     """The services of two web processes of one site, both in step."""
     async with open_services(settings) as one, open_services(settings) as other:
-        await until(lambda: one.accounts.in_step and other.accounts.in_step)
+        await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
         yield one, other
 
 
@@ -62,7 +54,7 @@ async def test_a_session_that_ends_in_one_process_is_shut_out_in_the_other(setti
         begin = time.monotonic()
         await one.accounts.end_sessions(signed_in.user.id)
         assert not lets_in(one, signed_in)
-        await until(lambda: not lets_in(other, signed_in))
+        await wait_until(lambda: not lets_in(other, signed_in))
         assert time.monotonic() - begin < 2  # 0.1 on a machine that is not busy
 
 
@@ -73,11 +65,11 @@ async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
     with processes.running(servers.redis(redis_home)) as its_own:
         alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
         async with open_services(alone) as one, open_services(settings) as other:
-            await until(lambda: other.accounts.in_step)
+            await wait_until(lambda: other.accounts.in_step)
             signed_in = await signed_in_at(one)
             assert lets_in(other, signed_in)
             await one.accounts.end_sessions(signed_in.user.id)
-            await until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
+            await wait_until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
             assert other.accounts.in_step
 
 
@@ -98,7 +90,9 @@ async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
     async with open_services(settings) as one:
         signed_in = await signed_in_at(one)
         await one.accounts.end_sessions(signed_in.user.id)
-        await until(lambda: asked[-1] - overlap in asked)  # for a while what may have become visible late, then no more
+        await wait_until(
+            lambda: asked[-1] - overlap in asked
+        )  # for a while what may have become visible late, then no more
         assert set(asked) == {revocations._BEGINNING, asked[-1] - overlap, asked[-1]}
         assert now() - asked[-1] < timedelta(minutes=1)
 
@@ -107,7 +101,7 @@ async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_services(settings) as one:
-        await until(lambda: one.accounts.in_step)
+        await wait_until(lambda: one.accounts.in_step)
         monkeypatch.setattr(one.admission._revocations, "_ended", None)  # asking the database fails
         time.sleep(revocations._SILENCE + 0.1)
         assert not one.accounts.in_step
@@ -131,29 +125,27 @@ def redis_home(tmp_path: Path) -> Path:
     return home
 
 
-async def test_nobody_gets_in_while_redis_hangs_or_is_away_and_the_others_learn_when_it_is_back(
-    settings: Settings, redis_home: Path
-) -> None:
+async def test_revoked_sessions_stay_out_while_redis_is_away_or_hangs(settings: Settings, redis_home: Path) -> None:
     server = servers.redis(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
     with processes.running(server):
         opened = two_processes(settings)
         one, other = await opened.__aenter__()
-        process_of(server).suspend()  # no connection is closed: it hangs, or a firewall forgot about it
+        server_process(server).suspend()  # no connection is closed: it hangs, or a firewall forgot about it
         await an_end_is_heard_of_when_asked(one, other)
-        process_of(server).resume()
-        await until(lambda: one.accounts.in_step and other.accounts.in_step)
+        server_process(server).resume()
+        await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
     try:
         await an_end_is_heard_of_when_asked(one, other)
         with processes.running(server):
-            await until(lambda: one.accounts.in_step and other.accounts.in_step)
+            await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
     finally:
         await opened.__aexit__(None, None, None)
 
 
 async def an_end_is_heard_of_when_asked(one: Services, other: Services) -> None:
     signed_in = await signed_in_at(one)
-    await until(lambda: not other.accounts.in_step, 5)  # a second
+    await wait_until(lambda: not other.accounts.in_step, 5)  # a second
     await one.accounts.end_sessions(signed_in.user.id)
     assert not lets_in(one, signed_in)
     await other.accounts.ensure_current()
@@ -176,6 +168,6 @@ async def test_what_could_not_be_announced_is_announced_when_redis_is_back(
     try:
         await one.accounts.end_sessions(signed_in.user.id)
         with processes.running(server):
-            await until(lambda: not lets_in(other, signed_in))
+            await wait_until(lambda: not lets_in(other, signed_in))
     finally:
         await opened.__aexit__(None, None, None)

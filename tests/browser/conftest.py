@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.acceptance.support import Up, until, up
-from tests.browser.players import Player
-from tests.tools import FfmpegTools, required
+from tests.support.players import Player
+from tests.support.processes import require_program
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
+from tests.support.waiting import block_until
+from transcode.tools import Tools
 from videoflix.embedded import demo
 
 HLS_JS = "1.7.4"
@@ -34,7 +36,7 @@ def chromium() -> Iterator[Browser]:
 
     Not for the session: while playwright runs, no other event loop can.
     """
-    program = required("chromium")
+    program = require_program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         yield browser
@@ -72,7 +74,7 @@ def _hls_js(config: pytest.Config) -> bytes:
     assert config.cache is not None
     kept = Path(config.cache.mkdir("hls.js")) / f"hls-{HLS_JS}.min.js"
     if not kept.exists():
-        argv = [required("npm"), "pack", "--silent", f"hls.js@{HLS_JS}"]
+        argv = [require_program("npm"), "pack", "--silent", f"hls.js@{HLS_JS}"]
         name = subprocess.run(argv, cwd=kept.parent, capture_output=True, text=True, check=True).stdout.strip()
         with tarfile.open(kept.parent / name) as package:
             script = package.extractfile("package/dist/hls.min.js")
@@ -83,24 +85,24 @@ def _hls_js(config: pytest.Config) -> bytes:
 
 
 @pytest.fixture(scope="package")
-def demo_film(tmp_path_factory: pytest.TempPathFactory, ffmpeg_tools: FfmpegTools) -> Path:
+def demo_film(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Path:
     """Like that of a first start, with fewer pictures a second, for all of them are encoded."""
     place = tmp_path_factory.mktemp("demo") / "film.mp4"
-    demo.make(ffmpeg_tools.ffmpeg, place, rate=10)
+    demo.make(tools.ffmpeg, place, rate=10)
     return place
 
 
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str, demo_film: Path) -> Iterator[Up]:
+def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str, demo_film: Path) -> Iterator[VideoflixProcess]:
     """Running, with the demo film in work, open to the pages of the other origin."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CORS_ORIGINS", other_origin)
         patch.setenv("WORKER_SLOTS", "1")  # with many, a film of ten minutes is done before a viewer jumps to its end
-        with up(tmp_path_factory.mktemp("site"), "--no-demo") as running:
+        with running_videoflix(tmp_path_factory.mktemp("site"), "--no-demo") as running:
             cookie = running.log_in()
             imported = running.command("import", str(demo_film), "--title", demo.DESCRIPTION.title)
             assert imported.returncode == 0, imported.stderr
-            until(lambda: running.get("/api/video/", cookie), 60)
+            block_until(lambda: running.get("/api/video/", cookie), 60)
             yield running
 
 
@@ -111,14 +113,14 @@ async ({url, given}) => (await fetch(url + '/api/login/', {
 """
 
 
-def _log_in(page: Page, site: Up) -> None:
+def _log_in(page: Page, site: VideoflixProcess) -> None:
     banner = site.banner()
     given = {"email": banner["Sign in"], "password": banner["Password"]}
     assert page.evaluate(_LOG_IN, {"url": site.url, "given": given}) == 200
 
 
 @pytest.fixture
-def signed_in(page: Page, site: Up) -> Player:
+def signed_in(page: Page, site: VideoflixProcess) -> Player:
     """In a page of the site itself, with the cookies of a session."""
     page.goto(f"{site.url}/healthz")
     _log_in(page, site)
@@ -126,7 +128,7 @@ def signed_in(page: Page, site: Up) -> Player:
 
 
 @pytest.fixture
-def visitor(page: Page, site: Up, other_origin: str) -> Player:
+def visitor(page: Page, site: VideoflixProcess, other_origin: str) -> Player:
     """In a page of the other origin, with the cookies of a session."""
     page.goto(other_origin)
     _log_in(page, site)

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.players import Player
-from tests.tools import FfmpegTools
-from tests.transcode import sources
-from tests.transcode.sources import PATCHES, colour_tags, patches
-from tests.transcode.studio import Studio
+from tests.support import sample_videos
+from tests.support.players import Player
+from tests.support.sample_videos import PATCHES, colour_tags, patches
+from tests.support.video_builder import VideoBuilder
 from transcode.plans import picture
 from transcode.tools import Tools
 
@@ -74,14 +73,14 @@ def files(tmp_path: Path) -> Iterator[str]:
     ids=["phone", "gamma28", "ntsc", "untagged", "large", "mjpeg", "full_range", "gamma22", "bt2020", "rgb"],
 )
 def test_chromium_draws_the_colours_of_the_source(
-    page: Page, files: str, ffmpeg_tools: FfmpegTools, tmp_path: Path, filters: str, codec: list[str], suffix: str
+    page: Page, files: str, tools: Tools, tmp_path: Path, filters: str, codec: list[str], suffix: str
 ) -> None:
-    tools = Tools(ffmpeg_tools.ffmpeg, ffmpeg_tools.ffprobe)
+    tools = Tools(tools.ffmpeg, tools.ffprobe)
     source = tmp_path / f"film.{suffix}"
-    sources.ffmpeg(tools, *patches(filters, 2), *codec, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, *patches(filters, 2), *codec, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     film.probe()
-    film.chunks()
+    film.encode_chunks()
     page.goto(files)
     player = Player(page)
     player.native(f"{files}/media/hls/1/{film.timeline.top.name}/index.m3u8")

@@ -13,8 +13,8 @@ import pymongo
 import pytest
 from redis.asyncio import Redis
 
-from tests.http.people import site
-from tests.tools import Answer, Browser
+from tests.support.http_client import HttpClient, HttpResponse
+from tests.support.sites import running_site
 from transcode.ledger import Ledger
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -36,22 +36,22 @@ def form(file: bytes | None, name: str = "My_film.mp4", **fields: str) -> bytes:
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
-async def upload(browser: Browser, body: bytes) -> Answer:
-    return await browser.post("/api/admin/videos/", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}")
+async def upload(client: HttpClient, body: bytes) -> HttpResponse:
+    return await client.post("/api/admin/videos/", body, Content_Type=f"multipart/form-data; boundary={BOUNDARY}")
 
 
-async def send(browser: Browser, body: bytes, chunked: bool) -> bytes:
+async def send(client: HttpClient, body: bytes, chunked: bool) -> bytes:
     """Upload a body as clients do that look at the answer only when all of it is sent."""
     if chunked:
         pieces = [body[at : at + 99_999] for at in range(0, len(body), 99_999)]
         body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
-    token = browser.cookies.get("access_token", "none")
+    token = client.cookies.get("access_token", "none")
     head = (
         f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{length}\r\n"
         f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(browser.url.rpartition(":")[2]))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
     writer.write(head.encode() + body)
     await writer.drain()
     answer = await reader.readuntil(b"}")
@@ -64,7 +64,7 @@ def leftovers(settings: Settings) -> list[Path]:
     return [path for path in (settings.media_root / "scratch" / "uploads").rglob("*") if path.is_file()]
 
 
-async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Settings) -> None:
+async def test_an_upload_becomes_a_video_in_work(admin: HttpClient, settings: Settings) -> None:
     content = os.urandom(700_000)
     answer = await upload(admin, form(content, title=" Of mice ", description="and men", category="Drama"))
     assert answer.status == 201
@@ -91,7 +91,7 @@ async def test_an_upload_becomes_a_video_in_work(admin: Browser, settings: Setti
     assert [video["id"] for video in (await admin.get("/api/admin/videos")).json] == [1]
 
 
-async def test_a_film_that_plays_although_its_upload_is_damaged_says_so(admin: Browser, videos: VideoStore) -> None:
+async def test_a_video_that_plays_although_its_upload_is_damaged_says_so(admin: HttpClient, videos: VideoStore) -> None:
     await upload(admin, form(b"film", title="t"))
     await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0, "About 40 % of the file cannot be read.")
     shown = (await admin.get("/api/admin/videos/1/")).json
@@ -99,18 +99,18 @@ async def test_a_film_that_plays_although_its_upload_is_damaged_says_so(admin: B
     assert shown["warning"] == "About 40 % of the file cannot be read."
 
 
-async def test_the_title_is_the_name_of_the_file_when_none_is_given(admin: Browser) -> None:
+async def test_the_title_is_the_name_of_the_file_when_none_is_given(admin: HttpClient) -> None:
     answer = await upload(admin, form(b"film", name="C:\\films\\My_<b>film.MP4"))
     assert (answer.status, answer.json["title"]) == (201, "My b>film")
 
 
-async def test_the_work_on_an_upload_is_listed(admin: Browser) -> None:
+async def test_the_work_on_an_upload_is_listed(admin: HttpClient) -> None:
     await upload(admin, form(b"film", title="t"))
     jobs = (await admin.get("/api/admin/jobs/")).json["jobs"]
     assert [job["film"] for job in jobs] == [1]
 
 
-async def test_a_film_that_is_not_playable_is_not_in_the_catalogue(admin: Browser) -> None:
+async def test_a_video_that_is_not_playable_is_not_in_the_catalogue(admin: HttpClient) -> None:
     await upload(admin, form(b"film", title="t"))
     assert (await admin.get("/api/video/")).json == []
 
@@ -143,7 +143,7 @@ async def test_a_film_that_is_not_playable_is_not_in_the_catalogue(admin: Browse
     ],
 )
 async def test_a_bad_form_is_refused_and_nothing_stays(
-    admin: Browser, settings: Settings, body: bytes, errors: dict[str, object]
+    admin: HttpClient, settings: Settings, body: bytes, errors: dict[str, object]
 ) -> None:
     answer = await upload(admin, body)
     assert (answer.status, answer.json) == (400, errors)
@@ -154,13 +154,13 @@ async def test_a_bad_form_is_refused_and_nothing_stays(
 @pytest.mark.parametrize(
     "kind", ["application/json", "multipart/form-data", f"multipart/form-data; boundary={'x' * 300}", "a;b;;="]
 )
-async def test_a_body_that_is_no_form_is_refused(admin: Browser, kind: str) -> None:
+async def test_a_body_that_is_no_form_is_refused(admin: HttpClient, kind: str) -> None:
     answer = await admin.post("/api/admin/videos/", {"title": "t"}, Content_Type=kind)
     assert (answer.status, answer.json) == (400, {"detail": "Send the film as multipart/form-data."})
 
 
-async def test_of_two_titles_the_last_one_counts_and_a_file_field_that_was_left_empty_is_nothing(
-    admin: Browser,
+async def test_the_last_title_counts_and_an_empty_file_field_is_ignored(
+    admin: HttpClient,
 ) -> None:
     left_empty = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="picture"; filename=""\r\n\r\n\r\n'.encode()
     twice = form(b"film", title="one")[: -len(f"--{BOUNDARY}--\r\n")] + left_empty + form(None, title="two")
@@ -168,7 +168,9 @@ async def test_of_two_titles_the_last_one_counts_and_a_file_field_that_was_left_
     assert (answer.status, answer.json.get("title")) == (201, "two")
 
 
-async def test_films_that_the_database_does_not_know_are_not_overwritten(admin: Browser, settings: Settings) -> None:
+async def test_videos_that_the_database_does_not_know_are_not_overwritten(
+    admin: HttpClient, settings: Settings
+) -> None:
     for place in ("videos/1.mp4", "hls/2/480p/0000.ts", "thumbnails/12.jpg", "videos/notes.txt"):
         (settings.media_root / place).parent.mkdir(parents=True, exist_ok=True)
         (settings.media_root / place).write_text("of another day")
@@ -177,19 +179,19 @@ async def test_films_that_the_database_does_not_know_are_not_overwritten(admin: 
     assert (settings.media_root / "videos/1.mp4").read_text() == "of another day"
 
 
-async def test_less_than_sign_without_markup_is_plain_text(admin: Browser) -> None:
+async def test_less_than_sign_without_markup_is_plain_text(admin: HttpClient) -> None:
     answer = await upload(admin, form(b"x", title="1 < 2 & a <3"))
     assert (answer.status, answer.json["title"]) == (201, "1 < 2 & a <3")
 
 
-async def test_only_admins_put_films_in(browser: Browser, services: Services, settings: Settings) -> None:
-    answer = await upload(browser, form(b"x", title="t"))
+async def test_only_admins_put_videos_in(client: HttpClient, services: Services, settings: Settings) -> None:
+    answer = await upload(client, form(b"x", title="t"))
     assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
     assert leftovers(settings) == []
 
 
 async def test_a_client_that_hangs_up_leaves_nothing(
-    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+    admin: HttpClient, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
     token = admin.cookies["access_token"]
     head = (
@@ -211,7 +213,7 @@ async def test_a_client_that_hangs_up_leaves_nothing(
     ("change", "status"), [({"is_disabled": True}, 401), ({"is_admin": False}, 401), (None, 401), ("demoted", 403)]
 )
 async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
-    admin: Browser, settings: Settings, services: Services, change: object, status: int
+    admin: HttpClient, settings: Settings, services: Services, change: object, status: int
 ) -> None:
     """None: deleted; "demoted": in the database alone, as when the announcement of it has not come yet."""
     await services.accounts.make_admin("other@example.org", "correct horse battery")
@@ -241,7 +243,7 @@ async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
 
 
 async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
-    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+    admin: HttpClient, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
     head = (
@@ -259,7 +261,7 @@ async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
 @pytest.mark.parametrize("chunked", [True, False])
 @pytest.mark.parametrize("sign_in", [True, False])
 async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
-    admin: Browser, settings: Settings, sign_in: bool, chunked: bool
+    admin: HttpClient, settings: Settings, sign_in: bool, chunked: bool
 ) -> None:
     if not sign_in:
         admin.cookies.clear()
@@ -271,7 +273,7 @@ async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 async def test_a_full_disk_is_told_and_nothing_stays(
-    admin: Browser, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    admin: HttpClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = settings.media_root / "scratch" / "uploads"
     folder.mkdir(parents=True)
@@ -291,7 +293,7 @@ async def test_a_full_disk_is_told_and_nothing_stays(
         subprocess.run(["umount", str(folder)], check=True)
 
 
-async def test_deleting_removes_every_file(admin: Browser, settings: Settings) -> None:
+async def test_deleting_removes_every_file(admin: HttpClient, settings: Settings) -> None:
     await upload(admin, form(b"film", title="t"))
     for folder in ("hls/1/480p", "scratch/1/audio", "thumbnails"):
         (settings.media_root / folder).mkdir(parents=True)
@@ -305,7 +307,7 @@ async def test_deleting_removes_every_file(admin: Browser, settings: Settings) -
 
 
 async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
-    admin: Browser, settings: Settings, http_server_port: tuple[object, int]
+    admin: HttpClient, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
     token, size = admin.cookies["access_token"], int(settings.max_upload_gib * 1024**3) + 1
     head = (
@@ -320,17 +322,17 @@ async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
 
 
 async def test_a_file_that_turns_out_to_be_beyond_the_limit_is_refused(settings: Settings) -> None:
-    async with site(settings, max_upload_gib=1 / 1024) as (browser, services):
+    async with running_site(settings, max_upload_gib=1 / 1024) as (client, services):
         await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
-        await browser.log_in()
-        said = await send(browser, form(b"x" * 3_000_000), chunked=True)
+        await client.log_in()
+        said = await send(client, form(b"x" * 3_000_000), chunked=True)
     assert said.startswith(b"HTTP/1.1 413 ")
     assert b'{"detail":"The file is larger than the 0.000976562 GiB that are taken."}' in said
     assert leftovers(settings) == []
 
 
-async def test_a_film_that_is_sent_to_a_wrong_path_is_told_so(
-    browser: Browser, http_server_port: tuple[object, int]
+async def test_a_video_that_is_sent_to_a_wrong_path_is_told_so(
+    client: HttpClient, http_server_port: tuple[object, int]
 ) -> None:
     for path, status in (("/api/video/", b" 405 "), ("/api/films/", b" 404 ")):
         reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
@@ -343,9 +345,7 @@ async def test_a_film_that_is_sent_to_a_wrong_path_is_told_so(
         await writer.wait_closed()
 
 
-async def test_a_cancelled_film_can_be_tried_again_and_a_film_in_work_or_ready_cannot(
-    admin: Browser, videos: VideoStore
-) -> None:
+async def test_only_a_cancelled_or_failed_video_can_be_retried(admin: HttpClient, videos: VideoStore) -> None:
     await upload(admin, form(b"film", title="t"))
     answer = await admin.post("/api/admin/videos/1/cancel/")
     assert (answer.status, answer.json["status"], answer.json["error"]) == (200, "failed", "The work was cancelled.")
@@ -364,7 +364,7 @@ async def test_a_cancelled_film_can_be_tried_again_and_a_film_in_work_or_ready_c
     assert (await admin.get("/api/admin/videos/1/")).json["progress"] == 100
 
 
-async def test_a_film_that_waits_for_room_says_so(admin: Browser, settings: Settings) -> None:
+async def test_a_video_that_waits_for_room_says_so(admin: HttpClient, settings: Settings) -> None:
     await upload(admin, form(b"film", title="t"))
     async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
         await Ledger(redis).hold("free disk space")
@@ -373,5 +373,5 @@ async def test_a_film_that_waits_for_room_says_so(admin: Browser, settings: Sett
 
 
 @pytest.mark.parametrize("call", ["cancel", "retry"])
-async def test_only_admins_cancel_and_retry(browser: Browser, call: str) -> None:
-    assert (await browser.post(f"/api/admin/videos/1/{call}/")).status == 401
+async def test_only_admins_cancel_and_retry(client: HttpClient, call: str) -> None:
+    assert (await client.post(f"/api/admin/videos/1/{call}/")).status == 401

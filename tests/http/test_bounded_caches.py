@@ -13,8 +13,8 @@ from tornado.httputil import HTTPInputError, _normalize_header
 from handlers.http import seen_headers
 from handlers.http.seen_headers import HeaderParser, HeadTooLarge
 from handlers.media import lane
-from tests.http.test_no_http import line
-from tests.tools import Browser
+from tests.http.test_malformed_requests import line
+from tests.support.http_client import HttpClient
 from videoflix.accounts import admission, renewals
 from videoflix.accounts.admission import Verified
 from videoflix.accounts.renewals import Renewals
@@ -105,9 +105,9 @@ def test_tokens_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("count", [100, 101, 700])
-async def test_a_head_has_at_most_a_hundred_fields(browser: Browser, count: int) -> None:
+async def test_a_head_has_at_most_a_hundred_fields(client: HttpClient, count: int) -> None:
     fields_ = "".join(f"X{number}: y\r\n" for number in range(count - 1))
-    async with line(browser) as (reader, writer):
+    async with line(client) as (reader, writer):
         writer.write(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{fields_}\r\n".encode())
         assert (b" 200 " if count == 100 else b" 431 ") in await reader.readline()
 

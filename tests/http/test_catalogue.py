@@ -13,13 +13,14 @@ import pymongo
 import pytest
 import redis
 from pydantic import SecretStr
-from tornado.ioloop import IOLoop
 from tornado.testing import bind_unused_port
 
 from handlers.routes import make_application
 from handlers.server import Server
-from tests.http.catalogued import film, listed, until
-from tests.tools import Browser
+from tests.support.event_loop import RunAsync
+from tests.support.http_client import HttpClient
+from tests.support.videos import make_listed_video, make_video
+from tests.support.waiting import wait_until
 from videoflix.catalogue.listing import Listing
 from videoflix.catalogue.shelf import Query
 from videoflix.composition.root import open_services
@@ -31,30 +32,32 @@ from videoflix.stores.videos import VideoStore
 
 
 @pytest.fixture
-def elsewhere(io_loop: IOLoop, settings: Settings, admin: Browser) -> Iterator[Browser]:
+def other_client(run_async: RunAsync, settings: Settings, admin: HttpClient) -> Iterator[HttpClient]:
     """A second web process with clients, cache and engine of its own; the client is signed in there."""
     stack = AsyncExitStack()
-    services = io_loop.run_sync(lambda: stack.enter_async_context(open_services(settings)))
+    services = run_async(lambda: stack.enter_async_context(open_services(settings)))
     socket, port = bind_unused_port()
     server = Server(make_application(services))
     server.add_sockets([socket])
-    with closing(Browser(port)) as client:
+    with closing(HttpClient(port)) as client:
         client.cookies.update(admin.cookies)
         yield client
     server.stop()
-    io_loop.run_sync(server.close_all_connections)
-    io_loop.run_sync(stack.aclose)
+    run_async(server.close_all_connections)
+    run_async(stack.aclose)
 
 
-async def titles(browser: Browser, query: str = "") -> list[str]:
-    answer = await browser.get(f"/api/video/{query}")
+async def titles(client: HttpClient, query: str = "") -> list[str]:
+    answer = await client.get(f"/api/video/{query}")
     assert answer.status == 200, answer.body
     return [video["title"] for video in answer.json]
 
 
-async def test_the_list_has_exactly_these_keys_and_the_newest_film_first(admin: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1, "Eins", description='Er sagte: "Ä\\"', category="Drama"))
-    await videos.add(film(2, "Zwei"))
+async def test_the_list_has_exactly_these_keys_and_the_newest_video_first(
+    admin: HttpClient, videos: VideoStore
+) -> None:
+    await videos.add(make_video(1, "Eins", description='Er sagte: "Ä\\"', category="Drama"))
+    await videos.add(make_video(2, "Zwei"))
     answer = await admin.get("/api/video")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["X-Total-Count"] == "2"
@@ -78,23 +81,23 @@ async def test_the_list_has_exactly_these_keys_and_the_newest_film_first(admin: 
     ]
 
 
-async def test_only_playable_films_are_listed(admin: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1, "not probed yet", status=VideoStatus.PROCESSING, timeline=None))
-    await videos.add(film(2, "in work", status=VideoStatus.PROCESSING))
-    await videos.add(film(3, "failed", status=VideoStatus.FAILED))
+async def test_only_playable_videos_are_listed(admin: HttpClient, videos: VideoStore) -> None:
+    await videos.add(make_video(1, "not probed yet", status=VideoStatus.PROCESSING, timeline=None))
+    await videos.add(make_video(2, "in work", status=VideoStatus.PROCESSING))
+    await videos.add(make_video(3, "failed", status=VideoStatus.FAILED))
     assert await titles(admin) == ["in work"]
 
 
-async def test_nobody_sees_it_without_a_session(browser: Browser) -> None:
+async def test_nobody_sees_it_without_a_session(client: HttpClient) -> None:
     for path in ("video/", "video/1/", "video/1/similar/", "categories", "popular", "me/list/", "me/continue/"):
-        answer = await browser.get(f"/api/{path}")
+        answer = await client.get(f"/api/{path}")
         assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
 
 
 async def test_thumbnails_are_on_the_host_that_was_asked_but_for_a_public_url(
-    admin: Browser, services: Services, videos: VideoStore
+    admin: HttpClient, services: Services, videos: VideoStore
 ) -> None:
-    await videos.add(film(1))
+    await videos.add(make_video(1))
     hosts = ("films.example", "films.example:8443", "[::1]:8000", *(f"h{number}.example" for number in range(6)))
     for host in (*hosts, hosts[0]):
         [video] = (await admin.get("/api/video/", Host=host)).json
@@ -103,8 +106,8 @@ async def test_thumbnails_are_on_the_host_that_was_asked_but_for_a_public_url(
     assert json.loads(ready.body)[0]["thumbnail_url"] == "https://films.example/media/thumbnails/1.jpg"
 
 
-async def test_a_list_that_a_browser_has_is_not_sent_again(admin: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1))
+async def test_a_list_that_a_browser_has_is_not_sent_again(admin: HttpClient, videos: VideoStore) -> None:
+    await videos.add(make_video(1))
     first = await admin.get("/api/video/")
     again = await admin.get("/api/video/", If_None_Match=first.headers["ETag"])
     assert (again.status, again.body, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
@@ -114,14 +117,16 @@ async def test_a_list_that_a_browser_has_is_not_sent_again(admin: Browser, video
     assert changed.headers["ETag"] != first.headers["ETag"]
 
 
-async def test_the_etag_is_the_same_in_every_process(admin: Browser, elsewhere: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1))
+async def test_the_etag_is_the_same_in_every_process(
+    admin: HttpClient, other_client: HttpClient, videos: VideoStore
+) -> None:
+    await videos.add(make_video(1))
     here = await admin.get("/api/video/", Host="films.example")
-    there = await elsewhere.get("/api/video/", Host="films.example")
+    there = await other_client.get("/api/video/", Host="films.example")
     assert (here.body, here.headers["ETag"]) == (there.body, there.headers["ETag"])
 
 
-async def test_the_list_gives_pages_the_cookie_that_they_need_to_sign_out(admin: Browser) -> None:
+async def test_the_list_gives_pages_the_cookie_that_they_need_to_sign_out(admin: HttpClient) -> None:
     del admin.cookies["csrftoken"]
     answer = await admin.get("/api/video/")
     [cookie] = answer.headers.get_list("Set-Cookie")
@@ -130,28 +135,28 @@ async def test_the_list_gives_pages_the_cookie_that_they_need_to_sign_out(admin:
     assert "Set-Cookie" not in (await admin.get("/api/video/")).headers
 
 
-async def test_a_change_is_seen_here_at_once_and_in_other_processes_within_a_second(
-    admin: Browser, elsewhere: Browser, videos: VideoStore
+async def test_a_change_reaches_every_process_within_a_second(
+    admin: HttpClient, other_client: HttpClient, videos: VideoStore
 ) -> None:
-    await videos.add(film(1, "Before"))
-    assert await titles(admin) == await titles(elsewhere) == ["Before"]
+    await videos.add(make_video(1, "Before"))
+    assert await titles(admin) == await titles(other_client) == ["Before"]
 
     async def is_there(expected: list[str]) -> bool:
-        return await titles(elsewhere) == expected
+        return await titles(other_client) == expected
 
     answer = await admin.fetch("PATCH", "/api/admin/videos/1/", {"title": " After ", "category": "Drama"})
     assert (answer.status, answer.json["title"], answer.json["category"]) == (200, "After", "Drama")
     assert await titles(admin) == await titles(admin, "?category=drama") == ["After"]
-    assert await until(lambda: is_there(["After"])) < 1
+    assert await wait_until(lambda: is_there(["After"])) < 1
     assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 200
     assert await titles(admin) == []
-    assert await until(lambda: is_there([])) < 1
+    assert await wait_until(lambda: is_there([])) < 1
 
 
 async def test_what_the_engine_does_is_seen_when_it_says_so(
-    admin: Browser, videos: VideoStore, services: Services
+    admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
-    await videos.add(film(1, timeline=None, status=VideoStatus.PROCESSING))
+    await videos.add(make_video(1, timeline=None, status=VideoStatus.PROCESSING))
     assert await titles(admin) == []
     await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0)
     await services.engine.film_changed(1)
@@ -159,27 +164,27 @@ async def test_what_the_engine_does_is_seen_when_it_says_so(
     async def is_listed() -> bool:
         return await titles(admin) == ["Film 1"]
 
-    await until(is_listed)
+    await wait_until(is_listed)
 
 
 async def test_a_change_whose_message_was_lost_is_seen_when_the_list_is_old(
     services: Services, videos: VideoStore
 ) -> None:
-    await videos.add(film(1))
+    await videos.add(make_video(1))
     await videos.all()  # the connection is there: what takes long to read is not read often
     listing = Listing(videos, services.engine, max_age=0.05)
     assert list((await listing.shelf()).ids()) == [1]
-    await videos.add(film(2))
+    await videos.add(make_video(2))
     await videos.delete(1)
 
     async def is_right() -> bool:
         return list((await listing.shelf()).ids()) == [2]
 
-    await until(is_right)
+    await wait_until(is_right)
     await listing.close()
 
 
-async def test_an_old_list_is_served_while_the_database_is_away_and_none_before_the_first(
+async def test_a_stale_list_is_served_while_the_database_is_away(
     services: Services, videos: VideoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[None] = []
@@ -190,7 +195,7 @@ async def test_an_old_list_is_served_while_the_database_is_away_and_none_before_
         raise ConnectionError("no database")
         yield
 
-    await videos.add(film(1))
+    await videos.add(make_video(1))
     monkeypatch.setattr("videoflix.catalogue.listing._AGAIN", 0.02)
     listing = Listing(videos, services.engine, max_age=0.02)
 
@@ -205,55 +210,55 @@ async def test_an_old_list_is_served_while_the_database_is_away_and_none_before_
         for _ in range(2):
             with pytest.raises(ConnectionError):
                 await listing.shelf()
-    await until(partial(shows, [1]))
-    await videos.add(film(2))
+    await wait_until(partial(shows, [1]))
+    await videos.add(make_video(2))
     with monkeypatch.context() as context:
         context.setattr(VideoStore, "playable", away)
         tried.clear()
         while len(tried) < 3:
             assert await shows([1])
             await asyncio.sleep(0.01)
-    await until(partial(shows, [1, 2]))
+    await wait_until(partial(shows, [1, 2]))
     await listing.close()
 
 
 async def test_everything_is_read_again_when_redis_was_away(
-    admin: Browser, videos: VideoStore, services: Services, redis_url: str
+    admin: HttpClient, videos: VideoStore, services: Services, redis_url: str
 ) -> None:
-    await videos.add(film(1))
+    await videos.add(make_video(1))
     assert await titles(admin) == ["Film 1"]
     await asyncio.sleep(0.2)  # the first subscription is confirmed
-    await videos.add(film(2))
+    await videos.add(make_video(2))
     with closing(redis.Redis.from_url(redis_url)) as client:
         client.client_kill_filter(_type="pubsub")
 
     async def is_right() -> bool:
         return await titles(admin) == ["Film 2", "Film 1"]
 
-    await until(is_right)
+    await wait_until(is_right)
 
 
-async def test_films_are_changed_and_shown_while_redis_is_away(
+async def test_videos_are_changed_and_shown_while_redis_is_away(
     settings: Settings, videos: VideoStore, tmp_path: Path
 ) -> None:
-    await videos.add(film(1, "Before", status=VideoStatus.PROCESSING))
+    await videos.add(make_video(1, "Before", status=VideoStatus.PROCESSING))
     with processes.running(servers.redis(tmp_path)) as server:
         opened = open_services(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
         services = await opened.__aenter__()
-        shelf = await services.listing.shelf()
+        library = await services.listing.shelf()
     try:
         changed = await services.catalogue.change(1, {"title": "After"})
-        assert (changed.title, list(shelf.choose(Query("after")))) == ("After", [1])
+        assert (changed.title, list(library.choose(Query("after")))) == ("After", [1])
         assert await services.catalogue.work([changed]) == {}
         assert await services.viewing.report(1, 1, 5.0, None, None) == await services.viewing.progress(1, 1)
     finally:
         await opened.__aexit__(None, None, None)
 
 
-async def test_films_of_an_older_version_are_listed_and_found(
-    admin: Browser, settings: Settings, videos: VideoStore
+async def test_videos_of_an_older_version_are_listed_and_found(
+    admin: HttpClient, settings: Settings, videos: VideoStore
 ) -> None:
-    await videos.add(film(1, "Older", category="Drama"))
+    await videos.add(make_video(1, "Older", category="Drama"))
     with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
         documents = client[settings.mongodb_db]["videos"]
         documents.update_one({"_id": 1}, {"$unset": {"description": 1, "duration": 1}, "$set": {"category": None}})
@@ -261,8 +266,8 @@ async def test_films_of_an_older_version_are_listed_and_found(
     assert (video["title"], video["description"], video["category"]) == ("Older", "", "")
 
 
-async def test_texts_that_no_page_could_show_are_refused(admin: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1, "Stays"))
+async def test_texts_that_no_page_could_show_are_refused(admin: HttpClient, videos: VideoStore) -> None:
+    await videos.add(make_video(1, "Stays"))
     too_long = {"description": ["Ensure this field has no more than 5000 characters."]}
     markup = {"title": ["Markup is not allowed: leave out the < before a letter, /, ! or ?."]}
     for texts, errors in (
@@ -276,19 +281,17 @@ async def test_texts_that_no_page_could_show_are_refused(admin: Browser, videos:
     assert await titles(admin) == ["Stays"]
 
 
-async def test_a_change_of_nothing_changes_nothing_and_one_of_an_unknown_film_is_not_found(
-    admin: Browser, videos: VideoStore
-) -> None:
-    await videos.add(film(1, "Stays", description="d"))
+async def test_an_empty_change_does_nothing_and_an_unknown_video_is_404(admin: HttpClient, videos: VideoStore) -> None:
+    await videos.add(make_video(1, "Stays", description="d"))
     answer = await admin.fetch("PATCH", "/api/admin/videos/1/", {"unknown": 1})
     assert (answer.status, answer.json["title"], answer.json["description"]) == (200, "Stays", "d")
     assert (await admin.fetch("PATCH", "/api/admin/videos/2/", {"title": "x"})).status == 404
     assert (await admin.fetch("PATCH", "/api/admin/videos/2/", {})).status == 404
 
 
-async def test_one_film_is_shown_with_everything_of_it(admin: Browser, videos: VideoStore) -> None:
+async def test_one_video_is_shown_with_everything_of_it(admin: HttpClient, videos: VideoStore) -> None:
     facts = {"audio": {"loudness": -23.5}, "finish": {"storyboard": {"pictures": 25}}}
-    await videos.add(film(1, "One", category="Drama", renditions=("480p", "720p"), facts=facts))
+    await videos.add(make_video(1, "One", category="Drama", renditions=("480p", "720p"), facts=facts))
     hls = f"{admin.url}/media/hls/1"
     assert (await admin.get("/api/video/1")).json == {
         "id": 1,
@@ -313,27 +316,27 @@ async def test_one_film_is_shown_with_everything_of_it(admin: Browser, videos: V
     }
 
 
-async def test_a_film_in_work_is_shown_with_how_far_it_is(
-    admin: Browser, videos: VideoStore, services: Services
+async def test_a_video_in_work_is_shown_with_how_far_it_is(
+    admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
-    await videos.add(film(1, status=VideoStatus.PROCESSING, timeline=None, renditions=(), duration=0.0))
+    await videos.add(make_video(1, status=VideoStatus.PROCESSING, timeline=None, renditions=(), duration=0.0))
     await services.engine.start(1)
     shown = (await admin.get("/api/video/1/")).json
     assert (shown["status"], shown["playable"]) == ("processing", False)
     assert (shown["work"], shown["master_url"], shown["hls_urls"]) == ({"percent": 0, "seconds_left": None}, None, {})
 
 
-async def test_an_unknown_film_is_not_found(admin: Browser, videos: VideoStore) -> None:
-    await videos.add(film(1))
+async def test_an_unknown_video_is_not_found(admin: HttpClient, videos: VideoStore) -> None:
+    await videos.add(make_video(1))
     for path in ("2/", "2/similar/", "2/progress/", "999999999999999/", "x/"):
         answer = await admin.get(f"/api/video/{path}")
         assert (answer.status, answer.json) == (404, {"detail": "Not found."})
 
 
-async def test_pages_of_a_search_come_with_the_total(admin: Browser, videos: VideoStore) -> None:
+async def test_pages_of_a_search_come_with_the_total(admin: HttpClient, videos: VideoStore) -> None:
     for number in range(1, 6):
-        await videos.add(film(number, f"Part {number}", category="Drama" if number % 2 else ""))
-    await videos.add(film(6, "Else"))
+        await videos.add(make_video(number, f"Part {number}", category="Drama" if number % 2 else ""))
+    await videos.add(make_video(6, "Else"))
     for query, total, expected in (
         ("?search=part&limit=2", "5", ["Part 5", "Part 4"]),
         ("?search=part&limit=2&offset=4", "5", ["Part 1"]),
@@ -353,7 +356,7 @@ async def test_pages_of_a_search_come_with_the_total(admin: Browser, videos: Vid
     assert (await admin.get("/api/categories")).json == {"categories": [{"name": "Drama", "count": 3}]}
 
 
-async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admin: Browser) -> None:
+async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admin: HttpClient) -> None:
     answer = await admin.get(f"/api/video/?ordering=password&limit=0&offset=-1&search={'s' * 201}&category={'c' * 101}")
     assert answer.status == 400
     assert sorted(answer.json) == ["category", "limit", "offset", "ordering", "search"]
@@ -364,13 +367,13 @@ async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admi
     assert list((await admin.get("/api/popular/?limit=0")).json) == ["limit"]
 
 
-async def test_ten_thousand_films_are_listed_paged_and_searched(
-    admin: Browser, monkeypatch: pytest.MonkeyPatch
+async def test_ten_thousand_videos_are_listed_paged_and_searched(
+    admin: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def playable(*_: object) -> AsyncIterator[ListedVideo]:
         """Putting so many into the embedded database and dropping them takes a minute."""
         for number in range(1, 10_001):
-            yield listed(number, f"Film {number}" if number > 1 else "Needle")
+            yield make_listed_video(number, f"Film {number}" if number > 1 else "Needle")
 
     monkeypatch.setattr(VideoStore, "playable", playable)
     assert len((await admin.get("/api/video/")).json) == 10_000

@@ -10,22 +10,24 @@ from pathlib import Path
 import pytest
 
 from handlers.media import handler
-from tests.http.films import MASTER, PLAYLIST, SEGMENT, Shelf
-from tests.tools import Browser
+from tests.support.http_client import HttpClient
+from tests.support.videos import MASTER, PLAYLIST, SEGMENT_BYTES, VideoLibrary
 
 PREFIXES = ("/media/hls", "/api/video")
 FOREVER = "private, max-age=31536000, immutable"
 
 
-async def put(shelf: Shelf, viewer: Browser, **fields: object) -> Path:
+async def put(library: VideoLibrary, viewer: HttpClient, **fields: object) -> Path:
     """A film that this process knows of: from now on the lane answers for it."""
-    folder = await shelf.put(**fields)  # type: ignore[arg-type]
+    folder = await library.add(**fields)  # type: ignore[arg-type]
     assert (await viewer.get("/media/hls/1/master.m3u8")).status == 200
     return folder
 
 
-async def test_every_published_name_is_answered_with_its_type(way: str, admin: Browser, shelf: Shelf) -> None:
-    folder = await put(shelf, admin)
+async def test_every_published_name_is_answered_with_its_type(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    folder = await put(library, admin)
     types = {
         "master.m3u8": "application/vnd.apple.mpegurl",
         "480p/index.m3u8": "application/vnd.apple.mpegurl",
@@ -51,16 +53,18 @@ async def test_every_published_name_is_answered_with_its_type(way: str, admin: B
 
 
 async def test_the_lane_answers_without_the_application(
-    admin: Browser, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    admin: HttpClient, library: VideoLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await put(shelf, admin)
+    await put(library, admin)
     monkeypatch.delattr(handler.MediaHandler, "get")
     assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 200
 
 
-async def test_all_three_resolutions_answer_with_the_largest_there_is(way: str, admin: Browser, shelf: Shelf) -> None:
-    folder = await put(shelf, admin, renditions=("480p",))
+async def test_all_three_resolutions_answer_with_the_largest_there_is(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    folder = await put(library, admin, renditions=("480p",))
     for resolution in ("480p", "720p", "1080p"):
         assert (await admin.get(f"/media/hls/1/{resolution}/index.m3u8")).body == PLAYLIST.encode()
         answer = await admin.get(f"/api/video/1/{resolution}/0001.ts")
@@ -91,8 +95,8 @@ NOT_PUBLISHED = [
 ]
 
 
-async def test_what_is_not_published_is_404(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_what_is_not_published_is_404(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    await put(library, admin)
     for path in NOT_PUBLISHED:
         answer = await admin.get(f"/media/hls/{path}")
         assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
@@ -124,14 +128,14 @@ TRAVERSALS = [
 
 
 async def test_no_spelling_leaves_the_published_files(
-    admin: Browser, shelf: Shelf, http_server_port: tuple[object, int]
+    admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
 ) -> None:
     """Sent as they are, by hand: clients tidy such paths."""
-    await put(shelf, admin)
-    await shelf.put(2)
+    await put(library, admin)
+    await library.add(2)
     for secret in ("videos/1.mp4", "scratch/1/source.mkv"):
-        (shelf.root / secret).parent.mkdir(parents=True, exist_ok=True)
-        (shelf.root / secret).write_bytes(b"secret")
+        (library.root / secret).parent.mkdir(parents=True, exist_ok=True)
+        (library.root / secret).write_bytes(b"secret")
     for prefix in (*PREFIXES, "/media/thumbnails"):
         for path in TRAVERSALS:
             status, body = await by_hand(http_server_port[1], f"{prefix}/{path}", admin.cookies["access_token"])
@@ -139,19 +143,19 @@ async def test_no_spelling_leaves_the_published_files(
             assert b"secret" not in body
 
 
-async def test_originals_and_work_in_progress_have_no_address(admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
-    (shelf.root / "videos").mkdir()
-    (shelf.root / "videos" / "1.mp4").write_bytes(b"secret")
+async def test_originals_and_work_in_progress_have_no_address(admin: HttpClient, library: VideoLibrary) -> None:
+    await put(library, admin)
+    (library.root / "videos").mkdir()
+    (library.root / "videos" / "1.mp4").write_bytes(b"secret")
     for path in ("/media/videos/1.mp4", "/media/scratch/1/source.mkv", "/media/", "/media/hls/"):
         assert (await admin.get(path)).status == 404, path
 
 
 @pytest.mark.parametrize("linked", ["480p/0001.ts", "480p", "", "480p/index.m3u8", "master.m3u8"])
 async def test_symbolic_links_are_not_followed(
-    linked: str, way: str, admin: Browser, shelf: Shelf, tmp_path: Path
+    linked: str, serving_path: str, admin: HttpClient, library: VideoLibrary, tmp_path: Path
 ) -> None:
-    folder = await put(shelf, admin)
+    folder = await put(library, admin)
     for path in ("480p/0001.ts", "480p/index.m3u8", "master.m3u8"):
         assert (await admin.get(f"/media/hls/1/{path}")).status == 200
     outside = tmp_path / "outside"
@@ -162,45 +166,55 @@ async def test_symbolic_links_are_not_followed(
         assert (await admin.get(f"/media/hls/1/{path}")).status == 404, path
 
 
-async def test_a_thumbnail_is_no_link_and_no_folder(way: str, admin: Browser, shelf: Shelf, tmp_path: Path) -> None:
-    await put(shelf, admin)
+async def test_a_thumbnail_is_no_link_and_no_folder(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, tmp_path: Path
+) -> None:
+    await put(library, admin)
     placeholder = (await admin.get("/media/thumbnails/1.jpg")).body
-    (shelf.root / "thumbnails").mkdir()
+    (library.root / "thumbnails").mkdir()
     (tmp_path / "secret").write_text("secret")
-    (shelf.root / "thumbnails" / "1.jpg").symlink_to(tmp_path / "secret")
+    (library.root / "thumbnails" / "1.jpg").symlink_to(tmp_path / "secret")
     assert (await admin.get("/media/thumbnails/1.jpg")).body == placeholder
 
 
-async def test_a_thumbnail_is_a_placeholder_until_there_is_one(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_a_thumbnail_is_a_placeholder_until_there_is_one(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin)
     answer = await admin.get("/media/thumbnails/1.jpg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
     assert answer.body.startswith(b"\xff\xd8\xff")
     assert answer.headers["Cache-Control"] == "private, no-cache"
-    (shelf.root / "thumbnails").mkdir()
-    (shelf.root / "thumbnails" / "1.jpg").write_bytes(b"picture")
+    (library.root / "thumbnails").mkdir()
+    (library.root / "thumbnails" / "1.jpg").write_bytes(b"picture")
     answer = await admin.get("/media/thumbnails/1.jpg", If_None_Match=answer.headers["ETag"])
     assert (answer.status, answer.body) == (200, b"picture")
     assert (await admin.get("/media/thumbnails/2.jpg")).status == 404
 
 
-async def test_a_named_pipe_does_not_stop_the_process(way: str, admin: Browser, shelf: Shelf) -> None:
-    folder = await put(shelf, admin)
+async def test_a_named_pipe_does_not_stop_the_process(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    folder = await put(library, admin)
     (folder / "audio1" / "0001.ts").unlink()
     os.mkfifo(folder / "audio1" / "0001.ts")
     assert (await admin.get("/media/hls/1/audio1/0001.ts")).status == 404
 
 
-async def test_only_what_never_changes_again_is_kept_for_ever(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_only_what_never_changes_again_is_kept_for_ever(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin)
     for path in ("480p/0000.ts", "audio1/0000.ts", "subs1/0000.vtt", "storyboard/0000.jpg"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == FOREVER, path
     for path in ("master.m3u8", "480p/index.m3u8", "storyboard/index.vtt"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
 
 
-async def test_of_a_film_in_work_everything_may_change(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin, is_done=False)
+async def test_of_a_video_in_work_everything_may_change(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin, is_done=False)
     for path in ("480p/0000.ts", "master.m3u8", "480p/index.m3u8"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
 
@@ -208,16 +222,16 @@ async def test_of_a_film_in_work_everything_may_change(way: str, admin: Browser,
 # Conditional requests and ranges ----------------------------------------------------------------------------------
 
 
-async def versions(admin: Browser, shelf: Shelf) -> list[tuple[str, str, str]]:
+async def versions(admin: HttpClient, library: VideoLibrary) -> list[tuple[str, str, str]]:
     """Of a segment and of a playlist: URL, ETag and Last-Modified."""
-    await put(shelf, admin)
+    await put(library, admin)
     urls = [f"/media/hls/1/{path}" for path in ("480p/0000.ts", "480p/index.m3u8")]
     headers = [(await admin.get(url)).headers for url in urls]
     return [(url, known["ETag"], known["Last-Modified"]) for url, known in zip(urls, headers, strict=True)]
 
 
-async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf: Shelf) -> None:
-    for url, etag, modified in await versions(admin, shelf):
+async def test_a_known_version_is_not_sent_again(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    for url, etag, modified in await versions(admin, library):
         for condition in (
             {"If_None_Match": etag},
             {"If_None_Match": f'"other", W/{etag}'},
@@ -237,8 +251,10 @@ async def test_a_known_version_is_not_sent_again(way: str, admin: Browser, shelf
             assert (await admin.get(url, **condition)).status == 200, condition
 
 
-async def test_who_wants_another_version_is_told_that_there_is_none(way: str, admin: Browser, shelf: Shelf) -> None:
-    for url, etag, modified in await versions(admin, shelf):
+async def test_who_wants_another_version_is_told_that_there_is_none(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    for url, etag, modified in await versions(admin, library):
         for condition in (
             {"If_Match": '"other"'},
             {"If_Match": f"W/{etag}"},
@@ -260,9 +276,11 @@ async def test_who_wants_another_version_is_told_that_there_is_none(way: str, ad
             assert (await admin.get(url, **condition)).status == 200, condition
 
 
-async def test_a_file_that_was_replaced_has_another_etag(way: str, admin: Browser, shelf: Shelf) -> None:
+async def test_a_file_that_was_replaced_has_another_etag(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
     """Also with the same size and time: what is renamed into place is another file."""
-    folder = await put(shelf, admin, is_done=False)
+    folder = await put(library, admin, is_done=False)
     for path in ("480p/0000.ts", "480p/index.m3u8"):
         first = await admin.get(f"/media/hls/1/{path}")
         file, new = folder / path, folder / "new"
@@ -275,44 +293,48 @@ async def test_a_file_that_was_replaced_has_another_etag(way: str, admin: Browse
 
 RANGES = [
     ("bytes=0-99", 0, 100),
-    ("bytes=100-", 100, SEGMENT),
-    ("bytes=-100", SEGMENT - 100, SEGMENT),
-    (f"bytes=0-{SEGMENT * 2}", 0, SEGMENT),
-    (f"bytes={SEGMENT - 1}-", SEGMENT - 1, SEGMENT),
-    (f"bytes=-{SEGMENT * 2}", 0, SEGMENT),
+    ("bytes=100-", 100, SEGMENT_BYTES),
+    ("bytes=-100", SEGMENT_BYTES - 100, SEGMENT_BYTES),
+    (f"bytes=0-{SEGMENT_BYTES * 2}", 0, SEGMENT_BYTES),
+    (f"bytes={SEGMENT_BYTES - 1}-", SEGMENT_BYTES - 1, SEGMENT_BYTES),
+    (f"bytes=-{SEGMENT_BYTES * 2}", 0, SEGMENT_BYTES),
     ("Bytes = 5-5", 5, 6),
 ]
 
 
-async def test_a_range_is_a_part(way: str, admin: Browser, shelf: Shelf) -> None:
-    folder = await put(shelf, admin)
+async def test_a_range_is_a_part(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    folder = await put(library, admin)
     content = (folder / "480p" / "0000.ts").read_bytes()
     for wanted, start, end in RANGES:
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
-        assert (answer.status, answer.headers["Content-Range"]) == (206, f"bytes {start}-{end - 1}/{SEGMENT}")
+        assert (answer.status, answer.headers["Content-Range"]) == (206, f"bytes {start}-{end - 1}/{SEGMENT_BYTES}")
         assert answer.body == content[start:end]
         assert answer.headers["Content-Length"] == str(end - start)
         assert answer.headers["Cache-Control"] == FOREVER
 
 
-async def test_several_ranges_and_what_is_none_get_the_whole(way: str, admin: Browser, shelf: Shelf) -> None:
+async def test_several_ranges_and_what_is_none_get_the_whole(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
     """RFC 9110, 14.2: a server may ignore Range; what it does not understand it must."""
-    await put(shelf, admin)
+    await put(library, admin)
     for wanted in ("bytes=0-1,5-6", "bytes=9-5", "items=0-1", "bytes=a-b", "bytes=-", "bytes=", "0-1"):
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
-        assert (answer.status, len(answer.body)) == (200, SEGMENT), wanted
+        assert (answer.status, len(answer.body)) == (200, SEGMENT_BYTES), wanted
 
 
-async def test_a_range_beyond_the_end_is_416(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
-    for wanted in (f"bytes={SEGMENT}-", "bytes=-0", f"bytes={10**15}-"):
+async def test_a_range_beyond_the_end_is_416(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    await put(library, admin)
+    for wanted in (f"bytes={SEGMENT_BYTES}-", "bytes=-0", f"bytes={10**15}-"):
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
-        assert (answer.status, answer.headers["Content-Range"]) == (416, f"bytes */{SEGMENT}")
+        assert (answer.status, answer.headers["Content-Range"]) == (416, f"bytes */{SEGMENT_BYTES}")
         assert answer.json == {"detail": "The requested range is beyond the end of the file."}
 
 
-async def test_a_part_is_sent_only_of_the_version_that_the_client_has(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_a_part_is_sent_only_of_the_version_that_the_client_has(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin)
     url = "/media/hls/1/480p/0000.ts"
     headers = (await admin.get(url)).headers
     for condition, status in (
@@ -326,8 +348,8 @@ async def test_a_part_is_sent_only_of_the_version_that_the_client_has(way: str, 
         assert (await admin.get(url, Range="bytes=0-9", If_Range=condition)).status == status, condition
 
 
-async def test_head_says_what_get_would_send(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_head_says_what_get_would_send(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    await put(library, admin)
     for path in ("480p/0000.ts", "master.m3u8"):
         get = await admin.get(f"/media/hls/1/{path}")
         head = await admin.fetch("HEAD", f"/media/hls/1/{path}", Range="bytes=0-9")
@@ -336,8 +358,10 @@ async def test_head_says_what_get_would_send(way: str, admin: Browser, shelf: Sh
             assert head.headers[name] == get.headers[name], name
 
 
-async def test_playlists_are_compressed_for_who_takes_it(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_playlists_are_compressed_for_who_takes_it(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin)
     url = "/media/hls/1/master.m3u8"
     plain = await admin.get(url)
     for accepted in ("gzip", "deflate, gzip;q=0.5", "*", "br, GZIP"):
@@ -359,9 +383,9 @@ async def test_playlists_are_compressed_for_who_takes_it(way: str, admin: Browse
 
 
 async def test_a_slash_behind_the_name_is_no_redirect_and_uris_still_fit(
-    way: str, admin: Browser, shelf: Shelf
+    serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(shelf, admin)
+    await put(library, admin)
     for _ in range(2):
         assert b"\n../0000.ts\n" in (await admin.get("/api/video/1/480p/index.m3u8/")).body
         master = (await admin.get("/api/video/1/master.m3u8/")).body
@@ -373,13 +397,15 @@ async def test_a_slash_behind_the_name_is_no_redirect_and_uris_still_fit(
 # What every answer has ---------------------------------------------------------------------------------------------
 
 
-async def test_pages_of_allowed_origins_see_every_answer(way: str, admin: Browser, shelf: Shelf) -> None:
-    await put(shelf, admin)
+async def test_pages_of_allowed_origins_see_every_answer(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await put(library, admin)
     for path in ("480p/0000.ts", "master.m3u8", "480p/0009.ts", "nothing"):
         await seen_by_pages(admin, path)
 
 
-async def seen_by_pages(admin: Browser, path: str) -> None:
+async def seen_by_pages(admin: HttpClient, path: str) -> None:
     for conditions in ({}, {"If_None_Match": "*"}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999999-"}):
         answer = await admin.get(f"/media/hls/1/{path}", Origin="http://localhost:5500", **conditions)
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
@@ -392,9 +418,9 @@ async def seen_by_pages(admin: Browser, path: str) -> None:
 
 
 async def test_other_verbs_are_refused_and_preflights_answered(
-    way: str, admin: Browser, browser: Browser, shelf: Shelf
+    serving_path: str, admin: HttpClient, client: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(shelf, admin)
+    await put(library, admin)
     url = "/media/hls/1/480p/0000.ts"
     for verb in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await admin.fetch(verb, url, b"")
@@ -403,15 +429,15 @@ async def test_other_verbs_are_refused_and_preflights_answered(
     assert (await admin.fetch("OPTIONS", url, Origin="http://localhost:5500")).status == 200
 
 
-async def test_each_request_has_its_line_in_the_access_log_and_routine_ones_are_for_debugging(
-    way: str, admin: Browser, shelf: Shelf, caplog: pytest.LogCaptureFixture
+async def test_every_request_is_logged_and_routine_ones_at_debug_level(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await put(shelf, admin)
+    await put(library, admin)
     caplog.set_level("DEBUG", "videoflix.access")
     caplog.clear()
     answer = await admin.get("/media/hls/1/480p/0000.ts")
     token = (await admin.get("/api/video/1/playback/")).json["token"]
-    await Browser(int(admin.url.rpartition(":")[2])).get(f"/media/hls/1/480p/0000.ts?token={token}")
+    await HttpClient(int(admin.url.rpartition(":")[2])).get(f"/media/hls/1/480p/0000.ts?token={token}")
     await admin.get("/media/hls/1/480p/index.m3u8")
     await admin.get("/media/hls/1/480p/9999.ts")
     await admin.get("/healthz")
@@ -425,10 +451,10 @@ async def test_each_request_has_its_line_in_the_access_log_and_routine_ones_are_
     assert token not in caplog.text
 
 
-async def test_a_connection_is_kept_for_many_requests_and_closed_when_the_client_says_so(
-    way: str, admin: Browser, shelf: Shelf, http_server_port: tuple[object, int]
+async def test_a_connection_is_reused_until_the_client_closes_it(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
 ) -> None:
-    folder = await put(shelf, admin)
+    folder = await put(library, admin)
     content = (folder / "480p" / "0000.ts").read_bytes()
     reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
     token = admin.cookies["access_token"]
@@ -438,7 +464,7 @@ async def test_a_connection_is_kept_for_many_requests_and_closed_when_the_client
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         assert (b"\r\nConnection: close\r\n" in head) == (number == 2)
-        assert await reader.readexactly(SEGMENT) == content
+        assert await reader.readexactly(SEGMENT_BYTES) == content
     assert await reader.read() == b""
     writer.close()
 

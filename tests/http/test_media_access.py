@@ -13,8 +13,8 @@ import jwt
 import pytest
 
 from handlers.media import handler
-from tests.http.films import Shelf
-from tests.tools import Answer, Browser
+from tests.support.http_client import HttpClient, HttpResponse
+from tests.support.videos import VideoLibrary
 from videoflix.models import Tombstone, now
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -25,13 +25,13 @@ NOT_VALID = {"detail": "Given token not valid for any token type", "code": "toke
 
 
 @pytest.fixture
-def stranger(admin: Browser) -> Iterator[Browser]:
+def stranger(admin: HttpClient) -> Iterator[HttpClient]:
     """A client without cookies, on the same server."""
-    with closing(Browser(urlsplit(admin.url).port or 0)) as client:
+    with closing(HttpClient(urlsplit(admin.url).port or 0)) as client:
         yield client
 
 
-def refused(answer: Answer, body: object) -> None:
+def refused(answer: HttpResponse, body: object) -> None:
     assert (answer.status, answer.json) == (401, body)
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
@@ -42,10 +42,10 @@ def forged(settings: Settings, **claims: object) -> str:
     return jwt.encode(given, settings.secret_key.get_secret_value(), "HS256")
 
 
-async def test_cookie_and_bearer_open_a_film_and_nothing_else_does(
-    way: str, admin: Browser, stranger: Browser, shelf: Shelf, settings: Settings
+async def test_cookie_and_bearer_open_a_video_and_nothing_else_does(
+    serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    await shelf.put()
+    await library.add()
     token = admin.cookies["access_token"]
     for _ in range(2):
         assert (await admin.get(SEGMENT)).status == 200
@@ -61,10 +61,10 @@ async def test_cookie_and_bearer_open_a_film_and_nothing_else_does(
     refused(await stranger.get(SEGMENT, Cookie=f"access_token={expired}"), NOT_VALID)
 
 
-async def test_a_player_without_cookies_follows_the_address_down_to_the_segments(
-    way: str, admin: Browser, stranger: Browser, shelf: Shelf
+async def test_a_player_without_cookies_follows_the_url_to_the_segments(
+    serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary
 ) -> None:
-    folder = await shelf.put()
+    folder = await library.add()
     given = (await admin.get("/api/video/1/playback")).json
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", given["expires_at"])
     assert given["master_url"] == f"{admin.url}/media/hls/1/master.m3u8?token={given['token']}"
@@ -88,19 +88,21 @@ async def test_a_player_without_cookies_follows_the_address_down_to_the_segments
         assert (await stranger.get(f"/media/thumbnails/1.jpg?token={given['token']}")).status == 200
 
 
-async def test_a_list_for_one_token_is_not_given_to_another(way: str, admin: Browser, shelf: Shelf) -> None:
-    await shelf.put()
+async def test_a_list_for_one_token_is_not_given_to_another(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await library.add()
     one = (await admin.get("/api/video/1/playback/")).json["token"]
     for _ in range(2):
         assert one.encode() in (await admin.get(f"/media/hls/1/master.m3u8?token={one}")).body
         assert b"token" not in (await admin.get("/media/hls/1/master.m3u8")).body
 
 
-async def test_a_playback_token_opens_one_film_and_no_other_door(
-    way: str, admin: Browser, stranger: Browser, shelf: Shelf, settings: Settings
+async def test_a_playback_token_opens_one_video_and_no_other_door(
+    serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    await shelf.put()
-    await shelf.put(2)
+    await library.add()
+    await library.add(2)
     token = (await admin.get("/api/video/1/playback/")).json["token"]
     for _ in range(2):
         assert (await stranger.get(f"{SEGMENT}?token={token}")).status == 200
@@ -124,26 +126,28 @@ async def test_a_playback_token_opens_one_film_and_no_other_door(
 
 
 async def test_an_address_is_given_for_what_can_be_played_to_who_is_signed_in(
-    admin: Browser, stranger: Browser, shelf: Shelf
+    admin: HttpClient, stranger: HttpClient, library: VideoLibrary
 ) -> None:
-    await shelf.put()
-    await shelf.entry(2, timeline=None)
+    await library.add()
+    await library.add_record(2, timeline=None)
     assert (await admin.get("/api/video/2/playback/")).status == 404
     assert (await admin.get("/api/video/3/playback/")).status == 404
     refused(await stranger.get("/api/video/1/playback/"), NOT_GIVEN)
     assert (await admin.get("/api/video/1/playback/")).headers["Cache-Control"] == "no-store"
 
 
-async def test_a_film_that_cannot_be_played_is_404(way: str, admin: Browser, shelf: Shelf) -> None:
-    await shelf.put(1, timeline=None)
+async def test_a_video_that_cannot_be_played_is_404(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    await library.add(1, timeline=None)
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 404
     assert (await admin.get("/media/thumbnails/1.jpg")).status == 200  # admins see it in their list
 
 
 async def test_tokens_of_every_kind_die_with_their_session(
-    way: str, admin: Browser, stranger: Browser, shelf: Shelf, services: Services
+    serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, services: Services
 ) -> None:
-    await shelf.put()
+    await library.add()
     token = (await admin.get("/api/video/1/playback/")).json["token"]
     for _ in range(2):
         assert (await admin.get(SEGMENT)).status == 200
@@ -160,10 +164,10 @@ async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(se
 
 
 async def test_while_revocations_may_be_missed_the_database_is_asked(
-    admin: Browser, shelf: Shelf, services: Services, monkeypatch: pytest.MonkeyPatch
+    admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process ended the session, and Redis did not tell."""
-    await shelf.put()
+    await library.add()
     assert (await admin.get(SEGMENT)).status == 200
     assert (await admin.get(SEGMENT)).status == 200
     revocations = services.admission._revocations
@@ -178,9 +182,9 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
 
 
 async def test_who_cannot_renew_a_token_is_served_fast_until_it_ends(
-    admin: Browser, shelf: Shelf, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    admin: HttpClient, library: VideoLibrary, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await shelf.put()
+    await library.add()
     old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
     admin.cookies = {"access_token": forged(settings, **{**old, "exp": int(time.time()) + 60})}
     assert (await admin.get(SEGMENT)).status == 200
@@ -188,9 +192,11 @@ async def test_who_cannot_renew_a_token_is_served_fast_until_it_ends(
     assert (await admin.get(SEGMENT)).status == 200
 
 
-async def test_a_player_keeps_its_page_signed_in(way: str, admin: Browser, shelf: Shelf, settings: Settings) -> None:
+async def test_a_player_keeps_its_page_signed_in(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, settings: Settings
+) -> None:
     """A film is longer than an access token lives, and players never react to a 401."""
-    await shelf.put()
+    await library.add()
     assert "Set-Cookie" not in (await admin.get(SEGMENT)).headers
     old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
     for expires in (60, -1):  # past half of its life; over

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from tests.http.films import Shelf
-from tests.http.people import join, register, site
-from tests.tools import Browser
+from tests.support.http_client import HttpClient
+from tests.support.sites import running_site
+from tests.support.users import register, sign_up
+from tests.support.videos import VideoLibrary
 from videoflix.metrics import Metrics
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -18,9 +19,9 @@ from videoflix.settings import Settings
 TOKEN = "for a scraper, and long enough for it"
 
 
-async def metrics(browser: Browser) -> dict[str, float]:
+async def metrics(client: HttpClient) -> dict[str, float]:
     """Values by name and labels."""
-    answer = await browser.get("/metrics")
+    answer = await client.get("/metrics")
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
     return values(answer.body)
@@ -33,25 +34,25 @@ def values(text: bytes) -> dict[str, float]:
 
 
 async def test_admins_and_the_scraper_see_it_and_nobody_else(settings: Settings) -> None:
-    async with site(settings, metrics_token=SecretStr(TOKEN), rate_limit_factor=0) as (browser, services):
-        assert (await browser.get("/metrics")).status == 401
-        assert (await browser.get("/metrics", Authorization=f"Bearer {TOKEN}x")).status == 401
-        assert (await browser.get("/metrics", Authorization=f"Bearer {TOKEN}")).status == 200
-        assert (await browser.get("/api/admin/users/", Authorization=f"Bearer {TOKEN}")).status == 401
-        await join(browser, services)
-        assert (await browser.get("/metrics")).status == 403
+    async with running_site(settings, metrics_token=SecretStr(TOKEN), rate_limit_factor=0) as (client, services):
+        assert (await client.get("/metrics")).status == 401
+        assert (await client.get("/metrics", Authorization=f"Bearer {TOKEN}x")).status == 401
+        assert (await client.get("/metrics", Authorization=f"Bearer {TOKEN}")).status == 200
+        assert (await client.get("/api/admin/users/", Authorization=f"Bearer {TOKEN}")).status == 401
+        await sign_up(client, services)
+        assert (await client.get("/metrics")).status == 403
         await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
-        await browser.log_in()
-        assert (await browser.get("/metrics")).status == 200
+        await client.log_in()
+        assert (await client.get("/metrics")).status == 200
 
 
-async def test_without_a_token_no_bearer_is_one(browser: Browser) -> None:
+async def test_without_a_token_no_bearer_is_one(client: HttpClient) -> None:
     for empty in ("Bearer ", "Bearer", ""):
-        assert (await browser.get("/metrics", Authorization=empty)).status == 401
+        assert (await client.get("/metrics", Authorization=empty)).status == 401
 
 
-async def test_requests_and_bytes_are_counted(admin: Browser, shelf: Shelf) -> None:
-    await shelf.put()
+async def test_requests_and_bytes_are_counted(admin: HttpClient, library: VideoLibrary) -> None:
+    await library.add()
     await admin.get("/media/hls/1/master.m3u8")  # from here on the lane answers
     before = await metrics(admin)
     segment = await admin.get("/media/hls/1/480p/0000.ts")
@@ -77,7 +78,7 @@ async def test_requests_and_bytes_are_counted(admin: Browser, shelf: Shelf) -> N
     )
 
 
-async def test_the_state_of_the_site_is_told(admin: Browser, services: Services) -> None:
+async def test_the_state_of_the_site_is_told(admin: HttpClient, services: Services) -> None:
     await services.engine.start(7)
     await register(admin)
     told = await metrics(admin)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from handlers import server
-from tests.http.films import SEGMENT, Shelf
-from tests.tools import Browser, required
+from tests.support.http_client import HttpClient
+from tests.support.processes import require_program
+from tests.support.videos import SEGMENT_BYTES, VideoLibrary
 from videoflix.embedded import processes
 from videoflix.embedded.servers import Server, free_port
 from videoflix.settings import Settings
@@ -26,9 +27,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def front(settings: Settings, http_server: server.Server, http_server_port: tuple[object, int]) -> Iterator[Browser]:
+def front(settings: Settings, http_server: server.Server, http_server_port: tuple[object, int]) -> Iterator[HttpClient]:
     """A client of nginx."""
-    program, port, home = required("nginx"), free_port(), settings.data_dir.parent / "nginx"
+    program, port, home = require_program("nginx"), free_port(), settings.data_dir.parent / "nginx"
     home.mkdir()
     text = SAMPLE.read_text()
     for sample, here in (
@@ -47,21 +48,21 @@ def front(settings: Settings, http_server: server.Server, http_server_port: tupl
         f"uwsgi_temp_path {home}/u; scgi_temp_path {home}/s; include {home}/videoflix.conf; }}\n"
     )
     argv = (program, "-c", str(home / "main.conf"), "-p", str(home), "-e", f"{home}/error.log")
-    with processes.running(Server("nginx", argv, "", port, home / "error.log")), closing(Browser(port)) as client:
+    with processes.running(Server("nginx", argv, "", port, home / "error.log")), closing(HttpClient(port)) as client:
         yield client
 
 
 @pytest.fixture
-def viewer(front: Browser, admin: Browser) -> Browser:
+def viewer(front: HttpClient, admin: HttpClient) -> HttpClient:
     """Signed in."""
     front.cookies = dict(admin.cookies)
     return front
 
 
 async def test_nginx_sends_what_videoflix_allows(
-    way: str, admin: Browser, viewer: Browser, shelf: Shelf, settings: Settings
+    serving_path: str, admin: HttpClient, viewer: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    folder = await shelf.put()
+    folder = await library.add()
     content = (folder / "480p" / "0000.ts").read_bytes()
     page = {"Origin": "http://localhost:5500"}
     for _ in range(2):
@@ -79,24 +80,24 @@ async def test_nginx_sends_what_videoflix_allows(
         assert "X-Accel-Redirect" not in answer.headers
     part = await viewer.get(URL, Range="bytes=-10", If_Range=answer.headers["ETag"])
     assert (part.status, part.body) == (206, content[-10:])
-    assert (await viewer.get(URL, Range=f"bytes={SEGMENT}-", **page)).status == 416
+    assert (await viewer.get(URL, Range=f"bytes={SEGMENT_BYTES}-", **page)).status == 416
     again = await viewer.get(URL, If_None_Match=answer.headers["ETag"], **page)
     assert (again.status, again.headers["Access-Control-Allow-Origin"]) == (304, page["Origin"])
     head = await viewer.fetch("HEAD", URL)
-    assert (head.status, head.headers["Content-Length"]) == (200, str(SEGMENT))
+    assert (head.status, head.headers["Content-Length"]) == (200, str(SEGMENT_BYTES))
     token = (await viewer.get("/api/video/1/playback/")).json["token"]
     viewer.cookies.clear()
     assert (await viewer.get(f"{URL}?token={token}")).body == content
     assert token not in (settings.data_dir.parent / "nginx" / "access.log").read_text()
 
 
-async def test_lists_pictures_and_refusals_come_through(viewer: Browser, shelf: Shelf) -> None:
-    folder = await shelf.put()
+async def test_lists_pictures_and_refusals_come_through(viewer: HttpClient, library: VideoLibrary) -> None:
+    folder = await library.add()
     for _ in range(2):
         assert (await viewer.get("/media/hls/1/master.m3u8")).body == (folder / "master.m3u8").read_bytes()
         assert (await viewer.get("/media/thumbnails/1.jpg")).body.startswith(b"\xff\xd8\xff")
-    (shelf.root / "thumbnails").mkdir()
-    (shelf.root / "thumbnails" / "1.jpg").write_bytes(b"picture")
+    (library.root / "thumbnails").mkdir()
+    (library.root / "thumbnails" / "1.jpg").write_bytes(b"picture")
     assert (await viewer.get("/media/thumbnails/1.jpg")).body == b"picture"
     assert (await viewer.get("/media/hls/1/480p/0009.ts")).json == {"detail": "Not found."}
     viewer.cookies.clear()
@@ -104,8 +105,8 @@ async def test_lists_pictures_and_refusals_come_through(viewer: Browser, shelf: 
     assert (answer.status, answer.json) == (401, {"detail": "Authentication credentials were not provided."})
 
 
-async def test_nobody_gets_a_file_past_videoflix(viewer: Browser, shelf: Shelf, tmp_path: Path) -> None:
-    folder = await shelf.put()
+async def test_nobody_gets_a_file_past_videoflix(viewer: HttpClient, library: VideoLibrary, tmp_path: Path) -> None:
+    folder = await library.add()
     for path in ("/_files/hls/1/480p/0000.ts", "/_files/videos/1.mp4", "/media/../_files/hls/1/480p/0000.ts"):
         assert (await viewer.get(path)).status == 404
     (folder / "480p" / "0001.ts").rename(tmp_path / "outside")

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.catalogued import film
-from tests.http.people import PASSWORD, site
-from tests.tools import Browser
+from tests.support.http_client import HttpClient
+from tests.support.sites import running_site
+from tests.support.users import PASSWORD
+from tests.support.videos import make_video
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.videos import VideoStore
@@ -108,21 +109,21 @@ def lenient(settings: Settings) -> Settings:
     return settings.model_copy(update={"rate_limit_factor": 0.0})
 
 
-async def signed_in(browser: Browser, services: Services, videos: VideoStore) -> None:
+async def signed_in(client: HttpClient, services: Services, videos: VideoStore) -> None:
     await services.accounts.make_admin("admin@videoflix.example", PASSWORD)
-    await videos.add(film(1))
-    await browser.log_in()
+    await videos.add(make_video(1))
+    await client.log_in()
 
 
 @pytest.mark.parametrize(("method", "path", "fields"), BODIES, ids=[f"{method} {path}" for method, path, _ in BODIES])
 async def test_no_value_in_a_body_is_an_error_of_the_server(
     lenient: Settings, videos: VideoStore, method: str, path: str, fields: tuple[str, ...]
 ) -> None:
-    async with site(lenient) as (browser, services):
-        await signed_in(browser, services, videos)
+    async with running_site(lenient) as (client, services):
+        await signed_in(client, services, videos)
         wrong = []
         for what, body in bodies(fields):
-            answer = await browser.fetch(method, path, body, Content_Type="application/json")
+            answer = await client.fetch(method, path, body, Content_Type="application/json")
             is_plain = "detail" in answer.json or answer.status < 400 or set(answer.json) <= set(fields)
             if answer.status >= 500 or not is_plain:
                 wrong.append((what, answer.status))
@@ -130,28 +131,28 @@ async def test_no_value_in_a_body_is_an_error_of_the_server(
 
 
 async def test_no_value_in_a_query_is_an_error_of_the_server(lenient: Settings, videos: VideoStore) -> None:
-    async with site(lenient) as (browser, services):
-        await signed_in(browser, services, videos)
+    async with running_site(lenient) as (client, services):
+        await signed_in(client, services, videos)
         wrong = []
         for path, parameters in QUERIES.items():
             for parameter in parameters:
                 for text in (*ODD_TEXTS.values(), *NUMBERS):
                     value = quote(text.encode(errors="surrogatepass")[:40_000])[:50_000]
-                    answer = await browser.get(f"{path}?{parameter}={value}")
+                    answer = await client.get(f"{path}?{parameter}={value}")
                     if answer.status >= 500:
                         wrong.append((path, parameter, text[:20], answer.status))
         assert wrong == []
 
 
 async def test_no_value_in_a_path_is_an_error_of_the_server(lenient: Settings, videos: VideoStore) -> None:
-    async with site(lenient) as (browser, services):
-        await signed_in(browser, services, videos)
+    async with running_site(lenient) as (client, services):
+        await signed_in(client, services, videos)
         wrong = []
         for path in PATHS:
             for text in (*ODD_TEXTS.values(), *NUMBERS):
                 value = quote(text.encode(errors="surrogatepass")[:20_000], safe="")
                 for method in ("GET", "DELETE", "PUT"):
-                    answer = await browser.fetch(method, path.format(value), b"" if method == "PUT" else None)
+                    answer = await client.fetch(method, path.format(value), b"" if method == "PUT" else None)
                     if answer.status >= 500:
                         wrong.append((method, path, text[:20], answer.status))
         assert wrong == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +13,10 @@ import pymongo
 import pymongo.errors
 import pytest
 
-from tests.http.people import ADDRESS, PASSWORD, join, site
-from tests.tools import Answer, Browser
+from tests.support.http_client import HttpClient, HttpResponse
+from tests.support.sites import running_site
+from tests.support.tokens import token_expiring_in
+from tests.support.users import ADDRESS, PASSWORD, sign_up
 from videoflix.accounts import sessions
 from videoflix.models import now
 from videoflix.services import Services
@@ -32,37 +33,30 @@ def change_session(settings: Settings, **fields: object) -> None:
         client[settings.mongodb_db]["sessions"].update_many({}, {"$set": fields})
 
 
-def with_refresh(browser: Browser, token: str) -> None:
-    browser.cookies = {"refresh_token": token}
+def with_refresh(client: HttpClient, token: str) -> None:
+    client.cookies = {"refresh_token": token}
 
 
-async def refresh(browser: Browser) -> Answer:
-    return await browser.fetch("POST", "/api/token/refresh/", b"", Content_Type="application/json")
+async def refresh(client: HttpClient) -> HttpResponse:
+    return await client.fetch("POST", "/api/token/refresh/", b"", Content_Type="application/json")
 
 
-def aged(browser: Browser, settings: Settings, left: float) -> str:
-    """The same access token, with `left` seconds to live."""
-    secret = settings.secret_key.get_secret_value()
-    claims = jwt.decode(browser.cookies["access_token"], secret, ["HS256"])
-    return jwt.encode({**claims, "exp": int(time.time() + left)}, secret, "HS256")
-
-
-async def test_a_refresh_gives_new_cookies_and_no_token_away(browser: Browser, services: Services) -> None:
-    await join(browser, services)
-    before = dict(browser.cookies)
-    answer = await refresh(browser)
+async def test_a_refresh_gives_new_cookies_and_no_token_away(client: HttpClient, services: Services) -> None:
+    await sign_up(client, services)
+    before = dict(client.cookies)
+    answer = await refresh(client)
     assert (answer.status, answer.json) == (200, {"detail": "Token refreshed", "access": "new_access_token"})
-    assert browser.cookies["refresh_token"] != before["refresh_token"]
+    assert client.cookies["refresh_token"] != before["refresh_token"]
     assert len(answer.headers.get_list("Set-Cookie")) == 3
-    assert (await browser.get("/api/me/")).status == 200
+    assert (await client.get("/api/me/")).status == 200
 
 
 async def test_two_tabs_that_refresh_at_the_same_moment_both_stay_signed_in(
-    browser: Browser, services: Services
+    client: HttpClient, services: Services
 ) -> None:
-    await join(browser, services)
-    token = browser.cookies["refresh_token"]
-    tabs = [Browser(int(browser.url.rpartition(":")[2])) for _ in range(4)]
+    await sign_up(client, services)
+    token = client.cookies["refresh_token"]
+    tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
     for tab in tabs:
         with_refresh(tab, token)
     answers = await asyncio.gather(*(refresh(tab) for tab in tabs))
@@ -87,37 +81,37 @@ def replaced_earlier(settings: Settings, seconds: float, at: int) -> None:
     change_session(settings, predecessors=predecessors, rotated_at=last)
 
 
-async def test_every_replaced_token_has_its_grace_however_often_another_tab_refreshes(
-    browser: Browser, services: Services, settings: Settings
+async def test_every_replaced_token_has_its_own_grace_period(
+    client: HttpClient, services: Services, settings: Settings
 ) -> None:
-    await join(browser, services)
-    chain = [browser.cookies["refresh_token"]]
+    await sign_up(client, services)
+    chain = [client.cookies["refresh_token"]]
     for _ in range(5):
-        assert (await refresh(browser)).status == 200
-        chain.append(browser.cookies["refresh_token"])
+        assert (await refresh(client)).status == 200
+        chain.append(client.cookies["refresh_token"])
     assert len(set(chain)) == 6
     for old in chain[:5]:
-        with_refresh(browser, old)
-        assert (await refresh(browser)).status == 200
-        assert browser.cookies["refresh_token"] == chain[-1]  # the newest, in whichever tab
+        with_refresh(client, old)
+        assert (await refresh(client)).status == 200
+        assert client.cookies["refresh_token"] == chain[-1]  # the newest, in whichever tab
     replaced_earlier(settings, 29, at=1)
-    with_refresh(browser, chain[1])
-    assert (await browser.get("/api/me/")).status == 200  # renewed on the way
-    assert (await refresh(browser)).status == 200
+    with_refresh(client, chain[1])
+    assert (await client.get("/api/me/")).status == 200  # renewed on the way
+    assert (await refresh(client)).status == 200
     replaced_earlier(settings, 2, at=1)
-    with_refresh(browser, chain[1])
-    assert (await refresh(browser)).status == 401
-    with_refresh(browser, chain[-1])
-    assert (await refresh(browser)).status == 401  # the family has ended
+    with_refresh(client, chain[1])
+    assert (await refresh(client)).status == 401
+    with_refresh(client, chain[-1])
+    assert (await refresh(client)).status == 401  # the family has ended
 
 
-async def test_tabs_that_refresh_at_random_all_stay_signed_in(browser: Browser, services: Services) -> None:
-    await join(browser, services)
-    tabs = [Browser(int(browser.url.rpartition(":")[2])) for _ in range(4)]
+async def test_tabs_that_refresh_at_random_all_stay_signed_in(client: HttpClient, services: Services) -> None:
+    await sign_up(client, services)
+    tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
     for tab in tabs:
-        with_refresh(tab, browser.cookies["refresh_token"])
+        with_refresh(tab, client.cookies["refresh_token"])
 
-    async def use(tab: Browser, pause: float) -> list[int]:
+    async def use(tab: HttpClient, pause: float) -> list[int]:
         statuses = []
         for _ in range(4):
             await asyncio.sleep(pause)
@@ -131,102 +125,102 @@ async def test_tabs_that_refresh_at_random_all_stay_signed_in(browser: Browser, 
 
 
 async def test_an_older_token_ends_the_whole_family(
-    browser: Browser, services: Services, settings: Settings, caplog: pytest.LogCaptureFixture
+    client: HttpClient, services: Services, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await join(browser, services)
-    stolen = browser.cookies["refresh_token"]
-    await refresh(browser)
-    await refresh(browser)
+    await sign_up(client, services)
+    stolen = client.cookies["refresh_token"]
+    await refresh(client)
+    await refresh(client)
     replaced_earlier(settings, 31, at=0)
-    owner = dict(browser.cookies)
-    with_refresh(browser, stolen)
-    answer = await refresh(browser)
+    owner = dict(client.cookies)
+    with_refresh(client, stolen)
+    answer = await refresh(client)
     assert (answer.status, answer.json["code"]) == (401, "token_not_valid")
     assert [r.message for r in caplog.records if r.message.startswith("authn_token_reuse user=1 ")] != []
-    browser.cookies = owner
-    assert (await browser.get("/api/me/")).status == 401
-    assert (await refresh(browser)).status == 401
+    client.cookies = owner
+    assert (await client.get("/api/me/")).status == 401
+    assert (await refresh(client)).status == 401
 
 
 async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
-    browser: Browser, services: Services, settings: Settings
+    client: HttpClient, services: Services, settings: Settings
 ) -> None:
-    await join(browser, services)
-    token = browser.cookies["refresh_token"]
-    await refresh(browser)
-    owner = dict(browser.cookies)
+    await sign_up(client, services)
+    token = client.cookies["refresh_token"]
+    await refresh(client)
+    owner = dict(client.cookies)
     replaced_earlier(settings, 31, at=0)
-    with_refresh(browser, token)
-    assert (await refresh(browser)).status == 401
-    browser.cookies = owner
-    assert (await refresh(browser)).status == 401
+    with_refresh(client, token)
+    assert (await refresh(client)).status == 401
+    client.cookies = owner
+    assert (await refresh(client)).status == 401
 
 
 async def test_a_session_that_an_older_version_has_rotated_keeps_its_grace(
-    browser: Browser, services: Services, settings: Settings
+    client: HttpClient, services: Services, settings: Settings
 ) -> None:
-    await join(browser, services)
-    token = browser.cookies["refresh_token"]
-    await refresh(browser)
-    newest = browser.cookies["refresh_token"]
-    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
-        client[settings.mongodb_db]["sessions"].update_many({}, {"$unset": {"predecessors": ""}})
-    with_refresh(browser, token)
-    assert ((await refresh(browser)).status, browser.cookies["refresh_token"]) == (200, newest)
-    assert (await refresh(browser)).status == 200
+    await sign_up(client, services)
+    token = client.cookies["refresh_token"]
+    await refresh(client)
+    newest = client.cookies["refresh_token"]
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as mongo:
+        mongo[settings.mongodb_db]["sessions"].update_many({}, {"$unset": {"predecessors": ""}})
+    with_refresh(client, token)
+    assert ((await refresh(client)).status, client.cookies["refresh_token"]) == (200, newest)
+    assert (await refresh(client)).status == 200
 
 
-async def test_a_user_has_a_bounded_number_of_sessions_and_the_one_seen_longest_ago_makes_room(
-    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_the_session_limit_ends_the_least_recently_used_session(
+    client: HttpClient, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "_MOST", 3)
     monkeypatch.setattr(sessions, "_LOOK", 1)
     kept: list[dict[str, str]] = []
     for address in (OTHER, ADDRESS):
         await services.accounts.make_admin(address, PASSWORD)
-        await browser.log_in(address, PASSWORD)
-        other, kept = kept, [dict(browser.cookies)]
+        await client.log_in(address, PASSWORD)
+        other, kept = kept, [dict(client.cookies)]
     for _ in range(3):
-        await browser.log_in(ADDRESS, PASSWORD)
-        kept.append(dict(browser.cookies))
-        with_refresh(browser, kept[0]["refresh_token"])
-        assert (await refresh(browser)).status == 200  # seen again
-        kept[0] = dict(browser.cookies)
+        await client.log_in(ADDRESS, PASSWORD)
+        kept.append(dict(client.cookies))
+        with_refresh(client, kept[0]["refresh_token"])
+        assert (await refresh(client)).status == 200  # seen again
+        kept[0] = dict(client.cookies)
     statuses = []
-    for browser.cookies in (*kept, *other):
-        statuses.append((await browser.get("/api/me/")).status)
+    for client.cookies in (*kept, *other):
+        statuses.append((await client.get("/api/me/")).status)
     assert statuses == [200, 401, 200, 200, 200]
-    browser.cookies = kept[0]
-    assert len((await browser.get("/api/me/sessions/")).json["sessions"]) == 3
+    client.cookies = kept[0]
+    assert len((await client.get("/api/me/sessions/")).json["sessions"]) == 3
 
 
-async def test_an_expired_session_is_over(browser: Browser, services: Services, settings: Settings) -> None:
-    await join(browser, services)
+async def test_an_expired_session_is_over(client: HttpClient, services: Services, settings: Settings) -> None:
+    await sign_up(client, services)
     change_session(settings, expires_at=now() - timedelta(seconds=1))
-    assert (await refresh(browser)).status == 401
+    assert (await refresh(client)).status == 401
 
 
 async def test_a_get_with_an_old_access_cookie_is_served_and_gets_a_fresh_one(
-    browser: Browser, services: Services, settings: Settings
+    client: HttpClient, services: Services, settings: Settings
 ) -> None:
-    await join(browser, services)
-    token = browser.cookies["refresh_token"]
+    await sign_up(client, services)
+    token = client.cookies["refresh_token"]
     for left in (None, -5, 800):
         if left is None:
-            del browser.cookies["access_token"]
+            del client.cookies["access_token"]
         else:
-            browser.cookies["access_token"] = aged(browser, settings, left)
-        answer = await browser.get("/api/me/")
-        assert (answer.status, browser.cookies["refresh_token"]) == (200, token)
+            client.cookies["access_token"] = token_expiring_in(client, settings, left)
+        answer = await client.get("/api/me/")
+        assert (answer.status, client.cookies["refresh_token"]) == (200, token)
         assert [line.split("=")[0] for line in answer.headers.get_list("Set-Cookie")] == ["access_token"]
-        again = await browser.get("/api/me/")
+        again = await client.get("/api/me/")
         assert (again.status, again.headers.get_list("Set-Cookie")) == (200, [])
 
 
 async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
-    browser: Browser, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await join(browser, services)
+    await sign_up(client, services)
     questions = 0
     ask = SessionStore.touch
 
@@ -236,35 +230,35 @@ async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
         await ask(*given)
 
     monkeypatch.setattr(SessionStore, "touch", counted)
-    old = {"access_token": aged(browser, settings, 60), "refresh_token": browser.cookies["refresh_token"]}
+    old = {"access_token": token_expiring_in(client, settings, 60), "refresh_token": client.cookies["refresh_token"]}
     for _ in range(5):
-        browser.cookies = dict(old)
-        assert (await browser.get("/api/me/")).status == 200
-        assert browser.cookies["access_token"] != old["access_token"]
+        client.cookies = dict(old)
+        assert (await client.get("/api/me/")).status == 200
+        assert client.cookies["access_token"] != old["access_token"]
     assert questions == 1
     await services.accounts.end_sessions(1)
-    browser.cookies = old
-    assert (await browser.get("/api/me/")).status == 401
+    client.cookies = old
+    assert (await client.get("/api/me/")).status == 401
 
 
-async def test_nothing_else_is_renewed(browser: Browser, services: Services, settings: Settings) -> None:
-    await join(browser, services)
-    expired = aged(browser, settings, -5)
-    del browser.cookies["access_token"]
-    assert (await browser.post("/api/me/")).status == 405
-    assert (await browser.fetch("DELETE", "/api/me/", {"password": PASSWORD})).status == 401
-    assert (await browser.get("/api/me/", Authorization=f"Bearer {expired}")).status == 401
-    with_refresh(browser, browser.cookies["refresh_token"][:-2])
-    missing = await browser.get("/api/me/")
+async def test_nothing_else_is_renewed(client: HttpClient, services: Services, settings: Settings) -> None:
+    await sign_up(client, services)
+    expired = token_expiring_in(client, settings, -5)
+    del client.cookies["access_token"]
+    assert (await client.post("/api/me/")).status == 405
+    assert (await client.fetch("DELETE", "/api/me/", {"password": PASSWORD})).status == 401
+    assert (await client.get("/api/me/", Authorization=f"Bearer {expired}")).status == 401
+    with_refresh(client, client.cookies["refresh_token"][:-2])
+    missing = await client.get("/api/me/")
     assert (missing.status, "code" in missing.json) == (401, False)
 
 
-async def test_a_bearer_token_opens_what_the_cookie_opens(browser: Browser, services: Services) -> None:
-    await join(browser, services)
-    token, browser.cookies = browser.cookies["access_token"], {}
-    assert (await browser.get("/api/me/", Authorization=f"bearer {token}")).status == 200
-    assert (await browser.get("/api/me/", Authorization="Bearer")).status == 401
-    assert (await browser.get("/api/me/", Authorization="Basic dXNlcjpwYXNz")).status == 401
+async def test_a_bearer_token_opens_what_the_cookie_opens(client: HttpClient, services: Services) -> None:
+    await sign_up(client, services)
+    token, client.cookies = client.cookies["access_token"], {}
+    assert (await client.get("/api/me/", Authorization=f"bearer {token}")).status == 200
+    assert (await client.get("/api/me/", Authorization="Bearer")).status == 401
+    assert (await client.get("/api/me/", Authorization="Basic dXNlcjpwYXNz")).status == 401
 
 
 def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
@@ -298,31 +292,31 @@ def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
     }
 
 
-async def test_forged_tokens_open_nothing(browser: Browser, services: Services, settings: Settings) -> None:
-    await join(browser, services)
+async def test_forged_tokens_open_nothing(client: HttpClient, services: Services, settings: Settings) -> None:
+    await sign_up(client, services)
     secret = settings.secret_key.get_secret_value()
-    access, genuine = (browser.cookies[name] for name in TOKENS)
+    access, genuine = (client.cookies[name] for name in TOKENS)
     for what, token in forgeries(access, genuine, secret).items():
-        browser.cookies = {"access_token": token}
-        denied = await browser.get("/api/me/")
+        client.cookies = {"access_token": token}
+        denied = await client.get("/api/me/")
         assert (denied.status, denied.json.get("code")) == (401, "token_not_valid"), what
-        with_refresh(browser, token if what != "another purpose" else access)
-        assert (await refresh(browser)).status == 401, what
-    with_refresh(browser, genuine)
-    assert (await refresh(browser)).status == 200  # none of it ended the session
+        with_refresh(client, token if what != "another purpose" else access)
+        assert (await refresh(client)).status == 401, what
+    with_refresh(client, genuine)
+    assert (await refresh(client)).status == 200  # none of it ended the session
 
 
-async def test_whose_account_is_gone_or_disabled_is_signed_out(browser: Browser, services: Services) -> None:
-    await join(browser, services)
+async def test_whose_account_is_gone_or_disabled_is_signed_out(client: HttpClient, services: Services) -> None:
+    await sign_up(client, services)
     await services.people.change(0, 1, is_disabled=True)
-    assert (await browser.get("/api/me/")).status == 401
-    assert (await refresh(browser)).status == 401
+    assert (await client.get("/api/me/")).status == 401
+    assert (await refresh(client)).status == 401
     await services.people.change(0, 1, is_disabled=False)
-    assert (await refresh(browser)).status == 401
-    await browser.log_in(ADDRESS, PASSWORD)
+    assert (await refresh(client)).status == 401
+    await client.log_in(ADDRESS, PASSWORD)
     await services.people.delete(0, 1)
-    assert (await browser.get("/api/me/")).status == 401
-    assert (await browser.post("/api/token/refresh/")).status == 401
+    assert (await client.get("/api/me/")).status == 401
+    assert (await client.post("/api/token/refresh/")).status == 401
 
 
 @pytest.mark.parametrize(
@@ -337,11 +331,11 @@ async def test_whose_account_is_gone_or_disabled_is_signed_out(browser: Browser,
 async def test_cookies_have_the_attributes_that_are_set_also_when_they_go(
     settings: Settings, given: dict[str, Any], attributes: set[str]
 ) -> None:
-    async with site(settings, **given) as (browser, services):
-        await join(browser, services)
+    async with running_site(settings, **given) as (client, services):
+        await sign_up(client, services)
         for answer, seconds in (
-            (await refresh(browser), ("1800", "604800")),
-            (await browser.post("/api/logout/"), "00"),
+            (await refresh(client), ("1800", "604800")),
+            (await client.post("/api/logout/"), "00"),
         ):
             lines = {line.partition("=")[0]: line for line in answer.headers.get_list("Set-Cookie")}
             for name, life in zip(TOKENS, seconds, strict=True):

@@ -16,10 +16,11 @@ from typing import Any
 import pymongo
 import pytest
 from redis.asyncio import Redis
-from tornado.ioloop import IOLoop
 
-from tests.http.catalogued import film, until
-from tests.tools import Browser
+from tests.support.event_loop import RunAsync
+from tests.support.http_client import HttpClient
+from tests.support.videos import make_video
+from tests.support.waiting import wait_until
 from videoflix.catalogue import leftovers
 from videoflix.composition.clients import open_clients
 from videoflix.composition.root import open_services
@@ -38,14 +39,14 @@ HELD = ("progress", "list_entries", "ratings")
 
 
 @pytest.fixture
-def films(io_loop: IOLoop, videos: VideoStore) -> None:
+def films(run_async: RunAsync, videos: VideoStore) -> None:
     """Three playable ones."""
     for number in (1, 2, 3):
-        io_loop.run_sync(partial(videos.add, film(number)))
+        run_async(partial(videos.add, make_video(number)))
 
 
-async def ids(browser: Browser, path: str) -> list[int]:
-    answer = await browser.get(f"/api/{path}")
+async def ids(client: HttpClient, path: str) -> list[int]:
+    answer = await client.get(f"/api/{path}")
     assert answer.status == 200, answer.body
     return [video["id"] for video in answer.json]
 
@@ -55,7 +56,7 @@ def stored(settings: Settings, collection: str) -> list[dict[str, Any]]:
         return list(client[settings.mongodb_db][collection].find().sort("_id"))
 
 
-async def test_progress_is_kept_and_read_back_at_once(admin: Browser, films: None) -> None:
+async def test_progress_is_kept_and_read_back_at_once(admin: HttpClient, films: None) -> None:
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
     answer = await admin.fetch("PUT", "/api/video/1/progress/", {"position": 12.5})
     assert answer.status == 200
@@ -71,7 +72,7 @@ async def test_progress_is_kept_and_read_back_at_once(admin: Browser, films: Non
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
 
 
-async def test_a_film_is_finished_in_its_credits_or_when_the_player_says_so(admin: Browser, films: None) -> None:
+async def test_a_video_is_finished_in_its_credits_or_when_the_player_says_so(admin: HttpClient, films: None) -> None:
     for body, position, finished in (
         ({"position": 94}, 94, False),
         ({"position": 95}, 95, True),
@@ -84,7 +85,7 @@ async def test_a_film_is_finished_in_its_credits_or_when_the_player_says_so(admi
         assert (shown["position"], shown["finished"]) == (position, finished)
 
 
-async def test_progress_that_cannot_be_is_refused(admin: Browser, films: None, videos: VideoStore) -> None:
+async def test_progress_that_cannot_be_is_refused(admin: HttpClient, films: None, videos: VideoStore) -> None:
     for body, bad in (
         ({}, ["position"]),
         ({"position": -1, "duration": -1, "finished": "x"}, ["duration", "finished", "position"]),
@@ -94,13 +95,13 @@ async def test_progress_that_cannot_be_is_refused(admin: Browser, films: None, v
     ):
         answer = await admin.fetch("PUT", "/api/video/1/progress/", body, Content_Type="application/json")
         assert (answer.status, sorted(answer.json)) == (400, bad)
-    await videos.add(film(4, status=VideoStatus.PROCESSING, timeline=None))
+    await videos.add(make_video(4, status=VideoStatus.PROCESSING, timeline=None))
     for unknown in (4, 5):
         answer = await admin.fetch("PUT", f"/api/video/{unknown}/progress/", {"position": 1})
         assert (answer.status, answer.json) == (404, {"detail": "Not found."})
 
 
-async def test_films_that_were_begun_are_continued_the_last_watched_first(admin: Browser, films: None) -> None:
+async def test_videos_that_were_begun_are_continued_the_last_watched_first(admin: HttpClient, films: None) -> None:
     for number, position in ((1, 10), (2, 20), (3, 99), (1, 30)):
         await admin.fetch("PUT", f"/api/video/{number}/progress/", {"position": position})
         await asyncio.sleep(0.002)  # dates have milliseconds
@@ -112,8 +113,8 @@ async def test_films_that_were_begun_are_continued_the_last_watched_first(admin:
     assert await ids(admin, "me/continue") == [2]
 
 
-async def test_reports_are_written_together_and_at_the_latest_when_the_process_ends(
-    io_loop: IOLoop, settings: Settings, services: Services, films: None
+async def test_progress_reports_are_batched_and_flushed_at_shutdown(
+    run_async: RunAsync, settings: Settings, services: Services, films: None
 ) -> None:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(open_clients(settings))
@@ -129,7 +130,7 @@ async def test_reports_are_written_together_and_at_the_latest_when_the_process_e
         async def is_written() -> bool:
             return [found["position"] for found in stored(settings, "progress")] == [3.0]
 
-        await until(is_written)
+        await wait_until(is_written)
         patient = ProgressReports(
             ProgressStore(database), Bulletin(clients.channel), users.existing, videos.existing, interval=3600
         )
@@ -141,9 +142,7 @@ async def test_reports_are_written_together_and_at_the_latest_when_the_process_e
     assert [(found["video_id"], found["position"]) for found in stored(settings, "progress")] == [(1, 3.0), (2, 9.0)]
 
 
-async def test_a_viewer_who_comes_to_another_process_finds_the_film_where_it_was_left(
-    admin: Browser, films: None, settings: Settings
-) -> None:
+async def test_progress_is_seen_by_other_processes(admin: HttpClient, films: None, settings: Settings) -> None:
     user = (await admin.get("/api/me/")).json["id"]
     async with open_services(settings) as other:
         for position in (12.5, 30.0):
@@ -162,7 +161,7 @@ async def test_a_viewer_who_comes_to_another_process_finds_the_film_where_it_was
 
 
 async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
-    admin: Browser, films: None, settings: Settings, services: Services
+    admin: HttpClient, films: None, settings: Settings, services: Services
 ) -> None:
     user = (await admin.get("/api/me/")).json["id"]
     services.viewing._reports._interval = 0.5
@@ -176,7 +175,7 @@ async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
     async def second_is_written() -> bool:
         return [found["video_id"] for found in stored(settings, "progress")] == [2]
 
-    await until(second_is_written)
+    await wait_until(second_is_written)
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
     await admin.fetch("PUT", "/api/video/1/progress/", {"position": 5})
     assert await ids(admin, "me/continue/") == [1, 2]
@@ -196,7 +195,7 @@ async def test_progress_is_kept_while_redis_is_mute(settings: Settings, http_por
         async def is_written() -> bool:
             return [found["position"] for found in stored(settings, "progress")] == [5.0]
 
-        await until(is_written)
+        await wait_until(is_written)
         await reports.forget(1, 1)
         assert await reports.get(1, 1) is None
         await reports.close()
@@ -240,7 +239,7 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
         async def is_written() -> bool:
             return [found["position"] for found in stored(settings, "progress")] == [6.0]
 
-        await until(is_written)
+        await wait_until(is_written)
         await reports.close()
 
 
@@ -255,7 +254,7 @@ def report(user_id: int, video_id: int, position: float, seconds_ago: float = 0)
     )
 
 
-async def test_a_list_is_put_together_and_taken_apart(admin: Browser, films: None, videos: VideoStore) -> None:
+async def test_a_list_is_put_together_and_taken_apart(admin: HttpClient, films: None, videos: VideoStore) -> None:
     assert await ids(admin, "me/list/") == []
     for number in (2, 1, 3, 2):
         answer = await admin.fetch("PUT", f"/api/me/list/{number}/", b"", Content_Type="application/json")
@@ -272,7 +271,7 @@ async def test_a_list_is_put_together_and_taken_apart(admin: Browser, films: Non
     assert await ids(admin, "me/list/") == [2]
 
 
-async def test_a_rating_is_given_changed_and_taken_back(admin: Browser, films: None) -> None:
+async def test_a_rating_is_given_changed_and_taken_back(admin: HttpClient, films: None) -> None:
     for body, own, up, down in (
         ({"rating": "up"}, "up", 1, 0),
         ({"rating": "down"}, "down", 0, 1),
@@ -292,7 +291,7 @@ async def test_a_rating_is_given_changed_and_taken_back(admin: Browser, films: N
 
 
 async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
-    admin: Browser, films: None, settings: Settings
+    admin: HttpClient, films: None, settings: Settings
 ) -> None:
     async with open_clients(settings) as clients:
         await ProgressStore(clients.database).keep([report(1, 1, 5.0), report(2, 1, 5.0), report(1, 3, 5.0)])
@@ -304,28 +303,28 @@ async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
     assert await ids(admin, "popular") == [2]
 
 
-async def test_nothing_is_popular_on_a_new_site(admin: Browser, films: None) -> None:
+async def test_nothing_is_popular_on_a_new_site(admin: HttpClient, films: None) -> None:
     assert await ids(admin, "popular/") == []
 
 
-async def test_more_like_this_is_a_list_of_videos(admin: Browser, films: None, videos: VideoStore) -> None:
-    await videos.add(film(4, "Four", category="Drama"))
-    await videos.add(film(5, "Five", category="drama"))
+async def test_more_like_this_is_a_list_of_videos(admin: HttpClient, films: None, videos: VideoStore) -> None:
+    await videos.add(make_video(4, "Four", category="Drama"))
+    await videos.add(make_video(5, "Five", category="drama"))
     answer = await admin.get("/api/video/4/similar/")
     assert [video["title"] for video in answer.json] == ["Five"]
     assert await ids(admin, "video/1/similar") == []
 
 
-async def test_what_one_user_holds_is_not_seen_by_another_and_goes_with_the_account(
-    admin: Browser, films: None, services: Services, settings: Settings
+async def test_user_data_is_private_and_goes_with_the_account(
+    admin: HttpClient, films: None, services: Services, settings: Settings
 ) -> None:
-    other = Browser(int(admin.url.rpartition(":")[2]))
+    other = HttpClient(int(admin.url.rpartition(":")[2]))
     second = await services.accounts.make_admin("second@videoflix.example", "correct horse battery")
     await other.log_in("second@videoflix.example")
-    for browser in (admin, other):
-        await browser.fetch("PUT", "/api/video/1/progress/", {"position": 5})
-        await browser.fetch("PUT", "/api/me/list/2/")
-        await browser.fetch("PUT", "/api/video/3/rating/", {"rating": "up"})
+    for client in (admin, other):
+        await client.fetch("PUT", "/api/video/1/progress/", {"position": 5})
+        await client.fetch("PUT", "/api/me/list/2/")
+        await client.fetch("PUT", "/api/video/3/rating/", {"rating": "up"})
     await admin.fetch("PUT", "/api/me/list/3/")
     assert await ids(other, "me/list/") == [2]
     assert (await other.get("/api/video/3/")).json["ratings"] == {"up": 2, "down": 0}
@@ -337,8 +336,8 @@ async def test_what_one_user_holds_is_not_seen_by_another_and_goes_with_the_acco
     other.close()
 
 
-async def test_deleting_a_film_removes_it_from_what_everybody_holds(
-    admin: Browser, films: None, settings: Settings
+async def test_deleting_a_video_removes_it_from_what_everybody_holds(
+    admin: HttpClient, films: None, settings: Settings
 ) -> None:
     await admin.fetch("PUT", "/api/video/1/progress/", {"position": 5})
     await admin.fetch("PUT", "/api/me/list/1/")
@@ -348,7 +347,7 @@ async def test_deleting_a_film_removes_it_from_what_everybody_holds(
 
 
 async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
-    admin: Browser, films: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    admin: HttpClient, films: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def die(*_: object) -> None:
         raise RuntimeError("as if the process had been killed here")
@@ -372,19 +371,21 @@ async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
         assert len(stored(settings, "list_entries")) == 2
         monkeypatch.setattr(leftovers, "_SETTLED", 0)
         async with services.leftovers.swept():
-            await until(first_is_finished)
+            await wait_until(first_is_finished)
     for collection in ("list_entries", "ratings"):
         assert [found["video_id"] for found in stored(settings, collection)] == [2]
     assert "finished_at" not in stored(settings, "deletions")[1]  # that film was not deleted
 
 
 @asynccontextmanager
-async def web_process(settings: Settings, admin: Browser) -> AsyncIterator[tuple[Browser, subprocess.Popen[bytes]]]:
+async def web_process(
+    settings: Settings, admin: HttpClient
+) -> AsyncIterator[tuple[HttpClient, subprocess.Popen[bytes]]]:
     """A real one of the same site, and a client that is signed in there."""
     port = free_port()
     given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **given})
-    client = Browser(port)
+    client = HttpClient(port)
     client.cookies.update(admin.cookies)
 
     async def answers() -> bool:
@@ -393,7 +394,7 @@ async def web_process(settings: Settings, admin: Browser) -> AsyncIterator[tuple
         return False
 
     try:
-        await until(answers, 30)
+        await wait_until(answers, 30)
         yield client, process
     finally:
         client.close()
@@ -402,7 +403,7 @@ async def web_process(settings: Settings, admin: Browser) -> AsyncIterator[tuple
 
 
 async def test_a_web_process_that_is_killed_loses_only_the_last_seconds(
-    admin: Browser, films: None, settings: Settings
+    admin: HttpClient, films: None, settings: Settings
 ) -> None:
     async def is_written() -> bool:
         return [found["position"] for found in stored(settings, "progress")] == [11.0]
@@ -410,6 +411,6 @@ async def test_a_web_process_that_is_killed_loses_only_the_last_seconds(
     async with web_process(settings, admin) as (client, process):
         for position in (10, 11):
             await client.fetch("PUT", "/api/video/1/progress/", {"position": position})
-        await until(is_written, 10)
+        await wait_until(is_written, 10)
         process.kill()
     assert (await admin.get("/api/video/1/progress/")).json["progress"]["position"] == 11

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.transcode import inspection, sources
-from tests.transcode.inspection import Played
-from tests.transcode.sources import PATCH_SIZE, PATCHES, colour_tags, patches
-from tests.transcode.studio import Studio
+from tests.support import ffprobe, sample_videos
+from tests.support.ffprobe import DecodedPlaylist
+from tests.support.sample_videos import PATCH_SIZE, PATCHES, colour_tags, patches
+from tests.support.video_builder import VideoBuilder
 from transcode.grid import Grid
 from transcode.ladder import ladder
 from transcode.plans import picture
@@ -34,22 +34,24 @@ def hlg(light: float) -> float:
     return math.sqrt(3 * light) if light <= 1 / 12 else 0.17883277 * math.log(12 * light - 0.28466892) + 0.55991073
 
 
-def hdr_film(tools: Tools, folder: Path, transfer: str, signals: Sequence[float]) -> tuple[Studio, Played]:
+def hdr_film(
+    tools: Tools, folder: Path, transfer: str, signals: Sequence[float]
+) -> tuple[VideoBuilder, DecodedPlaylist]:
     """One frame per signal, in HEVC with 10 bits."""
     source = folder / "hdr.mkv"
     luma = "+".join(f"eq(N,{number})*{round(64 + 876 * signal)}" for number, signal in enumerate(signals))
     tags = ["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc"]
     x265 = f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
-    sources.ffmpeg(
+    sample_videos.run_ffmpeg(
         tools, "-f", "lavfi", "-i",
         f"nullsrc=s=64x36:r=10:d={len(signals) / 10},format=yuv420p10le,geq=lum='{luma}':cb=512:cr=512",
         "-c:v", "libx265", "-preset", "ultrafast", "-crf", "2", "-x265-params", x265, "-pix_fmt", "yuv420p10le",
         *tags, str(source),
     )  # fmt: skip
-    film = Studio(folder / "media", source, tools)
+    film = VideoBuilder(folder / "media", source, tools)
     film.probe()
-    film.chunks()
-    return film, inspection.play(tools, film.folder / "480p" / "index.m3u8", folder, sound=False)
+    film.encode_chunks()
+    return film, ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", folder, sound=False)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,9 @@ def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals
     if transfer == "smpte2084":  # taken for SDR, the picture would be grey
         assert white > 16 + 219 * signals[-2] + 30
     asked = "stream=pix_fmt,color_range,color_space,color_transfer,color_primaries"
-    tags = inspection.ask(tools, "-show_entries", asked, "-of", "default=nw=1", str(film.segments()[0])).split()
+    tags = ffprobe.run_ffprobe(
+        tools, "-show_entries", asked, "-of", "default=nw=1", str(film.segment_paths()[0])
+    ).split()
     assert set(tags) == {
         "pix_fmt=yuv420p", "color_range=tv", "color_space=bt709", "color_transfer=bt709", "color_primaries=bt709",
     }  # fmt: skip
@@ -90,11 +94,11 @@ def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals
 )
 def test_levels_are_those_of_television(tools: Tools, tmp_path: Path, options: list[str], luma: int) -> None:
     source = tmp_path / "film.mkv"
-    sources.ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     film.probe()
-    film.chunks()
-    played = inspection.play(tools, film.folder / "480p" / "index.m3u8", tmp_path, sound=False)
+    film.encode_chunks()
+    played = ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", tmp_path, sound=False)
     assert all(abs(found - luma) <= 1 for found in played.luma)
 
 
@@ -103,10 +107,10 @@ _COLOUR_TAGS = ("color_space", "color_primaries", "color_transfer", "color_range
 
 def published_colours(tools: Tools, source: Path, folder: Path) -> tuple[list[tuple[int, ...]], dict[str, str]]:
     """The patches as a player shows them that knows matrices and levels only, and all tags."""
-    film = Studio(folder / "media", source, tools)
+    film = VideoBuilder(folder / "media", source, tools)
     film.probe()
-    film.chunks()
-    (segment,) = film.segments()
+    film.encode_chunks()
+    (segment,) = film.segment_paths()
     asked = [
         "-select_streams",
         "v",
@@ -117,10 +121,10 @@ def published_colours(tools: Tools, source: Path, folder: Path) -> tuple[list[tu
         "-f",
         "mpegts",
     ]
-    found = dict(line.split("=") for line in inspection.ask(tools, *asked, str(segment)).split())
+    found = dict(line.split("=") for line in ffprobe.run_ffprobe(tools, *asked, str(segment)).split())
     command = [tools.ffmpeg, "-v", "error", "-f", "mpegts", "-i", str(segment), "-frames:v", "1", "-f", "rawvideo"]
     command += ["-vf", "scale=flags=accurate_rnd+full_chroma_int", "-pix_fmt", "rgb24", "-"]
-    pixels = subprocess.run(command, capture_output=True, check=True, env=inspection.ENVIRONMENT).stdout
+    pixels = subprocess.run(command, capture_output=True, check=True, env=ffprobe.ENVIRONMENT).stdout
     row = PATCH_SIZE // 2 * PATCH_SIZE * len(PATCHES)
     places = [3 * (row + PATCH_SIZE * number + PATCH_SIZE // 2) for number in range(len(PATCHES))]
     return [tuple(pixels[place : place + 3]) for place in places], found
@@ -144,7 +148,7 @@ def test_colours_of_every_matrix_and_range_are_kept(tools: Tools, tmp_path: Path
     source = tmp_path / "film.mkv"
     converted = f"zscale=m={matrix}:r={'limited' if levels == 'tv' else 'full'}:tin=bt709:t=bt709:pin=bt709:p=bt709"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv444p"]
-    sources.ffmpeg(
+    sample_videos.run_ffmpeg(
         tools,
         *patches(f"{converted},format=yuv444p"),
         *codec,
@@ -164,7 +168,7 @@ def test_colours_are_kept_whatever_transfer_is_tagged(
     source = tmp_path / "film.mp4"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p"]
     converted = patches("zscale=m=bt470bg:r=limited,format=yuv420p")
-    sources.ffmpeg(tools, *converted, *codec, *colour_tags("bt470bg", primaries, transfer, "tv"), str(source))
+    sample_videos.run_ffmpeg(tools, *converted, *codec, *colour_tags("bt470bg", primaries, transfer, "tv"), str(source))
     found, written = published_colours(tools, source, tmp_path)
     check_tags(written)
     check_colours(found)
@@ -179,7 +183,7 @@ def test_colours_of_a_wide_gamut_become_those_of_bt709(tools: Tools, tmp_path: P
     coded = colour_tags(
         matrix if form == "yuv420p10le" else "rgb", primaries, "bt709", "tv" if form != "gbrp" else "pc"
     )
-    sources.ffmpeg(tools, *patches(f"{widened},format={form}"), "-c:v", "ffv1", *coded, str(source))
+    sample_videos.run_ffmpeg(tools, *patches(f"{widened},format={form}"), "-c:v", "ffv1", *coded, str(source))
     found, written = published_colours(tools, source, tmp_path)
     check_tags(written)
     check_colours(found)
@@ -212,7 +216,7 @@ def test_colours_of_every_pixel_format_are_kept(
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     best = {"mjpeg": ["-q:v", "1"], "prores_ks": ["-profile:v", "4444"]}.get(codec, [])
-    sources.ffmpeg(tools, *patches(), "-c:v", codec, *best, "-pix_fmt", form, str(source))
+    sample_videos.run_ffmpeg(tools, *patches(), "-c:v", codec, *best, "-pix_fmt", form, str(source))
     found, written = published_colours(tools, source, tmp_path)
     check_tags(written)
     if form in ("rgb555le", "pal8"):  # few shades
@@ -226,7 +230,7 @@ def test_colours_of_every_pixel_format_are_kept(
 def test_colours_of_a_palette_are_kept(tools: Tools, tmp_path: Path) -> None:
     source = tmp_path / "film.mov"
     paletted = "split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse=dither=none"
-    sources.ffmpeg(tools, *patches(paletted), "-c:v", "png", "-pix_fmt", "pal8", str(source))
+    sample_videos.run_ffmpeg(tools, *patches(paletted), "-c:v", "png", "-pix_fmt", "pal8", str(source))
     found, written = published_colours(tools, source, tmp_path)
     check_tags(written)
     check_colours(found)
@@ -245,11 +249,11 @@ def test_colours_of_a_palette_are_kept(tools: Tools, tmp_path: Path) -> None:
         ("gray", "mjpeg", "avi", []),
     ],
 )
-def test_greys_of_films_without_colours_are_kept(
+def test_greys_of_videos_without_colours_are_kept(
     tools: Tools, tmp_path: Path, form: str, codec: str, suffix: str, levels: list[str]
 ) -> None:
     source = tmp_path / f"film.{suffix}"
-    sources.ffmpeg(tools, *patches(), "-c:v", codec, "-pix_fmt", form, *levels, str(source))
+    sample_videos.run_ffmpeg(tools, *patches(), "-c:v", codec, "-pix_fmt", form, *levels, str(source))
     found, _ = published_colours(tools, source, tmp_path)
     check_colours(found[:2], PATCHES[:2])
 
@@ -259,7 +263,7 @@ def test_black_and_white_stay_black_and_white(tools: Tools, tmp_path: Path, form
     source = tmp_path / "film.avi"
     stripes = "geq=lum='255*mod(trunc(X/32),2)':cb=128:cr=128"
     half = ["-f", "lavfi", "-i", f"color=s=224x32:r=5:d=0.4,format=yuvj420p,{stripes},format={form}"]
-    sources.ffmpeg(tools, *half, "-c:v", "rawvideo", str(source))
+    sample_videos.run_ffmpeg(tools, *half, "-c:v", "rawvideo", str(source))
     found, _ = published_colours(tools, source, tmp_path)
     check_colours(found, [(255 * (place % 2),) * 3 for place in range(len(PATCHES))])
 
@@ -289,7 +293,7 @@ def test_what_says_its_matrix_keeps_it() -> None:
     assert matrix_of(described(640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
 
 
-def test_a_film_in_dolby_visions_own_colours_has_a_warning() -> None:
+def test_a_video_in_dolby_visions_own_colours_has_a_warning() -> None:
     record = {"side_data_type": "DOVI configuration record", "dv_profile": 5, "dv_bl_signal_compatibility_id": 0}
     picture = {"index": 0, "codec_type": "video", "codec_name": "hevc", "side_data_list": [record]}
     assert "Dolby Vision" in Source({}, [picture]).warning

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from tests.transcode.obey import Orders, film_of
-from tests.transcode.quick import QUICK
-from tests.transcode.support import MemoryBook, at_work, ended, open_ledger, until
+from tests.support.fast_timing import FAST_TIMING
+from tests.support.repository import InMemoryRepository
+from tests.support.scripted_tasks import TaskScript, make_presentation
+from tests.support.waiting import wait_until
+from tests.support.workers import open_ledger, running_worker, wait_for_job
 from transcode import layout, schedule
 from transcode.engine import Engine, SegmentFailed
 from transcode.ledger import Lane, Lease, Ledger
@@ -46,7 +48,7 @@ async def taken(ledger: Ledger) -> Lease:
         found.extend([lease] if isinstance(lease, Lease) else [])
         return bool(found)
 
-    await until(is_there)
+    await wait_until(is_there)
     return found[0]
 
 
@@ -55,13 +57,13 @@ async def publish(ledger: Ledger, root: Path, lease: Lease) -> None:
     await ledger.settle(lease, {})
 
 
-async def test_a_segment_that_is_there_needs_no_ledger(redis_url, io_loop, tmp_path):
+async def test_a_segment_that_is_there_needs_no_ledger(redis_url: str, tmp_path: Path) -> None:
     async with Redis.from_url("redis://127.0.0.1:1/0") as nowhere, engine_on(Ledger(nowhere), tmp_path) as engine:
         layout.segment_path(tmp_path, 1, "480p", 3).touch()
         await engine.want_segment(1, "480p", 3)
 
 
-async def test_many_viewers_in_many_processes_cause_one_encode(redis_url, io_loop, tmp_path):
+async def test_many_viewers_in_many_processes_cause_one_encode(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
         waiting = [ask(engine, viewer=f"viewer {number}") for engine in (one, two) for number in range(10)]
         lease = await taken(ledger)
@@ -71,7 +73,7 @@ async def test_many_viewers_in_many_processes_cause_one_encode(redis_url, io_loo
         await asyncio.gather(*waiting)
 
 
-async def test_the_last_viewer_that_gives_up_cancels_the_encode(redis_url, io_loop, tmp_path):
+async def test_the_last_viewer_that_gives_up_cancels_the_encode(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
         waiting = [ask(one), ask(one), ask(two)]
         lease = await taken(ledger)
@@ -84,10 +86,10 @@ async def test_the_last_viewer_that_gives_up_cancels_the_encode(redis_url, io_lo
         async def is_cancelled() -> bool:
             return await ledger.renew(lease, 0.5) == "cancelled"
 
-        await until(is_cancelled)
+        await wait_until(is_cancelled)
 
 
-async def test_a_viewer_that_comes_back_at_once_is_served(redis_url, io_loop, tmp_path):
+async def test_a_viewer_that_comes_back_at_once_is_served(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as engine:
         for _ in range(5):
             hasty = ask(engine)
@@ -104,17 +106,15 @@ async def test_a_viewer_that_comes_back_at_once_is_served(redis_url, io_loop, tm
             async def is_cancelled(lease: Lease = lease) -> bool:
                 return await ledger.renew(lease, 0.1) == "cancelled"
 
-            await until(is_cancelled)
+            await wait_until(is_cancelled)
             await ledger.release(lease)
 
 
-async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_to_come_back(
-    redis_url, io_loop, tmp_path
-):
-    times = replace(QUICK, wait_segment=0.5)
+async def test_excess_and_late_requests_are_told_to_retry(redis_url: str, tmp_path: Path) -> None:
+    times = replace(FAST_TIMING, wait_segment=0.5)
     async with open_ledger(redis_url, times) as ledger, engine_on(ledger, tmp_path, max_waiters=2) as engine:
         waiting = [ask(engine, 1, "one"), ask(engine, 2, "two")]
-        await until(lambda: engine.waiters == 2)
+        await wait_until(lambda: engine.waiters == 2)
         with pytest.raises(Busy) as refused:
             await engine.want_segment(1, "480p", 3)
         assert refused.value.retry_after == 2
@@ -126,29 +126,27 @@ async def test_requests_beyond_the_bound_and_those_that_wait_too_long_are_told_t
             await asyncio.wait_for(engine.want_segment(1, "480p", 3), 3)
 
 
-async def test_one_viewer_never_takes_the_places_of_others(redis_url, io_loop, tmp_path):
+async def test_one_viewer_never_takes_the_places_of_others(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path, max_waiters=64) as engine:
         greedy = [ask(engine, number, f"greedy {number % 5}") for number in range(200)]
-        await until(lambda: sum(request.done() for request in greedy) + engine.waiters == 200)
+        await wait_until(lambda: sum(request.done() for request in greedy) + engine.waiters == 200)
         assert 25 <= engine.waiters <= 33  # whoever comes first gets more
         for request in greedy:
             if request.done():
                 assert isinstance(request.exception(), Busy)
         others = [ask(engine, 300 + number, f"viewer {number}") for number in range(24)]
-        await until(lambda: engine.waiters >= 49)
+        await wait_until(lambda: engine.waiters >= 49)
         assert not any(request.done() for request in others)
         for request in (*greedy, *others):
             request.cancel()
         await asyncio.gather(*greedy, *others, return_exceptions=True)
         assert engine.waiters == 0
         again = ask(engine, 1, "greedy 0")  # what is free is free again
-        await until(lambda: engine.waiters == 1)
+        await wait_until(lambda: engine.waiters == 1)
         again.cancel()
 
 
-async def test_a_segment_that_cannot_be_made_is_told_at_once_and_not_tried_again_for_a_while(
-    redis_url, io_loop, tmp_path
-):
+async def test_a_failed_segment_is_reported_at_once_and_not_retried_soon(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as engine:
         waiting = ask(engine)
         await ledger.fail(await taken(ledger), "It is damaged.", hopeless=True)
@@ -162,7 +160,7 @@ async def test_a_segment_that_cannot_be_made_is_told_at_once_and_not_tried_again
         await again
 
 
-async def test_a_lost_message_and_an_emptied_redis_cost_a_moment(redis_url, io_loop, tmp_path):
+async def test_a_lost_message_and_an_emptied_redis_cost_a_moment(redis_url: str, tmp_path: Path) -> None:
     async with (
         open_ledger(redis_url) as ledger,
         engine_on(ledger, tmp_path) as engine,
@@ -179,21 +177,25 @@ async def test_a_lost_message_and_an_emptied_redis_cost_a_moment(redis_url, io_l
         await waiting[1]
 
 
-async def test_a_film_that_is_ready_and_lost_a_segment_gets_it_again(redis_url, io_loop, tmp_path):
-    Orders(tmp_path)
-    book = MemoryBook()
-    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path), engine_on(ledger, tmp_path) as engine:
-        book.add(1, film_of(8))
+async def test_a_video_that_is_ready_and_lost_a_segment_gets_it_again(redis_url: str, tmp_path: Path) -> None:
+    TaskScript(tmp_path)
+    repository = InMemoryRepository()
+    async with (
+        open_ledger(redis_url) as ledger,
+        running_worker(ledger, repository, tmp_path),
+        engine_on(ledger, tmp_path) as engine,
+    ):
+        repository.add(1, make_presentation(8))
         await ledger.start(1, [schedule.probe()], schedule.finish())
-        await ended(ledger, 1)
+        await wait_for_job(ledger, 1)
         file = layout.segment_path(tmp_path, 1, "480p", 1)
         file.unlink()
         await engine.want_segment(1, "480p", 1)
         assert file.exists()
-        assert book.status[1] == "ready"
+        assert repository.status[1] == "ready"
 
 
-async def test_a_start_and_a_cancel_that_redis_does_not_hear_are_no_errors(redis_url, io_loop, tmp_path):
+async def test_a_start_and_a_cancel_that_redis_does_not_hear_are_no_errors(redis_url: str, tmp_path: Path) -> None:
     async with Redis.from_url("redis://127.0.0.1:1/0") as nowhere, engine_on(Ledger(nowhere), tmp_path) as engine:
         await engine.start(1)
         await engine.cancel(1)

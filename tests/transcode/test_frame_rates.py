@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode import inspection, sources
-from tests.transcode.sources import luma_of
-from tests.transcode.studio import Studio
+from tests.support import sample_videos
+from tests.support.sample_videos import luma_of
+from tests.support.video_builder import VideoBuilder
+from tests.support.video_factory import build_and_inspect
 from transcode.grid import pace
 from transcode.tools import Tools
 
@@ -87,9 +88,9 @@ def test_every_picture_of_a_variable_rate_is_kept(
 ) -> None:
     source = tmp_path / "film.mp4"
     chosen = {"phone": "lt(n,150)+mod(n,5)", "screen": "lt(mod(n,240),60)+not(mod(n,30))"}[name]
-    film = sources.picture("30", 10, filters=f"select='{chosen}'")
-    sources.ffmpeg(tools, *film, *sources.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
-    made = inspection.look_at(tools, source, tmp_path)
+    film = sample_videos.video_input("30", 10, filters=f"select='{chosen}'")
+    sample_videos.run_ffmpeg(tools, *film, *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
+    made = build_and_inspect(tools, source, tmp_path)
     assert made.studio.timeline.grid.fps == 30
     there = [frame for frame in range(300) if is_there(frame)]
     lost = [frame for frame in there if abs(made.played.luma[frame] - luma_of(frame)) > 4]
@@ -117,26 +118,28 @@ def telecine(tools: Tools, folder: Path, suffix: str, film_frames: int, frames: 
     """A source whose first frames are telecined, and the others at 30000/1001."""
     stream, source = folder / "film.m2v", folder / f"film.{suffix}"
     options = ["-c:v", "mpeg2video", "-q:v", "2", "-g", "12", "-sc_threshold", "1000000000"]
-    sources.ffmpeg(tools, *sources.picture("24000/1001", float(frames / FILM)), *options, str(stream))
+    sample_videos.run_ffmpeg(
+        tools, *sample_videos.video_input("24000/1001", float(frames / FILM)), *options, str(stream)
+    )
     stream.write_bytes(telecined(stream.read_bytes(), film_frames))
     clock = {"ts": 90_000, "mkv": 1000}[suffix]
     fields = f"if(lt(N\\,{film_frames})\\,5*floor(N/2)+3*mod(N\\,2)\\,2*N+{film_frames // 2})"
     times = f"round({fields}*1001/60000*{clock})"
     again = ["-c", "copy", "-bsf:v", f"setts=pts={times}:dts={times}", str(source)]
-    sources.ffmpeg(tools, "-f", "mpegvideo", "-i", str(stream), *again)
+    sample_videos.run_ffmpeg(tools, "-f", "mpegvideo", "-i", str(stream), *again)
     return source
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
 def test_a_telecined_film_gets_its_own_rate_back(tools: Tools, tmp_path: Path, suffix: str) -> None:
-    made = inspection.look_at(tools, telecine(tools, tmp_path, suffix, 144, 144), tmp_path)
+    made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 144, 144), tmp_path)
     assert (made.studio.timeline.grid.fps, made.studio.timeline.grid.frames) == (FILM, 144)
     assert list(made.played.luma) == pytest.approx([luma_of(frame) for frame in range(144)], abs=4)
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
 def test_a_film_that_is_telecined_in_parts_keeps_every_picture(tools: Tools, tmp_path: Path, suffix: str) -> None:
-    made = inspection.look_at(tools, telecine(tools, tmp_path, suffix, 72, 144), tmp_path)
+    made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 72, 144), tmp_path)
     grid = made.studio.timeline.grid
     assert grid.fps in (NTSC, 2 * NTSC)
     for frame in range(144):
@@ -149,6 +152,6 @@ def test_a_film_that_is_telecined_in_parts_keeps_every_picture(tools: Tools, tmp
 def test_a_gigantic_film_is_sampled_in_places(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transcode.source.sampling._MAX_LISTED_SIZE", 0)
     source = tmp_path / "film.mkv"
-    film = sources.picture("30", 200, filters="select='lt(mod(n,900),100)+not(mod(n,30))'")
-    sources.ffmpeg(tools, *film, *sources.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
-    assert Studio(tmp_path / "media", source, tools).probe().grid.fps == 30
+    film = sample_videos.video_input("30", 200, filters="select='lt(mod(n,900),100)+not(mod(n,30))'")
+    sample_videos.run_ffmpeg(tools, *film, *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
+    assert VideoBuilder(tmp_path / "media", source, tools).probe().grid.fps == 30

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.transcode import sources
-from tests.transcode.studio import Studio
+from tests.support import sample_videos
+from tests.support.video_builder import VideoBuilder
 from transcode.errors import MediaError, NoRoom
 from transcode.plans.source import GUARDS
 from transcode.source import looking
@@ -48,37 +48,42 @@ def originals(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Origina
     folder = tmp_path_factory.mktemp("originals")
     names = "front.mp4 late.mp4 film.mkv film.avi film.flv film.wmv film.ts film.mpg parts.mp4"
     made = Originals(*(folder / name for name in names.split()))
-    film = [*sources.picture(seconds=12), *sources.beeps(12), *sources.H264, *sources.AAC]
-    sources.ffmpeg(tools, *film, "-movflags", "+faststart", str(made.mp4))
+    film = [
+        *sample_videos.video_input(seconds=12),
+        *sample_videos.beep_input(12),
+        *sample_videos.H264,
+        *sample_videos.AAC,
+    ]
+    sample_videos.run_ffmpeg(tools, *film, "-movflags", "+faststart", str(made.mp4))
     recoded = {
-        made.avi: [*sources.MPEG4, *sources.PCM],
+        made.avi: [*sample_videos.MPEG4, *sample_videos.PCM],
         made.wmv: ["-c:v", "wmv2", "-c:a", "wmav2"],
-        made.mpg: ["-s", "160x90", *sources.MPEG2, "-c:a", "mp2", "-f", "vob"],
+        made.mpg: ["-s", "160x90", *sample_videos.MPEG2, "-c:a", "mp2", "-f", "vob"],
         made.fragmented: ["-c", "copy", "-movflags", "frag_keyframe+empty_moov"],
     }
     copies = (made.late_index, made.mkv, made.ts, made.flv)
     outputs = {**{place: ["-c", "copy"] for place in copies}, **recoded}
     options = [option for place, how in outputs.items() for option in ("-map", "0", *how, str(place))]
-    sources.ffmpeg(tools, "-i", str(made.mp4), *options)
+    sample_videos.run_ffmpeg(tools, "-i", str(made.mp4), *options)
     return made
 
 
 @pytest.fixture
-def studio(tools: Tools, tmp_path: Path) -> Callable[[bytes | Path, str], Studio]:
+def studio(tools: Tools, tmp_path: Path) -> Callable[[bytes | Path, str], VideoBuilder]:
     """A film to be made of these bytes under that name."""
 
-    def of(content: bytes | Path, name: str = "film.mp4") -> Studio:
+    def of(content: bytes | Path, name: str = "film.mp4") -> VideoBuilder:
         source = tmp_path / name
         source.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
-        return Studio(tmp_path / "media", source, tools)
+        return VideoBuilder(tmp_path / "media", source, tools)
 
     return of
 
 
-Of = Callable[..., Studio]
+Of = Callable[..., VideoBuilder]
 
 
-def refusal(studio: Studio) -> str:
+def refusal(studio: VideoBuilder) -> str:
     """The sentence with which the probe refuses a file for good."""
     with pytest.raises(MediaError) as caught:
         studio.probe()
@@ -88,7 +93,7 @@ def refusal(studio: Studio) -> str:
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.m3u8", "film.ffconcat", "film.mkv"])
-def test_a_playlist_of_other_peoples_films_is_refused_under_any_name(
+def test_a_playlist_of_other_peoples_videos_is_refused_under_any_name(
     studio: Of, originals: Originals, name: str
 ) -> None:
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:12\n#EXTINF:12,\n{originals.ts}\n#EXT-X-ENDLIST\n"
@@ -102,7 +107,7 @@ def test_a_playlist_of_other_peoples_films_is_refused_under_any_name(
     [b"hello\n" * 9999, bytes(300_000), os.urandom(300_000), b"\x1a\x45\xdf\xa3" + os.urandom(5000), b"RIFF"],
     ids=["text", "zeros", "noise", "a_beginning_of_matroska", "four_bytes"],
 )
-def test_what_is_no_film_is_refused(studio: Of, content: bytes) -> None:
+def test_what_is_no_video_is_refused(studio: Of, content: bytes) -> None:
     assert refusal(studio(content)).startswith(NO_FILM)
 
 
@@ -113,20 +118,24 @@ def test_an_empty_file_is_refused(studio: Of) -> None:
 @pytest.mark.parametrize("name", ["x.mp3", "x.m4a", "x.flac", "x.oga", "x.wav", "cover.m4a"])
 def test_what_has_no_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
     made, cover = tmp_path / name, tmp_path / "cover.jpg"
-    sources.ffmpeg(tools, *sources.beeps(1), *(["-c:a", "libvorbis"] if name == "x.oga" else []), str(made))
+    sample_videos.run_ffmpeg(
+        tools, *sample_videos.beep_input(1), *(["-c:a", "libvorbis"] if name == "x.oga" else []), str(made)
+    )
     if made.stem == "cover":
-        sources.ffmpeg(tools, *sources.picture(seconds=0.04), "-frames:v", "1", str(cover))
+        sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=0.04), "-frames:v", "1", str(cover))
         alone = tmp_path / "x.m4a"
         made.rename(alone)
         inputs = ["-i", str(alone), "-i", str(cover), "-map", "0", "-map", "1", "-c", "copy"]
-        sources.ffmpeg(tools, *inputs, "-disposition:v", "attached_pic", str(made))
+        sample_videos.run_ffmpeg(tools, *inputs, "-disposition:v", "attached_pic", str(made))
     assert refusal(studio(made)) == "This file has sound but no picture."
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "cover.mp4"])
 def test_a_still_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
     only_cover = ["-c:v", "mjpeg", "-disposition:v", "attached_pic"] if name == "cover.mp4" else []
-    sources.ffmpeg(tools, *sources.picture(seconds=0.04), "-frames:v", "1", *only_cover, str(tmp_path / name))
+    sample_videos.run_ffmpeg(
+        tools, *sample_videos.video_input(seconds=0.04), "-frames:v", "1", *only_cover, str(tmp_path / name)
+    )
     assert refusal(studio(tmp_path / name)) == "This file is a picture and not a film."
 
 
@@ -163,9 +172,7 @@ def _with_hole(whole: bytes, begin: float, end: float, filling: Callable[[int], 
 
 
 @pytest.mark.parametrize("kind", ["ts", "mpg", "fragmented"])
-def test_a_recording_of_which_a_part_is_garbage_is_taken_in_with_a_warning(
-    studio: Of, originals: Originals, kind: str
-) -> None:
+def test_a_partly_damaged_recording_is_accepted_with_a_warning(studio: Of, originals: Originals, kind: str) -> None:
     damaged = _with_hole(getattr(originals, kind).read_bytes(), 0.55, 0.95)
     timeline = studio(damaged).probe()
     assert 5 < timeline.duration < 12.1
@@ -174,7 +181,7 @@ def test_a_recording_of_which_a_part_is_garbage_is_taken_in_with_a_warning(
 
 @pytest.mark.parametrize("filling", [os.urandom, bytes], ids=["noise", "zeros"])
 @pytest.mark.parametrize("kind", ["ts", "mpg", "flv"])
-def test_a_beginning_of_a_film_with_garbage_behind_it_is_refused(
+def test_a_beginning_of_a_video_with_garbage_behind_it_is_refused(
     studio: Of, originals: Originals, kind: str, filling: Callable[[int], bytes]
 ) -> None:
     assert re.match(
@@ -190,7 +197,7 @@ def _first_headers(ts: bytes, stream: int) -> list[int]:
 
 
 @pytest.mark.parametrize("stream", [0xE0, 0xC0], ids=["picture", "sound"])
-def test_a_bit_that_flipped_in_the_time_of_a_frame_does_not_make_a_recording_longer(
+def test_a_flipped_bit_in_a_timestamp_does_not_extend_a_recording(
     studio: Of, originals: Originals, stream: int
 ) -> None:
     damaged = bytearray(originals.ts.read_bytes())
@@ -207,7 +214,7 @@ def test_broken_sound_does_not_end_a_recording(studio: Of, originals: Originals)
     assert studio(bytes(damaged)).probe().duration == pytest.approx(12, abs=0.1)
 
 
-def test_a_film_whose_times_are_wild_is_refused(studio: Of, originals: Originals) -> None:
+def test_a_video_whose_times_are_wild_is_refused(studio: Of, originals: Originals) -> None:
     damaged, place, last = bytearray(originals.flv.read_bytes()), 13, 0
     while place + 11 < len(damaged):
         last = place if damaged[place] == 9 and damaged[place + 12] == 1 else last  # a tag with a picture
@@ -224,13 +231,13 @@ def test_data_that_turns_into_garbage_fails_with_its_place(
     begin = whole.index(b"mdat") + 4 + (len(whole) - whole.index(b"mdat")) // 6
     film = studio(whole[:begin] + spoil(len(whole) - begin))
     film.probe()
-    film.do("audio")
-    film.do("chunk", 0)  # its last frame stands for what cannot be decoded
+    film.run_task("audio")
+    film.run_task("chunk", 0)  # its last frame stands for what cannot be decoded
     for kind, index in (("chunk", 1), ("segment", 2)):
         with pytest.raises(MediaError, match=r"is damaged: nothing can be decoded at 0:0[48]\.") as caught:
-            film.do(kind, index, "480p")
+            film.run_task(kind, index, "480p")
         assert caught.value.hopeless
-    assert not film.segments()[2].exists()
+    assert not film.segment_paths()[2].exists()
 
 
 def test_a_picture_that_cannot_be_decoded_is_refused(studio: Of, originals: Originals) -> None:
@@ -241,8 +248,8 @@ def test_a_picture_that_cannot_be_decoded_is_refused(studio: Of, originals: Orig
 def test_sound_that_cannot_be_decoded_is_left_out(studio: Of, originals: Originals) -> None:
     film = studio(originals.mkv.read_bytes().replace(b"A_AAC", b"A_NEW"))
     assert film.probe().audio == ()
-    film.do("chunk", 0)
-    assert film.segments()[0].exists()
+    film.run_task("chunk", 0)
+    assert film.segment_paths()[0].exists()
 
 
 def _scrambled_packets(ts: bytes) -> bytes:
@@ -262,7 +269,7 @@ _ENCRYPTED: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", ["mp4", *_ENCRYPTED])
-def test_an_encrypted_film_is_refused(
+def test_an_encrypted_video_is_refused(
     studio: Of, originals: Originals, kind: str, tools: Tools, tmp_path: Path
 ) -> None:
     made = tmp_path / f"encrypted.{kind}"
@@ -271,13 +278,13 @@ def test_an_encrypted_film_is_refused(
     else:
         keys = ["-encryption_key", "ab" * 16, "-encryption_kid", "cd" * 16]
         scheme = ["-c", "copy", "-encryption_scheme", "cenc-aes-ctr", *keys]
-        sources.ffmpeg(tools, "-i", str(originals.mp4), *scheme, str(made))
+        sample_videos.run_ffmpeg(tools, "-i", str(originals.mp4), *scheme, str(made))
     assert refusal(studio(made)) == "This film is encrypted, so it cannot be played here."
 
 
 def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
     source = tmp_path / "small.mkv"
-    sources.ffmpeg(tools, *sources.picture(seconds=0.2), "-c:v", "ffv1", str(source))
+    sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=0.2), "-c:v", "ffv1", str(source))
     whole = bytearray(source.read_bytes())
     place = whole.index(b"\xb0\x81\x40\xba\x81\x24")  # PixelWidth 64, PixelHeight 36, in one byte each
     larger = whole[:place] + b"\xb0\x82\x75\x30\xba\x82\x75\x30" + whole[place + 6 :]
@@ -296,9 +303,9 @@ def _grow(data: bytearray, place: int, by: int) -> None:
 
 def test_a_thousand_streams_are_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
     one, thousand = tmp_path / "one.mkv", tmp_path / "thousand.mkv"
-    sources.ffmpeg(tools, *sources.beeps(0.1), *sources.PCM, str(one))
+    sample_videos.run_ffmpeg(tools, *sample_videos.beep_input(0.1), *sample_videos.PCM, str(one))
     maps = [option for _ in range(1000) for option in ("-map", "0")]
-    sources.ffmpeg(tools, "-i", str(one), *maps, "-c", "copy", str(thousand))
+    sample_videos.run_ffmpeg(tools, "-i", str(one), *maps, "-c", "copy", str(thousand))
     assert refusal(studio(thousand, "film.mkv")) == "This file has too many streams."
 
 
@@ -323,9 +330,7 @@ def _claiming(mp4: Path, hours: int, boxes: dict[bytes, int]) -> bytes:
     return bytes(data)
 
 
-def test_an_mp4_that_promises_10000_hours_is_refused_or_as_long_as_its_samples(
-    studio: Of, originals: Originals
-) -> None:
+def test_an_mp4_claiming_10000_hours_is_refused_or_measured(studio: Of, originals: Originals) -> None:
     """ffmpeg 5 believes such a header, and later ones the table of samples behind it."""
     film = studio(_claiming(originals.mp4, 10_000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}))
     if describe(film.source, film.tools).length > LONGEST:
@@ -340,7 +345,7 @@ def test_an_mp4_whose_samples_last_for_1000_hours_is_refused(studio: Of, origina
     assert refusal(studio(bytes(data))) == "The film says that it is longer than 24 hours."
 
 
-def test_a_header_that_promises_20_hours_does_not_make_the_film_longer(studio: Of, originals: Originals) -> None:
+def test_a_header_that_promises_20_hours_does_not_make_the_video_longer(studio: Of, originals: Originals) -> None:
     assert studio(_promising(originals.mkv, 20), "film.mkv").probe().duration == pytest.approx(12, abs=0.1)
 
 
@@ -385,12 +390,12 @@ def test_no_call_opens_a_source_without_its_limits(originals: Originals, tools: 
     words.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
     inputs = ["-i", str(originals.mkv), "-i", str(words)]
     maps = ["-map", "0", "-map", "0:a", "-map", "1", "-c", "copy", "-c:s", "srt", "-t", "5"]
-    sources.ffmpeg(tools, *inputs, *maps, *sources.LIVE, str(source))
+    sample_videos.run_ffmpeg(tools, *inputs, *maps, *sample_videos.LIVE, str(source))
     noting = Tools(str(_noting(tools.ffmpeg, tmp_path)), str(_noting(tools.ffprobe, tmp_path)))
-    film = Studio(tmp_path / "media", source, noting)
+    film = VideoBuilder(tmp_path / "media", source, noting)
     film.probe()
-    film.do("segment", 1, "480p")
-    film.make()
+    film.run_task("segment", 1, "480p")
+    film.build()
     opened = 0
     for call in (tmp_path / "calls").read_text().split("---\n"):
         arguments = call.splitlines()

@@ -8,33 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode import inspection, sources
-from tests.transcode.sources import luma_of
-from tests.transcode.studio import Studio
+from tests.support import ffprobe, sample_videos
+from tests.support.sample_videos import luma_of
+from tests.support.video_builder import VideoBuilder
 from transcode.source import probe
 from transcode.tools import Tools
 
 TOP, BOTTOM = "interleave_top,setfield=tff", "interleave_bottom,setfield=bff"
 DV = ("-c:v", "dvvideo", "-flags", "+ildct+ilme")
-MPEG4 = (*sources.MPEG4, "-flags", "+ildct+ilme")
-H264 = (*sources.H264, "-flags", "+ildct+ilme")
-MPEG2 = (*sources.MPEG2, "-flags", "+ildct+ilme")
+MPEG4 = (*sample_videos.MPEG4, "-flags", "+ildct+ilme")
+H264 = (*sample_videos.H264, "-flags", "+ildct+ilme")
+MPEG2 = (*sample_videos.MPEG2, "-flags", "+ildct+ilme")
 PRORES = ("-c:v", "prores_ks", "-flags", "+ildct")
 PAL, NTSC, SMALL = "720x576", "720x480", "64x64"
 
 
 def fields(size: str, order: str, rate: str = "50") -> list[str]:
     """Numbered pictures, each a field of half of them; every frame is a comb of two shades of grey."""
-    return sources.picture(rate, 1.6, size, filters=f"format=yuv420p,tinterlace={order}")
+    return sample_videos.video_input(rate, 1.6, size, filters=f"format=yuv420p,tinterlace={order}")
 
 
-def check_fields(tools: Tools, film: Studio, folder: Path) -> None:
+def check_fields(tools: Tools, film: VideoBuilder, folder: Path) -> None:
     """Every published frame is even, and as bright as its first field."""
     playlist = film.folder / "480p" / "index.m3u8"
     pictures = folder / "pictures.raw"
     command = [tools.ffmpeg, "-v", "error", "-y", "-i", str(playlist), "-map", "0:v", "-vf", "scale=2:16:flags=area"]
     command += ["-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "rawvideo", str(pictures)]
-    subprocess.run(command, check=True, env=inspection.ENVIRONMENT)
+    subprocess.run(command, check=True, env=ffprobe.ENVIRONMENT)
     data = pictures.read_bytes()
     frames = [data[place : place + 32] for place in range(0, len(data), 48)]
     assert len(frames) == film.timeline.grid.frames
@@ -68,10 +68,10 @@ def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
     tools: Tools, tmp_path: Path, size: str, order: str, rate: str, codec: Sequence[str], suffix: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
-    sources.ffmpeg(tools, *fields(size, order, rate), *codec, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, *fields(size, order, rate), *codec, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     assert film.probe().video.interlaced
-    film.chunks()
+    film.encode_chunks()
     check_fields(tools, film, tmp_path)
 
 
@@ -79,13 +79,15 @@ def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
 def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_path: Path, suffix: str) -> None:
     """As in interlaced HEVC, of which a decoder makes twice as many pictures of half the height."""
     source = tmp_path / f"film.{suffix}"
-    separated = sources.picture("50", 1.6, "64x128", filters=f"format=yuv420p,tinterlace={TOP},separatefields")
+    separated = sample_videos.video_input(
+        "50", 1.6, "64x128", filters=f"format=yuv420p,tinterlace={TOP},separatefields"
+    )
     x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-crf", "4", "-x265-params", "log-level=none:interlace=tff"]
-    sources.ffmpeg(tools, *separated, *x265, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, *separated, *x265, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     timeline = film.probe()
     assert (timeline.grid.fps, timeline.top.width, timeline.top.height) == (25, 64, 128)
-    film.chunks()
+    film.encode_chunks()
     check_fields(tools, film, tmp_path)
 
 
@@ -103,17 +105,19 @@ def test_captured_video_without_flags_is_deinterlaced(
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     lossless = ["-c:v", codec, "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-top", top]
-    sources.ffmpeg(tools, *fields(size, order), *lossless, str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, *fields(size, order), *lossless, str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     assert film.probe().video.parity == order[-3:]
-    film.chunks()
+    film.encode_chunks()
     check_fields(tools, film, tmp_path)
 
 
 def test_captured_video_that_is_progressive_stays_so(tools: Tools, tmp_path: Path) -> None:
     source = tmp_path / "film.avi"
-    sources.ffmpeg(tools, *sources.picture(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source))
-    assert not Studio(tmp_path / "media", source, tools).probe().video.interlaced
+    sample_videos.run_ffmpeg(
+        tools, *sample_videos.video_input(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source)
+    )
+    assert not VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced
 
 
 def test_interlaced_material_without_key_frames_is_deinterlaced_too(
@@ -121,27 +125,31 @@ def test_interlaced_material_without_key_frames_is_deinterlaced_too(
 ) -> None:
     monkeypatch.setattr(probe, "_SPARSE", 20)
     source = tmp_path / "film.mp4"
-    sources.ffmpeg(tools, *fields(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
-    film = Studio(tmp_path / "media", source, tools)
+    sample_videos.run_ffmpeg(tools, *fields(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
+    film = VideoBuilder(tmp_path / "media", source, tools)
     assert film.probe().keyed
-    film.chunks()
+    film.encode_chunks()
     check_fields(tools, film, tmp_path)
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [(sources.H264, "mp4"), (sources.MPEG2, "ts"), (sources.MPEG4, "avi")])
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [(sample_videos.H264, "mp4"), (sample_videos.MPEG2, "ts"), (sample_videos.MPEG4, "avi")]
+)
 def test_progressive_films_are_not_deinterlaced(
     tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
-    sources.ffmpeg(tools, *sources.picture(seconds=1.6), *codec, str(source))
-    assert not Studio(tmp_path / "media", source, tools).probe().video.interlaced
+    sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=1.6), *codec, str(source))
+    assert not VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced
 
 
 def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: Tools, tmp_path: Path) -> None:
     parts = [tmp_path / "first.ts", tmp_path / "second.ts"]
-    sources.ffmpeg(tools, *sources.picture(seconds=4, size=SMALL), *sources.MPEG2, str(parts[0]))
+    sample_videos.run_ffmpeg(
+        tools, *sample_videos.video_input(seconds=4, size=SMALL), *sample_videos.MPEG2, str(parts[0])
+    )
     again = [*fields(SMALL, TOP), *MPEG2, "-top", "1", "-output_ts_offset", "4", str(parts[1])]
-    sources.ffmpeg(tools, *again)
+    sample_videos.run_ffmpeg(tools, *again)
     source = tmp_path / "film.ts"
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert Studio(tmp_path / "media", source, tools).probe().video.interlaced
+    assert VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced

@@ -7,17 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode import inspection, sources
-from tests.transcode.sources import luma_of
-from tests.transcode.studio import Studio
+from tests.support import ffprobe, sample_videos
+from tests.support.sample_videos import luma_of
+from tests.support.video_builder import VideoBuilder
+from tests.support.video_factory import InspectedVideo, build_and_inspect
 from transcode.source import sampling
 from transcode.source.nal import is_random_access
 from transcode.tools import Tools
 
 SECONDS = 14
-H264 = (*sources.H264, "-sc_threshold", "0")
-HEVC = (*sources.X265[:-1], "log-level=none:scenecut=0")
-MPEG4 = (*sources.MPEG4, "-sc_threshold", "1000000000", "-mbd", "rd")
+H264 = (*sample_videos.H264, "-sc_threshold", "0")
+HEVC = (*sample_videos.X265[:-1], "log-level=none:scenecut=0")
+MPEG4 = (*sample_videos.MPEG4, "-sc_threshold", "1000000000", "-mbd", "rd")
 
 
 def without_index(data: bytes) -> bytes:
@@ -38,12 +39,12 @@ def all_marked(data: bytes) -> bytes:
 def spoiled(tools: Tools, folder: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes]) -> Path:
     """A film of some seconds in 64x36 with a key frame in every tenth second, and the wrong index."""
     source = folder / f"film.{suffix}"
-    sources.ffmpeg(tools, *sources.picture(seconds=SECONDS), *codec, str(source))
+    sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=SECONDS), *codec, str(source))
     source.write_bytes(spoil(source.read_bytes()))
     return source
 
 
-def check_pictures(film: inspection.Film) -> None:
+def check_pictures(film: InspectedVideo) -> None:
     wrong = [frame for frame, luma in enumerate(film.played.luma) if abs(luma - luma_of(frame)) > 6]
     assert len(film.played.luma) == 25 * SECONDS
     assert not wrong
@@ -65,14 +66,14 @@ def check_pictures(film: inspection.Film) -> None:
 def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
     tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes], keyed: bool
 ) -> None:
-    film = inspection.look_at(tools, spoiled(tools, tmp_path, codec, suffix, spoil), tmp_path)
+    film = build_and_inspect(tools, spoiled(tools, tmp_path, codec, suffix, spoil), tmp_path)
     assert film.studio.timeline.keyed == keyed
     assert (film.studio.timeline.video.refresh > 0) == (not keyed)
     check_pictures(film)
-    alone = Studio(tmp_path / "alone", film.studio.source, tools)
+    alone = VideoBuilder(tmp_path / "alone", film.studio.source, tools)
     alone.probe()
-    alone.do("segment", 2, "480p")
-    assert inspection.segment(tools, alone.segments()[2]) == film.segments[2]
+    alone.run_task("segment", 2, "480p")
+    assert ffprobe.read_packets(tools, alone.segment_paths()[2]) == film.segments[2]
 
 
 def test_a_large_film_with_a_wrong_index_is_listed_whole(
@@ -80,7 +81,7 @@ def test_a_large_film_with_a_wrong_index_is_listed_whole(
 ) -> None:
     monkeypatch.setattr(sampling, "_MAX_LISTED_SIZE", 0)
     source = spoiled(tools, tmp_path, [*H264, "-g", "250"], "mp4", without_index)
-    assert Studio(tmp_path / "media", source, tools).probe().video.refresh == pytest.approx(10, abs=0.1)
+    assert VideoBuilder(tmp_path / "media", source, tools).probe().video.refresh == pytest.approx(10, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +91,13 @@ def test_a_large_film_with_a_wrong_index_is_listed_whole(
         ([*H264, "-g", "50", "-x264-params", "open-gop=1"], "mkv"),
         ([*HEVC, "-g", "50"], "mp4"),
         ([*MPEG4, "-g", "50", "-bf", "2"], "avi"),
-        ([*sources.MPEG2, "-bf", "2"], "mkv"),
-        ([*sources.VP9[:-2], "-g", "50"], "webm"),
+        ([*sample_videos.MPEG2, "-bf", "2"], "mkv"),
+        ([*sample_videos.VP9[:-2], "-g", "50"], "webm"),
     ],
     ids=["h264", "open_groups", "hevc", "mpeg4", "mpeg2", "vp9"],
 )
 def test_a_right_index_is_believed(tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str) -> None:
-    film = Studio(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
+    film = VideoBuilder(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
     assert not film.probe().keyed
     assert (film.timeline.video.refresh, film.timeline.remuxed) == (0, False)
 

@@ -1,3 +1,5 @@
+"""The ledger (job queue) in Redis: its moves one by one, their races, leases, outages and notices."""
+
 from __future__ import annotations
 
 import asyncio
@@ -7,8 +9,9 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from tests.transcode.quick import QUICK
-from tests.transcode.support import open_ledger, until
+from tests.support.fast_timing import FAST_TIMING
+from tests.support.waiting import wait_until
+from tests.support.workers import open_ledger
 from transcode.ledger import (
     LIVE,
     Lane,
@@ -51,7 +54,7 @@ async def reaped_in_time(ledger: Ledger) -> list[Reaped]:
         reaped.extend(await ledger.reap())
         return bool(reaped)
 
-    await until(look)
+    await wait_until(look)
     return reaped
 
 
@@ -61,7 +64,7 @@ async def state_of(ledger: Ledger, film: int, task: str) -> State:
     return next(view.state for view in job.tasks if view.id == task)
 
 
-async def test_a_job_runs_from_its_first_task_over_the_follow_ups_to_the_closing_one(redis_url, io_loop):
+async def test_a_job_runs_from_its_first_task_to_the_final_one(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         assert await ledger.start(7, [PROBE], FINISH) == ("7.1", True)
         probe = await take(ledger)
@@ -75,27 +78,27 @@ async def test_a_job_runs_from_its_first_task_over_the_follow_ups_to_the_closing
         assert await ledger.states([7, 8]) == {7: State.SUCCEEDED}
 
 
-async def test_starting_a_film_twice_leaves_the_live_job_alone(redis_url, io_loop):
+async def test_starting_a_video_twice_leaves_the_live_job_alone(redis_url: str) -> None:
     async with open_ledger(redis_url) as one, open_ledger(redis_url) as two:
         answers = await asyncio.gather(*(ledger.start(7, [PROBE], FINISH) for ledger in (one, two) * 5))
         assert sorted(new for _, new in answers) == [False] * 9 + [True]
         assert len({job for job, _ in answers}) == 1
 
 
-async def test_a_finished_job_is_replaced_by_one_with_another_id(redis_url, io_loop):
+async def test_a_finished_job_is_replaced_by_one_with_another_id(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(7, [PROBE], FINISH)
         await ledger.cancel(7)
         assert await ledger.start(7, [PROBE], FINISH) == ("7.2", True)
 
 
-async def test_a_job_without_open_tasks_goes_straight_to_the_closing_one(redis_url, io_loop):
+async def test_a_job_without_open_tasks_goes_straight_to_the_closing_one(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(7, [], FINISH)
         assert (await take(ledger)).task == "finish"
 
 
-async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url, io_loop):
+async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1), chunk(2, priority=10)], FINISH)
         await ledger.start(2, [chunk(0, priority=20)], FINISH)
@@ -103,7 +106,7 @@ async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url, i
         assert order == [(1, "chunk-2"), (2, "chunk-0"), (1, "chunk-0"), (1, "chunk-1")]
 
 
-async def test_a_raised_task_goes_before_all_others_even_when_it_is_enqueued_later(redis_url, io_loop):
+async def test_a_promoted_task_goes_first_even_when_enqueued_later(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1), chunk(2)], FINISH)
         assert await ledger.raise_priority(1, "chunk-1")
@@ -115,7 +118,7 @@ async def test_a_raised_task_goes_before_all_others_even_when_it_is_enqueued_lat
         assert not await ledger.raise_priority(1, "chunk-1")
 
 
-async def test_a_claim_looks_only_into_its_lanes(redis_url, io_loop):
+async def test_a_claim_looks_only_into_its_lanes(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), PROBE], FINISH)
         assert await ledger.claim([Lane.SEGMENT], "w") is None
@@ -123,7 +126,7 @@ async def test_a_claim_looks_only_into_its_lanes(redis_url, io_loop):
         assert await ledger.claim([Lane.OPENING], "w") is None
 
 
-async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url, io_loop):
+async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH)
         first = await ledger.claim(ALL, "w", "same")
@@ -132,7 +135,7 @@ async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url, io_loop):
 
 
 @pytest.mark.parametrize("end", ["cancel", "forget"])
-async def test_a_claim_that_is_sent_twice_gets_another_task_when_the_first_is_void_by_then(redis_url, io_loop, end):
+async def test_a_repeated_claim_gets_another_task_when_the_first_is_void(redis_url: str, end: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         await ledger.start(2, [chunk(0)], FINISH)
@@ -143,7 +146,7 @@ async def test_a_claim_that_is_sent_twice_gets_another_task_when_the_first_is_vo
         assert await ledger.held(1) == 0
 
 
-async def test_concurrent_claimers_never_get_the_same_task(redis_url, io_loop):
+async def test_concurrent_claimers_never_get_the_same_task(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(i) for i in range(60)], FINISH)
 
@@ -159,7 +162,7 @@ async def test_concurrent_claimers_never_get_the_same_task(redis_url, io_loop):
         assert len(taken) == len(set(taken)) == 60
 
 
-async def test_a_failure_is_retried_after_its_pause_and_the_last_one_kills_the_job(redis_url, io_loop):
+async def test_failures_are_retried_with_backoff_until_the_job_dies(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0, limit=2), chunk(1), chunk(2)], FINISH)
         failing, running = await take(ledger), await take(ledger)
@@ -184,13 +187,13 @@ async def test_a_failure_is_retried_after_its_pause_and_the_last_one_kills_the_j
         assert await ledger.settle(running, {}) is LeaseState.CANCELLED
 
 
-async def test_a_hopeless_failure_is_not_retried(redis_url, io_loop):
+async def test_a_hopeless_failure_is_not_retried(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [PROBE], FINISH)
         assert await ledger.fail(await take(ledger), "No film.", hopeless=True) is LeaseState.DEAD
 
 
-async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url, io_loop):
+async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [NewTask("storyboard", "storyboard", optional=True)], FINISH)
         assert await ledger.fail(await take(ledger), "No pictures.", hopeless=True) is LeaseState.DEAD
@@ -200,7 +203,7 @@ async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url, io_lo
         assert (await ledger.states([1]))[1] is State.SUCCEEDED
 
 
-async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_url, io_loop):
+async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         tasks = [chunk(0, limit=1), chunk(1)]
         await ledger.start(1, tasks, FINISH)
@@ -215,8 +218,8 @@ async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_
         assert (await ledger.states([1]))[1] is State.SUCCEEDED
 
 
-async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, lease=0.3)) as ledger:
+async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.3)) as ledger:
         await ledger.start(1, [NewTask("audio", "audio")], FINISH)
         audio = await take(ledger)
         for _ in range(5):
@@ -227,8 +230,8 @@ async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url, io
         assert await ledger.claim(ALL, "w") is None
 
 
-async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, lease=0.1)) as ledger:
+async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.1)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         late = await take(ledger)
         reaped = await reaped_in_time(ledger)
@@ -237,7 +240,7 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_
         assert await ledger.settle(late, {}, [chunk(6)]) is LeaseState.LOST
         assert await ledger.fail(late, "Late.", hopeless=True) is LeaseState.LOST
         assert await ledger.release(late) is LeaseState.LOST
-        await asyncio.sleep(QUICK.segment_backoff)
+        await asyncio.sleep(FAST_TIMING.segment_backoff)
         second = await take(ledger)
         assert second.attempt == 2
         assert await ledger.settle(late, {}) is LeaseState.LOST
@@ -246,9 +249,9 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url, io_
         assert [task.id for task in job.tasks] == ["chunk-0"]
 
 
-async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url, io_loop):
+async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url: str) -> None:
     """Redis was away, or the machine slept: seen by the reaper, which was not there either."""
-    async with open_ledger(redis_url, replace(QUICK, lease=0.2)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.2)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         lease = await take(ledger)
         await ledger.reap()
@@ -258,8 +261,8 @@ async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url, io_loop)
         assert len(await reaped_in_time(ledger)) == 1
 
 
-async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, lease=0.1)) as ledger, Redis.from_url(redis_url) as redis:
+async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.1)) as ledger, Redis.from_url(redis_url) as redis:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH)
         await ledger.fail(await take(ledger), "It broke.", delay=0.1)
         await take(ledger)
@@ -267,12 +270,12 @@ async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url, io_loop
             ((member, score),) = await redis.zrange(f"videoflix:{key}", 0, -1, withscores=True)
             await redis.zadd(f"videoflix:{key}", {member: score + 3_600_000})
         assert [one.task for one in await reaped_in_time(ledger)] == ["chunk-1"]
-        await asyncio.sleep(2 * QUICK.backoff_max)
+        await asyncio.sleep(2 * FAST_TIMING.backoff_max)
         assert {(await take(ledger)).task for _ in range(2)} == {"chunk-0", "chunk-1"}
 
 
-async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, lease=0.05, segment_backoff=0)) as ledger:
+async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.05, segment_backoff=0)) as ledger:
         await ledger.start(1, [chunk(i, limit=9) for i in range(20)], FINISH)
         leases = [await take(ledger) for _ in range(20)]
         await asyncio.sleep(0.02)
@@ -295,7 +298,7 @@ async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_ur
         assert answers.count(LeaseState.LOST) == reaped
 
 
-async def test_a_settle_that_is_sent_twice_counts_once(redis_url, io_loop):
+async def test_a_settle_that_is_sent_twice_counts_once(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=20)
         lease = await take(ledger)
@@ -304,7 +307,7 @@ async def test_a_settle_that_is_sent_twice_counts_once(redis_url, io_loop):
         assert (await ledger.progress([1]))[1].percent == 50
 
 
-async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url, io_loop):
+async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         for _ in range(6):
@@ -315,7 +318,7 @@ async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url,
         assert await ledger.held(1) == 0
 
 
-async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url, io_loop):
+async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH)
         await ledger.start(11, [chunk(0)], FINISH)
@@ -329,7 +332,7 @@ async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url, io_l
         assert (await ledger.states([1]))[1] is State.CANCELLED
 
 
-async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_url, io_loop):
+async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger, open_ledger(redis_url) as other:
         for film in range(1, 25):
             await ledger.start(film, [], FINISH)
@@ -343,9 +346,9 @@ async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_u
             assert (await ledger.states([film]))[film] is expected
 
 
-async def test_forgetting_a_film_leaves_no_key_of_it(redis_url, io_loop):
+async def test_forgetting_a_video_leaves_no_key_of_it(redis_url: str) -> None:
     async with (
-        open_ledger(redis_url, replace(QUICK, dead_segment=0.05)) as ledger,
+        open_ledger(redis_url, replace(FAST_TIMING, dead_segment=0.05)) as ledger,
         Redis.from_url(redis_url, decode_responses=True) as redis,
     ):
         await ledger.start(1, [chunk(i) for i in range(5)], FINISH)
@@ -359,8 +362,8 @@ async def test_forgetting_a_film_leaves_no_key_of_it(redis_url, io_loop):
         assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:serial"]
 
 
-async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, keep_jobs=3)) as ledger:
+async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, keep_jobs=3)) as ledger:
         for film in range(1, 6):
             await ledger.start(film, [], FINISH)
             await ledger.settle(await take(ledger), {})
@@ -368,7 +371,7 @@ async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url, io_loop):
             await ledger.reap()
         assert [job.film for job in await ledger.jobs()] == [5, 4, 3]
     async with (
-        open_ledger(redis_url, replace(QUICK, keep_job=0.0)) as ledger,
+        open_ledger(redis_url, replace(FAST_TIMING, keep_job=0.0)) as ledger,
         Redis.from_url(redis_url, decode_responses=True) as redis,
     ):
         await asyncio.sleep(0.01)
@@ -377,7 +380,7 @@ async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url, io_loop):
         assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:reaper", "videoflix:serial"]
 
 
-async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_loop):
+async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=40, base=20)
         assert (await ledger.progress([1]))[1].percent == 50
@@ -395,13 +398,13 @@ async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url, io_l
         assert job.percent == 87.5
 
 
-def test_a_film_that_has_hardly_begun_has_no_estimate():
+def test_a_video_that_has_hardly_begun_has_no_estimate() -> None:
     waits_its_turn = Progress(1, State.RUNNING, total=1000, base=0, done=1, elapsed=60)
     assert waits_its_turn.seconds_left is None
     assert replace(waits_its_turn, done=100).seconds_left == 540
 
 
-async def test_many_films_are_asked_for_in_several_questions(redis_url, io_loop, monkeypatch):
+async def test_many_videos_are_asked_for_in_several_questions(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking, "_AT_ONCE", 2)
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 6):
@@ -410,7 +413,7 @@ async def test_many_films_are_asked_for_in_several_questions(redis_url, io_loop,
         assert await ledger.states([]) == {}
 
 
-async def test_tasks_are_counted_by_their_states(redis_url, io_loop):
+async def test_tasks_are_counted_by_their_states(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 13):
             await ledger.start(film, [chunk(0), chunk(1)], FINISH)
@@ -420,7 +423,7 @@ async def test_tasks_are_counted_by_their_states(redis_url, io_loop):
         assert await ledger.task_states([]) == {}
 
 
-async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels_it(redis_url, io_loop):
+async def test_segment_requests_share_one_task_until_all_are_withdrawn(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
         assert (await ledger.want(1, segment(3), "web-b"))[0] is LeaseState.QUEUED
@@ -434,15 +437,15 @@ async def test_many_wishes_for_a_segment_are_one_task_and_the_last_to_go_cancels
         assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
 
 
-async def test_a_segment_that_nobody_wants_any_more_is_not_claimed(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, interest=0.1)) as ledger:
+async def test_a_segment_that_nobody_wants_any_more_is_not_claimed(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, interest=0.1)) as ledger:
         await ledger.want(1, segment(3), "web")
         await asyncio.sleep(0.15)
         assert await ledger.claim(ALL, "w") is None
 
 
-async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, dead_segment=0.2)) as ledger:
+async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, dead_segment=0.2)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         await ledger.want(1, segment(3), "web")
         await ledger.fail(await take(ledger, Lane.SEGMENT), "No.", hopeless=True)
@@ -452,7 +455,7 @@ async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url,
         assert (await ledger.states([1]))[1] in LIVE
 
 
-async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url, io_loop):
+async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await ledger.start(1, [chunk(0)], FINISH)
         lease = await take(ledger)
@@ -463,14 +466,14 @@ async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url, io_lo
         assert await ledger.settle(lease, {}) is LeaseState.LOST
 
 
-async def test_an_unreachable_redis_is_one_kind_of_error(io_loop):
+async def test_an_unreachable_redis_is_one_kind_of_error() -> None:
     async with open_ledger("redis://127.0.0.1:1") as ledger:
         with pytest.raises(LedgerUnavailable):
             await ledger.start(1, [PROBE], FINISH)
 
 
-async def test_a_redis_that_does_not_answer_counts_as_away(http_port, io_loop):
-    async with open_ledger(f"redis://127.0.0.1:{http_port}", replace(QUICK, answer=0.1)) as ledger:
+async def test_a_redis_that_does_not_answer_counts_as_away(http_port: int) -> None:
+    async with open_ledger(f"redis://127.0.0.1:{http_port}", replace(FAST_TIMING, answer=0.1)) as ledger:
         with pytest.raises(LedgerUnavailable, match="does not answer"):
             await ledger.ping()
 
@@ -479,7 +482,7 @@ async def test_a_redis_that_does_not_answer_counts_as_away(http_port, io_loop):
     ("trouble", "end"),
     [("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"), ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE")],
 )
-async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url, io_loop, trouble, end):
+async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url: str, trouble: str, end: str) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.execute_command(*trouble.split())
         try:
@@ -491,7 +494,7 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url, io_loop, t
 
 
 @pytest.mark.parametrize(("policy", "loses"), [("noeviction", False), ("volatile-lru", False), ("allkeys-lru", True)])
-async def test_a_redis_that_throws_keys_away_is_noticed(redis_url, io_loop, policy, loses):
+async def test_a_redis_that_throws_keys_away_is_noticed(redis_url: str, policy: str, loses: bool) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", policy)
         try:
@@ -500,7 +503,7 @@ async def test_a_redis_that_throws_keys_away_is_noticed(redis_url, io_loop, poli
             await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
+async def test_notices_tell_of_work_segments_and_videos(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         notices, heard = ledger.notices(), []
         notices.on_wake.append(heard.append)
@@ -519,7 +522,7 @@ async def test_notices_tell_of_work_segments_and_films(redis_url, io_loop):
         listening.cancel()
 
 
-async def test_notices_outlive_what_nobody_understands(redis_url, io_loop):
+async def test_notices_outlive_what_nobody_understands(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         notices, heard = ledger.notices(), []
         notices.on_film.append(heard.append)
@@ -527,15 +530,15 @@ async def test_notices_outlive_what_nobody_understands(redis_url, io_loop):
         for channel in ("film", "segment"):
             await notices.connected.wait()
             await redis.publish(f"videoflix:{channel}", "of a later version")
-            await until(lambda: not notices.connected.is_set())
+            await wait_until(lambda: not notices.connected.is_set())
         await notices.connected.wait()
         await ledger.film_changed(5)
-        await until(lambda: heard == [5])
+        await wait_until(lambda: heard == [5])
         await end([listening])
 
 
-async def test_notices_leave_a_connection_that_leads_nowhere(redis_url, io_loop):
-    async with open_ledger(redis_url, replace(QUICK, poll=0.05)) as ledger, Redis.from_url(redis_url) as redis:
+async def test_notices_leave_a_connection_that_leads_nowhere(redis_url: str) -> None:
+    async with open_ledger(redis_url, replace(FAST_TIMING, poll=0.05)) as ledger, Redis.from_url(redis_url) as redis:
         notices, gaps = ledger.notices(), []
         notices.on_gap.append(lambda: gaps.append(1))
         listening = asyncio.create_task(notices.run())
@@ -543,5 +546,5 @@ async def test_notices_leave_a_connection_that_leads_nowhere(redis_url, io_loop)
         await asyncio.sleep(6 * ledger.times.poll)  # silence that is none
         assert len(gaps) == 1
         await redis.client_pause(400)
-        await until(lambda: len(gaps) == 2)
+        await wait_until(lambda: len(gaps) == 2)
         await end([listening])

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.transcode import sources
-from tests.transcode.obey import Orders, film_of
-from tests.transcode.quick import QUICK
-from tests.transcode.studio import Studio
-from tests.transcode.support import MemoryBook, at_work, ended, job_of, open_ledger, until
+from tests.support import sample_videos
+from tests.support.fast_timing import FAST_TIMING
+from tests.support.repository import InMemoryRepository
+from tests.support.scripted_tasks import TaskScript, make_presentation
+from tests.support.video_builder import VideoBuilder
+from tests.support.waiting import wait_until
+from tests.support.workers import get_job, open_ledger, running_worker, wait_for_job
 from transcode import layout, losses, schedule
 from transcode.book import Omissions
 from transcode.errors import MediaError
@@ -21,75 +23,77 @@ from transcode.ledger import Ledger, NewTask, State
 from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
 from transcode.tools import Tools
 
-SOON = replace(QUICK, optional_first=0.3, optional_most=0.6)
-NEVER = replace(QUICK, optional_first=3600.0, optional_most=3600.0)
+SOON = replace(FAST_TIMING, optional_first=0.3, optional_most=0.6)
+NEVER = replace(FAST_TIMING, optional_first=3600.0, optional_most=3600.0)
 OPTIONAL = ["thumbnail", "tracks", "subtitles", "loudness", "iframes", "storyboard"]
 
 
 def rich_film() -> Timeline:
     """A film of two sound tracks, with subtitles."""
-    return replace(film_of(20), audio=(AudioTrack(1, 2), AudioTrack(2, 2)), subtitles=(SubtitleTrack(3),))
+    return replace(make_presentation(20), audio=(AudioTrack(1, 2), AudioTrack(2, 2)), subtitles=(SubtitleTrack(3),))
 
 
-async def begin(ledger: Ledger, book: MemoryBook) -> None:
-    book.add(1, rich_film())
+async def begin(ledger: Ledger, repository: InMemoryRepository) -> None:
+    repository.add(1, rich_film())
     await ledger.start(1, [schedule.probe()], schedule.closing())
 
 
-def missing(book: MemoryBook) -> set[str]:
-    return set(book.films[1].omissions.sentences)
+def missing(repository: InMemoryRepository) -> set[str]:
+    return set(repository.records[1].omissions.sentences)
 
 
 @pytest.mark.parametrize("kind", OPTIONAL)
 async def test_a_film_is_published_without_what_fails_until_a_later_try_makes_it(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, kind: str
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, kind: str
 ) -> None:
-    orders.give(kind, "fail")
-    orders.give("audio", "unmeasured")
+    task_script.set(kind, "fail")
+    task_script.set("audio", "unmeasured")
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").touch()
-    async with open_ledger(redis_url, SOON) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] == "ready")
-        assert book.films[1].chunks_done == {0, 1, 2}
-        assert missing(book) == {kind}
-        assert book.films[1].omissions.sentences[kind] == "It failed."
-        orders.take_back(kind)
-        await until(lambda: not book.films[1].omissions)
-        assert kind in book.films[1].done_kinds
+    async with open_ledger(redis_url, SOON) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] == "ready")
+        assert repository.records[1].chunks_done == {0, 1, 2}
+        assert missing(repository) == {kind}
+        assert repository.records[1].omissions.sentences[kind] == "It failed."
+        task_script.clear(kind)
+        await wait_until(lambda: not repository.records[1].omissions)
+        assert kind in repository.records[1].done_kinds
 
 
 @pytest.mark.parametrize("order", ["no hope", "stumble", "die", "hang"])
 async def test_however_it_fails_the_film_is_published(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, order: str
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
-    orders.give("storyboard", order)
+    task_script.set("storyboard", order)
     times = replace(NEVER, stall=1.0)
-    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] == "ready", seconds=60)
-        assert missing(book) == {"storyboard"}
+    async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] == "ready", timeout_s=60)
+        assert missing(repository) == {"storyboard"}
 
 
 async def test_later_tries_are_few_and_each_pause_is_longer(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
-    orders.give("iframes", "no hope")
-    times = replace(QUICK, optional_first=0.1, optional_growth=2.0, optional_most=0.4, optional_tries=3)
-    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status.get(1) == "ready" and book.films[1].omissions.tries == 3)
-        await ended(ledger, 1)
+    task_script.set("iframes", "no hope")
+    times = replace(FAST_TIMING, optional_first=0.1, optional_growth=2.0, optional_most=0.4, optional_tries=3)
+    async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status.get(1) == "ready" and repository.records[1].omissions.tries == 3)
+        await wait_for_job(ledger, 1)
         await asyncio.sleep(5 * times.optional_most)
-        assert len(orders.began("iframes")) == 4
-        assert orders.began("probe") == ["0"]  # the source is not needed, so nothing of it is read or copied again
-        assert (book.status[1], missing(book)) == ("ready", {"iframes"})
+        assert len(task_script.started("iframes")) == 4
+        assert task_script.started("probe") == [
+            "0"
+        ]  # the source is not needed, so nothing of it is read or copied again
+        assert (repository.status[1], missing(repository)) == ("ready", {"iframes"})
 
 
 def test_pauses_grow_up_to_a_bound_and_end() -> None:
     begun = Omissions({"storyboard": "It failed."}, 0, 1000.0)
     pauses = []
-    while (due := schedule.retry_at(begun, times := QUICK)) < float("inf"):
+    while (due := schedule.retry_at(begun, times := FAST_TIMING)) < float("inf"):
         pauses.append(due - begun.tried_at)
         begun = begun.tried(due)
     assert pauses == sorted(pauses)
@@ -99,98 +103,98 @@ def test_pauses_grow_up_to_a_bound_and_end() -> None:
 
 
 async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").touch()
-    orders.give("thumbnail", "no hope")
-    times = replace(QUICK, optional_first=0.1, optional_growth=1.0, optional_tries=2)
-    async with open_ledger(redis_url, times) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] == "ready")
-        orders.give("probe", "no hope")
-        await until(lambda: book.films[1].omissions.tries == 2)
-        await ended(ledger, 1, State.DEAD)
+    task_script.set("thumbnail", "no hope")
+    times = replace(FAST_TIMING, optional_first=0.1, optional_growth=1.0, optional_tries=2)
+    async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] == "ready")
+        task_script.set("probe", "no hope")
+        await wait_until(lambda: repository.records[1].omissions.tries == 2)
+        await wait_for_job(ledger, 1, State.DEAD)
         await asyncio.sleep(1)
-        assert (book.status[1], book.films[1].omissions.tries) == ("ready", 2)
-        assert len(orders.began("probe")) <= 3
+        assert (repository.status[1], repository.records[1].omissions.tries) == ("ready", 2)
+        assert len(task_script.started("probe")) <= 3
 
 
 @pytest.mark.parametrize("order", ["fail", "stumble", "die"])
 async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, order: str
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
-    orders.give("finish", order)
+    task_script.set("finish", order)
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").touch()
-    async with open_ledger(redis_url, SOON) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] != "processing", seconds=60)
-        assert (book.status[1], missing(book)) == ("ready", {"finish"})
-        orders.take_back("finish")
-        await until(lambda: not book.films[1].omissions)
-        assert "finish" in book.films[1].done_kinds
+    async with open_ledger(redis_url, SOON) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] != "processing", timeout_s=60)
+        assert (repository.status[1], missing(repository)) == ("ready", {"finish"})
+        task_script.clear("finish")
+        await wait_until(lambda: not repository.records[1].omissions)
+        assert "finish" in repository.records[1].done_kinds
 
 
 async def test_a_catalogue_that_stumbles_over_the_end_takes_no_film_away(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
-    book.broken.add("finish")
-    async with open_ledger(redis_url, NEVER) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] != "processing")
-        assert (book.status[1], missing(book)) == ("ready", {"finish"})
+    repository.failing_kinds.add("finish")
+    async with open_ledger(redis_url, NEVER) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] != "processing")
+        assert (repository.status[1], missing(repository)) == ("ready", {"finish"})
 
 
 @pytest.mark.parametrize("kind", ["chunk", "audio", "probe"])
 async def test_a_film_without_what_it_needs_fails(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders, kind: str
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, kind: str
 ) -> None:
-    orders.give(kind, "fail")
-    async with open_ledger(redis_url) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: book.status[1] == "failed: It failed.")
+    task_script.set(kind, "fail")
+    async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: repository.status[1] == "failed: It failed.")
 
 
 async def test_a_segment_that_is_missing_at_the_end_is_made_again(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
-    orders.give("iframes", "hang")
-    async with open_ledger(redis_url, replace(NEVER, stall=60)) as ledger, at_work(ledger, book, tmp_path):
-        await begin(ledger, book)
-        await until(lambda: orders.began("iframes"))
+    task_script.set("iframes", "hang")
+    async with open_ledger(redis_url, replace(NEVER, stall=60)) as ledger, running_worker(ledger, repository, tmp_path):
+        await begin(ledger, repository)
+        await wait_until(lambda: task_script.started("iframes"))
         layout.segment_path(tmp_path, 1, "480p", 4).unlink()
-        orders.give("iframes", "lose")
-        await until(lambda: len(orders.began("chunk")) == 4)
-        orders.take_back("iframes")
-        await ended(ledger, 1)
-        assert (book.status[1], missing(book)) == ("ready", set())
+        task_script.set("iframes", "lose")
+        await wait_until(lambda: len(task_script.started("chunk")) == 4)
+        task_script.clear("iframes")
+        await wait_for_job(ledger, 1)
+        assert (repository.status[1], missing(repository)) == ("ready", set())
         assert layout.segment_path(tmp_path, 1, "480p", 4).exists()
 
 
 async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
-    redis_url, io_loop, tmp_path: Path, book: MemoryBook, orders: Orders
+    redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
     """Nobody is there to tell the catalogue, so it is told at the end of the job."""
     async with open_ledger(redis_url, NEVER) as ledger:
-        await begin(ledger, book)
-        job = (await job_of(ledger, 1)).id
-        async with at_work(ledger, book, tmp_path):
-            await until(lambda: book.status[1] == "ready")
-        film = book.films[1]
+        await begin(ledger, repository)
+        job = (await get_job(ledger, 1)).id
+        async with running_worker(ledger, repository, tmp_path):
+            await wait_until(lambda: repository.status[1] == "ready")
+        film = repository.records[1]
         assert not film.omissions
         await ledger.forget(1)
-        book.add(1, rich_film(), chunks=[0, 1, 2])
+        repository.add(1, rich_film(), chunks=[0, 1, 2])
         await ledger.start(1, [NewTask("thumbnail", "thumbnail", limit=1, optional=True)], schedule.closing())
-        assert (await job_of(ledger, 1)).id != job
+        assert (await get_job(ledger, 1)).id != job
         lease = await ledger.claim(["bulk"], "a worker that dies")
         assert lease.task == "thumbnail"
-        async with at_work(ledger, book, tmp_path):
-            await until(lambda: book.status[1] == "ready")
-        assert book.films[1].omissions.sentences == {"thumbnail": "The worker stopped answering."}
+        async with running_worker(ledger, repository, tmp_path):
+            await wait_until(lambda: repository.status[1] == "ready")
+        assert repository.records[1].omissions.sentences == {"thumbnail": "The worker stopped answering."}
 
 
-async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(redis_url, io_loop) -> None:
+async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [NewTask("chunk:0000", "chunk")], schedule.finish())
         (key,) = [key async for key in ledger._client.scan_iter("videoflix:job:*")]
@@ -207,55 +211,62 @@ async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(
 
 
 @pytest.fixture(scope="module")
-def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Studio:
+def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
     source = tmp_path_factory.mktemp("source") / "film.mp4"
-    sources.ffmpeg(tools, *sources.picture("5", 10), *sources.beeps(10), *sources.H264, *sources.AAC, str(source))
-    film = Studio(tmp_path_factory.mktemp("media"), source, tools)
+    sample_videos.run_ffmpeg(
+        tools,
+        *sample_videos.video_input("5", 10),
+        *sample_videos.beep_input(10),
+        *sample_videos.H264,
+        *sample_videos.AAC,
+        str(source),
+    )
+    film = VideoBuilder(tmp_path_factory.mktemp("media"), source, tools)
     film.probe()
-    film.sound()
-    film.chunks()
+    film.encode_audio()
+    film.encode_chunks()
     return film
 
 
-def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: Studio) -> None:
+def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
     name = made.timeline.top.name
     playlist = layout.rendition_dir(made.root, 1, name) / layout.IFRAME_PLAYLIST
     playlist.unlink(missing_ok=True)
-    measured = made.do("finish")["bandwidths"][name]
+    measured = made.run_task("finish")["bandwidths"][name]
     master = (made.folder / "master.m3u8").read_text()
     assert f"BANDWIDTH={measured}," in master
     assert "I-FRAME" not in master
-    made.do("iframes")
-    assert made.do("finish")["bandwidths"][name] == measured
+    made.run_task("iframes")
+    assert made.run_task("finish")["bandwidths"][name] == measured
     assert "I-FRAME" in (made.folder / "master.m3u8").read_text()
 
 
 @pytest.mark.parametrize("kind", ["iframes", "storyboard"])
-def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: Studio, kind: str) -> None:
-    place = made.segments()[1]
+def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: VideoBuilder, kind: str) -> None:
+    place = made.segment_paths()[1]
     whole = place.read_bytes()
     place.write_bytes(b"\0" * len(whole))
     try:
         with pytest.raises(MediaError, match="A segment of this film is damaged"):
-            made.do(kind)
-        made.do("finish")
+            made.run_task(kind)
+        made.run_task("finish")
     finally:
         place.write_bytes(whole)
 
 
-def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: Studio, tmp_path: Path) -> None:
+def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: VideoBuilder, tmp_path: Path) -> None:
     for kind in ("iframes", "storyboard", "finish"):
-        made.do(kind)
-    book = MemoryBook()
-    book.add(1, made.timeline, range(made.timeline.grid.chunks))
-    entry = replace(book.films[1], done_kinds=frozenset({"iframes", "storyboard", "finish"}))
+        made.run_task(kind)
+    repository = InMemoryRepository()
+    repository.add(1, made.timeline, range(made.timeline.grid.chunks))
+    entry = replace(repository.records[1], done_kinds=frozenset({"iframes", "storyboard", "finish"}))
     assert not losses.losses(entry, made.root)
     (made.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
     assert losses.losses(entry, made.root).kinds == {"storyboard"}
     (tmp_path / "index.vtt").rename(made.folder / "storyboard" / "index.vtt")
     (made.folder / made.timeline.top.name / "iframes.m3u8").unlink()
     assert losses.losses(entry, made.root).kinds == {"iframes"}
-    made.do("iframes")
+    made.run_task("iframes")
 
 
 BROKEN_MEASUREMENT = """#!/bin/sh
@@ -264,26 +275,26 @@ exec {ffmpeg} "$@"
 """
 
 
-def test_sound_whose_loudness_cannot_be_measured_is_encoded(made: Studio, tools: Tools, tmp_path: Path) -> None:
+def test_sound_whose_loudness_cannot_be_measured_is_encoded(made: VideoBuilder, tools: Tools, tmp_path: Path) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text(BROKEN_MEASUREMENT.format(ffmpeg=tools.ffmpeg))
     broken.chmod(0o755)
-    film = Studio(tmp_path / "media", made.source, Tools(str(broken), tools.ffprobe))
+    film = VideoBuilder(tmp_path / "media", made.source, Tools(str(broken), tools.ffprobe))
     film.probe()
-    assert film.do("audio") == {"loudness": None, "unmeasured": True}
+    assert film.run_task("audio") == {"loudness": None, "unmeasured": True}
     for chunk in range(film.timeline.grid.chunks):
         parts = [layout.audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
         assert parts[0] == parts[1]
     with pytest.raises(MediaError):
-        film.do("loudness")
-    mended = Studio(tmp_path / "media", made.source, tools, known=film.known)
-    assert mended.do("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
+        film.run_task("loudness")
+    mended = VideoBuilder(tmp_path / "media", made.source, tools, known=film.known)
+    assert mended.run_task("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
 
 
 def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None:
-    book = MemoryBook()
-    book.add(1, rich_film(), chunks=[0, 1, 2])
-    film = replace(book.films[1], done_kinds=frozenset({"audio", "thumbnail", "tracks"}))
+    repository = InMemoryRepository()
+    repository.add(1, rich_film(), chunks=[0, 1, 2])
+    film = replace(repository.records[1], done_kinds=frozenset({"audio", "thumbnail", "tracks"}))
     assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles"}
     film = replace(film, results={"audio": {"loudness": None, "unmeasured": True}})
     assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles", "loudness"}
@@ -291,9 +302,9 @@ def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None
 
 
 def test_no_task_that_a_film_has_once_is_needed_but_its_probe_its_sound_and_its_end() -> None:
-    book = MemoryBook()
-    book.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
-    film = replace(book.films[1], results={"audio": {"unmeasured": True}})
+    repository = InMemoryRepository()
+    repository.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
+    film = replace(repository.records[1], results={"audio": {"unmeasured": True}})
     tasks = [*schedule.after("audio", film, Path()), *schedule.opening(film, Path()), *schedule.closing()]
     assert {task.kind for task in tasks if not task.optional} == {"audio", "chunk", "finish"}
     assert {task.kind for task in tasks if task.optional} == set(OPTIONAL)

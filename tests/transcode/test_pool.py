@@ -1,3 +1,5 @@
+"""The pool of encoder children: errors that cross processes, killed children, and what the kernel ends with them."""
+
 from __future__ import annotations
 
 import asyncio
@@ -8,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.tools import living
-from tests.transcode.support import NO_TOOLS, until
+from tests.support.processes import still_running
+from tests.support.waiting import wait_until
+from tests.support.workers import NO_TOOLS
 from transcode import lifeline
 from transcode.errors import MediaError, Stopped
 from transcode.runner import Run
@@ -64,56 +67,60 @@ def test_an_error_crosses_to_another_process_as_it_is(kind: type[MediaError]) ->
 
 
 @pytest.fixture
-def hands() -> Iterator[Hands]:
-    with closing(Hands(2, act)) as hands:
-        yield hands
+def pool() -> Iterator[Hands]:
+    with closing(Hands(2, act)) as pool:
+        yield pool
 
 
 @pytest.fixture
-def task(tmp_path: Path) -> Any:
+def task(tmp_path: Path) -> Callable[[str], Assignment]:
     return lambda source: Assignment("chunk", 1, source, tmp_path, tmp_path, NO_TOOLS)
 
 
-async def test_children_are_there_before_the_first_task_and_are_used_again(hands, task, io_loop):
-    hands.warm()
-    await until(lambda: len(psutil.Process().children()) >= 2)
-    first = await hands.run(0, task("say"))
-    assert await hands.run(0, task("say")) == first
-    assert (await hands.run(1, task("say"))) != first
+async def test_children_are_there_before_the_first_task_and_are_used_again(
+    pool: Hands, task: Callable[[str], Assignment]
+) -> None:
+    pool.warm()
+    await wait_until(lambda: len(psutil.Process().children()) >= 2)
+    first = await pool.run(0, task("say"))
+    assert await pool.run(0, task("say")) == first
+    assert (await pool.run(1, task("say"))) != first
 
 
-async def test_what_a_task_raises_comes_back_and_harms_no_later_one(hands, task, io_loop):
+async def test_what_a_task_raises_comes_back_and_harms_no_later_one(
+    pool: Hands, task: Callable[[str], Assignment]
+) -> None:
     with pytest.raises(MediaError, match=r"^No film\.$") as refused:
-        await hands.run(0, task("refuse"))
+        await pool.run(0, task("refuse"))
     assert (refused.value.hopeless, refused.value.last_words) == (True, "words")
     with pytest.raises(MediaError, match="an error of its own") as stumbled:
-        await hands.run(0, task("raise"))
+        await pool.run(0, task("raise"))
     assert "Unpicklable" in stumbled.value.last_words
-    assert await hands.run(0, task("say"))
+    assert await pool.run(0, task("say"))
 
 
-async def test_a_killed_child_costs_its_own_task_alone(hands, task, io_loop):
-    other = asyncio.create_task(hands.run(1, task("wait")))
-    doomed = asyncio.create_task(hands.run(0, task("deaf")))
-    await until(lambda: hands.read(0).progress and hands.read(1).progress)
-    hands.stop(0)  # it does not listen
-    hands.kill(0)
+async def test_a_killed_child_costs_its_own_task_alone(pool: Hands, task: Callable[[str], Assignment]) -> None:
+    other = asyncio.create_task(pool.run(1, task("wait")))
+    doomed = asyncio.create_task(pool.run(0, task("deaf")))
+    await wait_until(lambda: pool.read(0).progress and pool.read(1).progress)
+    pool.stop(0)  # it does not listen
+    pool.kill(0)
     with pytest.raises(MediaError, match="was killed"):
         await doomed
-    assert await hands.run(0, task("say"))
+    assert await pool.run(0, task("say"))
     assert not other.done()
-    hands.stop(1)
+    pool.stop(1)
     with pytest.raises(Stopped):
         await other
 
 
-async def test_a_child_that_was_killed_while_idle_is_replaced(hands, task, io_loop):
-    pid = (await hands.run(0, task("say")))["pid"]
+async def test_a_child_that_was_killed_while_idle_is_replaced(pool: Hands, task: Callable[[str], Assignment]) -> None:
+    pid = (await pool.run(0, task("say")))["pid"]
     os.kill(pid, signal.SIGKILL)
-    await until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    await wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
     for _ in range(2):  # the first one may still be handed to the dead child
         try:
-            answer = await hands.run(0, task("say"))
+            answer = await pool.run(0, task("say"))
         except MediaError:
             continue
         assert answer["pid"] != pid
@@ -122,30 +129,30 @@ async def test_a_child_that_was_killed_while_idle_is_replaced(hands, task, io_lo
         pytest.fail("the slot stayed dead")
 
 
-async def test_a_child_whose_worker_stands_still_stops_by_itself(task, io_loop):
-    with closing(Hands(1, act, patience=1.0)) as hands:
-        running = asyncio.create_task(hands.run(0, task("run")))
+async def test_a_child_whose_worker_stands_still_stops_by_itself(task: Callable[[str], Assignment]) -> None:
+    with closing(Hands(1, act, patience=1.0)) as pool:
+        running = asyncio.create_task(pool.run(0, task("run")))
         for _ in range(8):
             await asyncio.sleep(0.2)
-            hands.owned(0)
+            pool.owned(0)
         assert not running.done()
         with pytest.raises(Stopped):
             await running  # nobody says that the task is its own any more
     assert [child for child in psutil.Process().children(recursive=True) if "sleep" in child.name()] == []
 
 
-async def test_closing_leaves_no_process(hands, task, io_loop):
-    running = asyncio.create_task(hands.run(0, task("run")))
-    await hands.run(1, task("say"))
+async def test_closing_leaves_no_process(pool: Hands, task: Callable[[str], Assignment]) -> None:
+    running = asyncio.create_task(pool.run(0, task("run")))
+    await pool.run(1, task("say"))
     family = psutil.Process().children(recursive=True)
-    await until(lambda: any("sleep" in child.name() for child in psutil.Process().children(recursive=True)))
+    await wait_until(lambda: any("sleep" in child.name() for child in psutil.Process().children(recursive=True)))
     family = [child for child in psutil.Process().children(recursive=True) if _is_ours(child)]
-    await asyncio.to_thread(hands.close)
+    await asyncio.to_thread(pool.close)
     with pytest.raises(MediaError):
         await running
-    assert living(family) == []
+    assert still_running(family) == []
     with pytest.raises(MediaError, match="leaving"):
-        await hands.run(0, task("say"))
+        await pool.run(0, task("say"))
 
 
 def _is_ours(child: psutil.Process) -> bool:
@@ -156,7 +163,7 @@ WORKER = """
 import asyncio, ftplib, sys
 from pathlib import Path
 from tests.transcode.test_pool import act
-from tests.transcode.support import NO_TOOLS
+from tests.support.workers import NO_TOOLS
 from transcode.tasks.assignment import Assignment
 from transcode.worker.pool import Hands
 
@@ -177,14 +184,14 @@ def worker(folder: Path, order: str) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def test_children_do_not_import_the_program_that_started_the_worker(tmp_path):
+def test_children_do_not_import_the_program_that_started_the_worker(tmp_path: Path) -> None:
     with worker(tmp_path, "modules") as process:
         answer, _ = process.communicate(timeout=20)
     assert "transcode.tasks.work" in answer.split()
     assert "ftplib" not in answer.split()  # which only the program itself imports
 
 
-def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path):
+def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path: Path) -> None:
     with worker(tmp_path, "run") as process:
         parent = psutil.Process(process.pid)
         deadline = time.monotonic() + 20
@@ -193,10 +200,10 @@ def test_the_kill_of_a_worker_takes_children_and_their_programs_with_it(tmp_path
             time.sleep(0.02)
         family = parent.children(recursive=True)
         process.kill()
-    assert living(family) == []
+    assert still_running(family) == []
 
 
-def test_where_the_kernel_cannot_do_it_a_process_does_without(monkeypatch):
+def test_where_the_kernel_cannot_do_it_a_process_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifeline, "_prctl", None)
     lifeline.die_with(parent=0)  # which is nobody's parent
 
@@ -211,12 +218,12 @@ print(Run(["/bin/echo", "hello"], Path("/"))())
 """
 
 
-def test_a_program_starts_also_where_less_is_allowed_than_its_limits():
+def test_a_program_starts_also_where_less_is_allowed_than_its_limits() -> None:
     done = subprocess.run([sys.executable, "-c", _MODEST], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout.split() == ["hello"]
 
 
-def test_a_source_that_speaks_of_a_full_disk_makes_none(tmp_path):
+def test_a_source_that_speaks_of_a_full_disk_makes_none(tmp_path: Path) -> None:
     """Or its work would be given back and begun again for ever."""
     full = os.strerror(errno.ENOSPC)
     Run(["/bin/sh", "-c", f"echo '[info] title : {full}' >&2"], tmp_path)()

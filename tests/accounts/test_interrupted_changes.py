@@ -1,0 +1,105 @@
+"""The database goes away in the middle of something; whoever asks again gets all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from tests.support.users import deliver_mails, link_parameters
+from videoflix.composition.root import open_services
+from videoflix.errors import BadRequest
+from videoflix.settings import Settings
+from videoflix.stores.outbox import OutboxStore
+from videoflix.stores.sessions import SessionStore
+from videoflix.stores.users import UserStore
+
+ADDRESS, PASSWORD, NEW = "viewer@example.org", "correct horse battery", "another horse battery"
+FailOnce = Callable[[type, str], None]
+
+
+@pytest.fixture
+def fail_once(monkeypatch: pytest.MonkeyPatch) -> FailOnce:
+    """Lets the next call of a store's method fail."""
+
+    def away(store: type, name: str) -> None:
+        method = getattr(store, name)
+
+        async def fails(*_: object, **__: object) -> None:
+            monkeypatch.setattr(store, name, method)
+            raise AutoReconnect("away")
+
+        monkeypatch.setattr(store, name, fails)
+
+    return away
+
+
+async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
+    settings: Settings, fail_once: FailOnce
+) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        password = PASSWORD
+        for number, step in enumerate(((UserStore, "set_password"), (SessionStore, "end"))):
+            before = (await services.accounts.log_in(ADDRESS, password)).access_token
+            await services.accounts.request_reset(ADDRESS)
+            token = link_parameters((await deliver_mails(services))[-1])[1]
+            password = f"{NEW} {number}"
+            fail_once(*step)
+            with pytest.raises(AutoReconnect):
+                await services.accounts.reset_password(token, None, password)
+            with pytest.raises(BadRequest):  # the link is good for that password alone
+                await services.accounts.reset_password(token, None, PASSWORD)
+            await services.accounts.reset_password(token, None, password)
+            assert not services.accounts.admits(before)
+            assert await services.accounts.opens(ADDRESS, password)
+            with pytest.raises(BadRequest):
+                await services.accounts.reset_password(token, None, password)
+
+
+async def test_who_registers_again_because_no_answer_came_gets_the_mail(
+    settings: Settings, fail_once: FailOnce
+) -> None:
+    async with open_services(settings) as services:
+        fail_once(OutboxStore, "put")
+        with pytest.raises(AutoReconnect):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        assert await deliver_mails(services) == []
+        with pytest.raises(BadRequest):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        (mail,) = await deliver_mails(services)
+        await services.accounts.activate(link_parameters(mail)[1], None)
+        with pytest.raises(BadRequest):
+            await services.accounts.register(ADDRESS, PASSWORD)
+        assert await deliver_mails(services) == []
+
+
+async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
+    settings: Settings, fail_once: FailOnce
+) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        await services.accounts.make_admin("other@example.org", PASSWORD)
+        token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
+        fail_once(SessionStore, "end")
+        with pytest.raises(AutoReconnect):
+            await services.people.change(0, 1, is_admin=False)
+        await services.people.change(0, 1, is_admin=False)
+        assert not services.accounts.admits(token)
+
+
+async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
+    settings: Settings, fail_once: FailOnce
+) -> None:
+    async with open_services(settings) as services:
+        await services.accounts.make_admin(ADDRESS, PASSWORD)
+        await services.departures.finish()
+        assert await services.accounts.opens(ADDRESS, PASSWORD)
+        fail_once(OutboxStore, "forget")
+        with pytest.raises(AutoReconnect):
+            await services.accounts.delete(1)
+        assert not await services.accounts.opens(ADDRESS, PASSWORD)
+        await services.departures.finish()
+        assert await services.people.page("", 0, 9) == ([], 0)
+        assert (await services.accounts.register(ADDRESS, PASSWORD)).id == 2

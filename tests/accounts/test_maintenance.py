@@ -1,0 +1,116 @@
+"""Accounts whose address nobody confirmed go after some days, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+import pymongo
+import pytest
+
+from videoflix.background import repeated
+from videoflix.composition.root import open_services
+from videoflix.models import User, now
+from videoflix.services import Services
+from videoflix.settings import Settings
+from videoflix.stores.users import UserStore
+
+PASSWORD = "correct horse battery"
+
+
+def age(settings: Settings, days: float) -> None:
+    """Those who were asked to confirm were asked so long ago."""
+    with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
+        asked = {"asked_to_confirm_at": now() - timedelta(days=days)}
+        client[settings.mongodb_db]["users"].update_many({"asked_to_confirm_at": {"$ne": None}}, {"$set": asked})
+
+
+async def registered(services: Services, *names: str) -> None:
+    for name in names:
+        await services.accounts.register(f"{name}@example.org", PASSWORD)
+
+
+async def left(services: Services) -> Collection[str]:
+    users, _ = await services.people.page("", 0, 100)
+    return {user.email.partition("@")[0] for user in users}
+
+
+async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with open_services(settings) as services:
+        await services.accounts.make_admin("admin@example.org", PASSWORD)
+        await registered(services, "never", "active", "disabled", "enabled", "deactivated")
+        for user_id, rights in (
+            (3, {"is_active": True}),
+            (4, {"is_disabled": True}),
+            (5, {"is_disabled": True}),
+            (6, {"is_active": True}),
+        ):
+            await services.people.change(1, user_id, **rights)
+        await services.people.change(1, 5, is_disabled=False)
+        await services.people.change(1, 6, is_active=False)
+        for address in ("active", "disabled", "enabled", "deactivated"):
+            await services.outbox.forget(f"{address}@example.org")
+        age(settings, 6.9)
+        await services.unconfirmed.sweep()
+        assert "never" in await left(services)
+        age(settings, 7.1)
+        await services.unconfirmed.sweep()
+        assert await left(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
+        assert await services.outbox.all() == []  # nor is a mail owed that could not be delivered
+        assert "user_deleted user=2 unconfirmed_days=7" in caplog.messages
+        await registered(services, "never")  # the address is free again
+
+
+async def test_a_resent_mail_extends_the_deadline_and_0_days_disables_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_services(settings) as services:
+        await registered(services, "late", "never")
+        while await services.mailer.deliver_one():
+            pass
+        age(settings, 8)
+        await services.accounts.resend_activation("late@example.org")
+        await services.mailer.deliver_one()
+        with monkeypatch.context() as patient:
+            patient.setattr(services.unconfirmed, "_days", 0)
+            await services.unconfirmed.sweep()
+        assert await left(services) == {"late", "never"}
+        await services.unconfirmed.sweep()
+        assert await left(services) == {"late"}
+
+
+async def test_who_confirms_at_the_moment_of_a_sweep_keeps_the_account(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = UserStore.unconfirmed
+
+    async def confirmed_meanwhile(self: UserStore, since: datetime) -> list[User]:
+        users = await found(self, since)
+        await self.activate(1)
+        return users
+
+    monkeypatch.setattr(UserStore, "unconfirmed", confirmed_meanwhile)
+    async with open_services(settings) as services:
+        await registered(services, "viewer")
+        age(settings, 8)
+        await services.unconfirmed.sweep()
+        await services.accounts.log_in("viewer@example.org", PASSWORD)
+
+
+async def test_a_sweep_that_fails_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    done = asyncio.Event()
+
+    async def sweep() -> None:
+        if caplog.messages:
+            done.set()
+        raise ConnectionError("the database is away")
+
+    async with repeated(sweep, 0.01, logging.getLogger(__name__)), asyncio.timeout(10):
+        await done.wait()
+    assert "sweep waits error=the database is away" in caplog.messages[0]

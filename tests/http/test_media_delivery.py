@@ -1,0 +1,275 @@
+"""Segments that are not there yet, viewers that take their time, and viewers that leave: on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+from tornado.httputil import HTTPServerRequest
+
+from handlers.media import handler, lane, transfer
+from tests.support.http_client import HttpClient
+from tests.support.videos import SEGMENT_BYTES, VideoLibrary
+from tests.support.waiting import wait_until
+from transcode.ledger import Ledger
+from transcode.ledger.states import State
+from transcode.places import Places
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+LATE = "/media/hls/1/480p/0002.ts"
+BIG = 8 * 2**20  # bytes; more than sockets take on loopback
+
+
+@asynccontextmanager
+async def looking(settings: Settings) -> AsyncIterator[Ledger]:
+    """Into the ledger of work."""
+    client = Redis.from_url(settings.redis_url.get_secret_value())
+    yield Ledger(client)
+    await client.aclose()
+
+
+async def wanted(ledger: Ledger) -> int:
+    """How many segments are to be encoded."""
+    job = await ledger.job(1)
+    return len([task for task in job.tasks if task.kind == "segment" and task.state is State.QUEUED]) if job else 0
+
+
+def ask(client: HttpClient, path: str, more: str = "") -> bytes:
+    token = client.cookies["access_token"]
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nCookie: access_token={token}\r\n{more}\r\n".encode()
+
+
+def connect(port: int, receive: int = 4096) -> socket.socket:
+    """A client whose own socket keeps little."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    client.connect(("127.0.0.1", port))
+    return client
+
+
+async def in_work(library: VideoLibrary, services: Services) -> Path:
+    """A film whose last segment is missing; returns where it belongs."""
+    folder = await library.add(is_done=False)
+    (folder / "480p" / "0002.ts").rename(folder / "late")
+    await services.engine.start(1)
+    return folder
+
+
+async def test_queueing_time_counts_towards_the_segment_timeout(
+    admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Players give up after 20 seconds, whatever took them."""
+    await in_work(library, services)
+    monkeypatch.setattr(HTTPServerRequest, "request_time", lambda _: 17.9)
+    async with asyncio.timeout(10):
+        answer = await admin.get(LATE)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_many_who_wait_for_a_segment_get_it_from_one_encode(
+    admin: HttpClient, library: VideoLibrary, services: Services, settings: Settings
+) -> None:
+    folder = await in_work(library, services)
+    async with looking(settings) as ledger:
+        waiting = [asyncio.ensure_future(admin.get(LATE)) for _ in range(6)]
+        part = asyncio.ensure_future(admin.get(LATE, Range="bytes=1-9"))
+        head = asyncio.ensure_future(admin.fetch("HEAD", LATE))
+        while not await wanted(ledger):
+            await asyncio.sleep(0.01)
+        assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200  # nobody else waits
+        assert await wanted(ledger) == 1
+        content = (folder / "late").read_bytes()
+        (folder / "late").rename(folder / "480p" / "0002.ts")
+        assert {(answer.status, answer.body) for answer in await asyncio.gather(*waiting)} == {(200, content)}
+        assert ((await part).status, (await part).body) == (206, content[1:10])
+        assert ((await head).headers["Content-Length"], (await head).body) == (str(len(content)), b"")
+        while await wanted(ledger):
+            await asyncio.sleep(0.01)
+
+
+async def test_the_last_one_who_hangs_up_cancels_the_encode(
+    admin: HttpClient,
+    library: VideoLibrary,
+    services: Services,
+    settings: Settings,
+    http_server_port: tuple[object, int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await in_work(library, services)
+    async with looking(settings) as ledger:
+        clients = [connect(http_server_port[1]) for _ in range(3)]
+        for client in clients:
+            client.sendall(ask(admin, LATE))
+        while not await wanted(ledger):
+            await asyncio.sleep(0.01)
+        for client in clients[1:]:
+            client.close()
+        await asyncio.sleep(0.3)
+        assert await wanted(ledger) == 1
+        clients[0].close()
+        async with asyncio.timeout(10):
+            while await wanted(ledger):
+                await asyncio.sleep(0.01)
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+async def test_a_late_segment_is_503_with_retry_after(
+    admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await in_work(library, services)
+    engine = services.engine._engine  # type: ignore[attr-defined]
+    monkeypatch.setattr(engine, "_places", Places(0))
+    answer = await admin.get(LATE, Origin="http://localhost:5500")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json == {"detail": "This part of the film is not ready yet."}
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
+
+
+async def big(library: VideoLibrary, admin: HttpClient) -> bytes:
+    """The content of a segment that no socket takes at once."""
+    folder = await library.add()
+    content = os.urandom(BIG)
+    (folder / "480p" / "0000.ts").write_bytes(content)
+    await admin.get("/media/hls/1/master.m3u8")
+    return content
+
+
+async def test_a_slow_viewer_gets_every_byte_and_costs_no_memory(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
+) -> None:
+    content = await big(library, admin)
+    before = psutil.Process().memory_info().rss
+    readers = []
+    for _ in range(20):
+        reader, writer = await asyncio.open_connection(sock=connect(http_server_port[1]), limit=4096)
+        writer.write(ask(admin, "/media/hls/1/480p/0000.ts"))
+        readers.append((reader, writer))
+    for reader, _ in readers:
+        await reader.readuntil(b"\r\n\r\n")
+    await asyncio.sleep(0.2)
+    assert psutil.Process().memory_info().rss - before < 20 * BIG / 4
+    reader, writer = readers[0]
+    assert await reader.readexactly(BIG) == content
+    for _, writer in readers:
+        writer.transport.abort()
+
+
+def descriptors() -> int:
+    return psutil.Process().num_fds()
+
+
+async def test_viewers_that_hang_up_leave_no_descriptor_and_no_complaint(
+    serving_path: str,
+    admin: HttpClient,
+    library: VideoLibrary,
+    http_server_port: tuple[object, int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await big(library, admin)
+    await admin.get("/media/hls/1/480p/0000.ts")
+    before = descriptors()
+    clients = [connect(http_server_port[1]) for _ in range(10)]
+    for client in clients:
+        client.sendall(ask(admin, "/media/hls/1/480p/0000.ts"))
+    for client in clients:
+        assert await asyncio.to_thread(client.recv, 1)  # it is being served
+    for client in clients:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # a reset, not a goodbye
+        client.close()
+    await wait_until(lambda: descriptors() <= before)
+    assert [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+    assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200
+
+
+async def test_a_viewer_that_takes_nothing_is_dropped(
+    admin: HttpClient,
+    library: VideoLibrary,
+    http_server_port: tuple[object, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await big(library, admin)
+    monkeypatch.setattr(transfer, "_LOOK", 0.05)
+    monkeypatch.setattr(transfer, "_STALLED", 0.2)
+    before = descriptors()
+    with connect(http_server_port[1]) as client:
+        client.sendall(ask(admin, "/media/hls/1/480p/0000.ts"))
+        await wait_until(lambda: descriptors() > before + 2)
+        await wait_until(lambda: descriptors() <= before + 1)  # the client's own is left
+
+
+async def test_a_file_that_is_cut_short_closes_the_connection(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
+) -> None:
+    """The length was promised: less must not look like the whole."""
+    await big(library, admin)
+    reader, writer = await asyncio.open_connection(sock=connect(http_server_port[1]), limit=4096)
+    writer.write(ask(admin, "/media/hls/1/480p/0000.ts"))
+    await reader.readuntil(b"\r\n\r\n")
+    os.truncate(library.root / "hls" / "1" / "480p" / "0000.ts", BIG // 2)
+    assert len(await reader.read(-1)) < BIG
+    writer.close()
+
+
+async def test_a_segment_stays_what_it_was_while_it_is_sent(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
+) -> None:
+    content = await big(library, admin)
+    reader, writer = await asyncio.open_connection(sock=connect(http_server_port[1]), limit=4096)
+    writer.write(ask(admin, "/media/hls/1/480p/0000.ts"))
+    await reader.readuntil(b"\r\n\r\n")
+    folder = library.root / "hls" / "1"
+    (folder / "new").write_bytes(b"x" * SEGMENT_BYTES)
+    (folder / "new").rename(folder / "480p" / "0000.ts")
+    assert await reader.readexactly(BIG) == content
+    writer.close()
+
+
+async def test_requests_that_come_in_one_packet_are_answered_in_order(
+    serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
+) -> None:
+    content = await big(library, admin)
+    reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1], limit=2**16)
+    writer.write(ask(admin, "/media/hls/1/480p/0000.ts") + ask(admin, "/media/hls/1/master.m3u8") * 2)
+    for length in (BIG, None, None):
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        body = await reader.readexactly(size)
+        assert body == content if length else body.startswith(b"#EXTM3U")
+    writer.close()
+
+
+async def test_a_segment_that_has_to_come_from_a_disk_does_not_stop_the_others(
+    admin: HttpClient, library: VideoLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read on a thread, by the handler; the next one who asks gets it from memory."""
+    content = await big(library, admin)
+    file = os.open(library.root / "hls" / "1" / "480p" / "0000.ts", os.O_RDONLY)
+    os.fsync(file)
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    if transfer.is_in_memory(file, 0, BIG):
+        pytest.skip("this file system keeps everything in memory")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
+    assert transfer.is_in_memory(file, 0, BIG)
+    os.posix_fadvise(file, BIG // 4, BIG // 2, os.POSIX_FADV_DONTNEED)
+    assert not transfer.is_in_memory(file, 0, BIG)  # both ends are there
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
+    os.close(file)
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
+
+
+async def test_the_lane_leaves_what_is_on_a_disk_to_the_handler(
+    admin: HttpClient, library: VideoLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await big(library, admin)
+    monkeypatch.setattr(lane, "is_in_memory", lambda *_: False)
+    monkeypatch.delattr(handler.MediaHandler, "get")
+    assert (await admin.get("/media/hls/1/480p/0000.ts")).status == 405

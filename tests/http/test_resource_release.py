@@ -1,0 +1,211 @@
+"""Whatever a request holds is let go, at whichever step it fails: files, sockets, places, uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.entrance import Entrance
+from handlers.http import multipart
+from handlers.media import handler, lane, transfer
+from handlers.server import Server
+from tests.http.test_admin_videos import form, leftovers, upload
+from tests.http.test_media import put
+from tests.support.http_client import HttpClient
+from tests.support.videos import VideoLibrary
+from videoflix.catalogue.service import Catalogue
+from videoflix.media import files
+from videoflix.media.service import Media
+from videoflix.settings import Settings
+from videoflix.uploads import Uploads
+
+SEGMENT, LIST = "/media/hls/1/480p/0001.ts", "/media/hls/1/480p/index.m3u8"
+BAD_DATES = (
+    "Mon, 01 Jan 99999999999 00:00:00 GMT",
+    "Mon, 01 Jan 2026 00:00:00 +99999999999",
+    "Mon, 01 Jan 2026 99999999999:00:00 GMT",
+    "9" * 30,
+    ",",
+)
+
+LANE = (
+    (lane, "answer"), (lane, "_can_be_sent_now"), (lane, "is_in_memory"),
+    (lane, "new_request_id"), (lane, "write_line"), (lane, "http_date"), (lane.MediaLane, "client"),
+    (lane.MediaLane, "head"), (lane._Errand, "__init__"), (lane._Errand, "_answer"), (lane._Errand, "_write"),
+    (lane._Errand, "_sent"), (lane._Errand, "_over"), (transfer.Transfers, "start"), (transfer._Transfer, "__init__"),
+    (transfer._Transfer, "send_head"), (transfer._Transfer, "go_on"), (transfer._Transfer, "_finish"),
+    (transfer._Transfer, "_wait"), (transfer.Transfers, "enter"), (transfer.Transfers, "sent"),
+    (files, "OpenFile"), (files.stat, "S_ISREG"), (files.OpenFile, "__init__"), (Media, "_open"),
+)  # fmt: skip
+HANDLER = (
+    (handler, "answer"), (handler, "body_of"), (handler, "_pieces"), (handler.os, "pread"),
+    (handler.FileHandler, "_write"), (handler.FileHandler, "set_header"), (handler.FileHandler, "flush"),
+    (handler.FileHandler, "finish"), (handler.FileHandler, "on_finish"), (handler.FileHandler, "while_connected"),
+    (files, "OpenFile"), (files.stat, "S_ISREG"), (files.OpenFile, "__init__"), (Media, "find"),
+)  # fmt: skip
+UPLOAD = (
+    (Uploads, "place"), (Uploads, "require_room"), (Uploads, "claim"), (Uploads, "secure"), (Catalogue, "check"),
+    (Catalogue, "take_in"), (multipart.MultipartForm, "__init__"), (multipart.MultipartForm, "feed"),
+    (multipart.MultipartForm, "_begin_file"), (multipart.MultipartForm, "_data"),
+    (multipart.MultipartForm, "_complete"), (multipart.MultipartForm, "_headers_end"),
+)  # fmt: skip
+
+
+def open_files(settings: Settings) -> list[str]:
+    """What this process has open below the media folder."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            found.append(str(link.readlink()))
+    return sorted(path for path in found if path.startswith(str(settings.media_root)))
+
+
+@contextmanager
+def failing(owner: Any, name: str) -> Iterator[list[str]]:
+    """Every call raises; yields what was called."""
+    called: list[str] = []
+
+    def fail(*_: Any, **__: Any) -> Any:
+        called.append(name)
+        raise RuntimeError(f"injected into {name}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, fail)
+        yield called
+
+
+async def asked(ask: Callable[[], Awaitable[object]]) -> None:
+    """Some times; an answer is no matter, but there is an end."""
+    for _ in range(3):
+        async with asyncio.timeout(20):
+            with suppress(Exception):
+                await ask()
+
+
+async def nothing_held(settings: Settings, app: Entrance, server: Server) -> None:
+    gc.collect()
+    async with asyncio.timeout(20):
+        while open_files(settings) or app.connections._busy or app.lane.transfers._waiting or leftovers(settings):
+            await asyncio.sleep(0.02)
+    kept = app.connections
+    assert not kept._bodies
+    assert len(kept._waiting) == len(server._connections)
+    assert not set(kept._allowed) - set(kept._busy.values())
+
+
+@pytest.mark.parametrize(("owner", "name"), LANE, ids=lambda it: it if isinstance(it, str) else None)
+async def test_the_fast_lane_lets_go_of_everything(
+    admin: HttpClient,
+    library: VideoLibrary,
+    settings: Settings,
+    app: Entrance,
+    http_server: Server,
+    owner: Any,
+    name: str,
+) -> None:
+    await put(library, admin)
+    with failing(owner, name) as called:
+        await asked(lambda: admin.get(SEGMENT))
+        await asked(lambda: admin.get(LIST))
+        await asked(lambda: admin.fetch("HEAD", SEGMENT))
+    assert called or name in ("_wait", "enter", "S_ISREG", "_finish")
+    await nothing_held(settings, app, http_server)
+    assert (await admin.get(SEGMENT)).status == 200
+
+
+@pytest.mark.parametrize(("owner", "name"), HANDLER, ids=lambda it: it if isinstance(it, str) else None)
+async def test_the_media_handler_lets_go_of_everything(
+    admin: HttpClient,
+    library: VideoLibrary,
+    settings: Settings,
+    app: Entrance,
+    http_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    name: str,
+) -> None:
+    monkeypatch.setattr(lane, "can_carry", lambda _: False)
+    await put(library, admin)
+    with failing(owner, name) as called:
+        await asked(lambda: admin.get(SEGMENT))
+        await asked(lambda: admin.get(LIST))
+    assert called
+    await nothing_held(settings, app, http_server)
+    assert (await admin.get(SEGMENT)).status == 200
+
+
+@pytest.mark.parametrize(("owner", "name"), UPLOAD, ids=lambda it: it if isinstance(it, str) else None)
+async def test_an_upload_lets_go_of_everything(
+    admin: HttpClient, settings: Settings, app: Entrance, http_server: Server, owner: Any, name: str
+) -> None:
+    with failing(owner, name) as called:
+        await asked(lambda: upload(admin, form(b"x" * 300_000, title="t")))
+    assert called
+    await nothing_held(settings, app, http_server)
+    assert (await upload(admin, form(b"film", title="t"))).status == 201
+
+
+@pytest.mark.parametrize("condition", ["If_Modified_Since", "If_Unmodified_Since", "If_Range"])
+async def test_a_date_that_is_none_costs_no_descriptor(
+    way: str, admin: HttpClient, library: VideoLibrary, settings: Settings, condition: str
+) -> None:
+    await put(library, admin)
+    for date in BAD_DATES:
+        answer = await admin.get(SEGMENT, **{condition: date, "Range": "bytes=0-9"})
+        assert answer.status == (200 if condition == "If_Range" else 206), date
+    assert open_files(settings) == []
+
+
+async def test_a_client_that_goes_at_the_end_of_its_upload_leaves_a_film(
+    admin: HttpClient,
+    settings: Settings,
+    app: Entrance,
+    http_server_port: tuple[object, int],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    body = form(b"film", title="t")
+    head = (
+        f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.cookies['access_token']}\r\n"
+        f"Content-Type: multipart/form-data; boundary=----film\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    for _ in range(10):
+        _, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
+        writer.write(head.encode() + body)
+        await writer.drain()
+        writer.transport.abort()
+    async with asyncio.timeout(20):  # a reset may overtake a body in the kernel: some, then, are no films
+        while len(app.connections._busy) or leftovers(settings) or not (await admin.get("/api/admin/videos/")).json:
+            await asyncio.sleep(0.05)
+    assert not [record for record in caplog.records if record.getMessage().startswith(("unhandled", "request ab"))]
+
+
+def test_a_file_that_nobody_closed_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    file = files.open_below(str(tmp_path), "file")
+    descriptor = file.descriptor
+    del file
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_file_that_cannot_be_looked_at_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    looked_at: list[int] = []
+
+    def fail(descriptor: int) -> os.stat_result:
+        looked_at.append(descriptor)
+        raise OSError("of a network share")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fstat", fail)
+        with pytest.raises(OSError, match="of a network share"):
+            files.open_below(str(tmp_path), "file")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(looked_at[0])

@@ -1,0 +1,310 @@
+"""Every request is answered, or its connection closed, whatever goes wrong and in whichever method."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from tornado.routing import URLSpec
+
+from handlers.base import ApiHandler, BaseHandler
+from handlers.entrance import Entrance
+from handlers.http import connections, lingering
+from handlers.http.client_count import ClientCount
+from handlers.server import Server
+from handlers.streamed_body import StreamedBodyHandler
+from tests.http.test_malformed_requests import line
+from tests.support.http_client import HttpClient
+from tests.support.sites import running_site
+from videoflix.services import Services
+from videoflix.settings import Settings
+
+UPLOAD = b"/api/admin/videos/"
+TROUBLE = ("request abandoned", "request wait_for_job badly", "Uncaught exception", "Exception in")
+
+
+def head(verb: bytes, path: bytes, *fields: bytes) -> bytes:
+    return b"%b %b HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n" % (verb, path, b"\r\n".join(fields or (b"X: y",)))
+
+
+REQUESTS = [
+    *((head(verb, UPLOAD), 405) for verb in (b"PROPFIND", b"TRACE", b"CONNECT", b"PATCH", b"FOO")),
+    *((head(verb, UPLOAD, b"Content-Length: 5"), 405) for verb in (b"PROPFIND", b"PUT", b"MKCOL")),
+    (head(b"PROPFIND", b"/api/login/"), 405),
+    (head(b"PROPFIND", UPLOAD, b"Transfer-Encoding: chunked"), 405),
+    (head(b"POST", UPLOAD, b"Content-Length: 0, 0"), 401),
+    (head(b"POST", UPLOAD, b"Content-Length: 0", b"Content-Length: 0"), 401),
+    (head(b"POST", UPLOAD, b"Content-Length: 0, 1"), 400),
+    *(
+        (head(b"POST", path, b"Content-Length: " + length), 400)
+        for path in (UPLOAD, b"/api/login/", b"/healthz")
+        for length in (b"-1", b"+5", b"1e400", b"9" * 400, b"9" * 5000, b"0x10", b"1_0", b"", b",", b"5 5", b"\xb2")
+    ),
+    *(
+        (head(b"POST", UPLOAD, *fields), 400)
+        for fields in (
+            (b"Transfer-Encoding: gzip",),
+            (b"Transfer-Encoding: identity",),
+            (b"Transfer-Encoding: gzip, chunked",),
+            (b"Transfer-Encoding: chunked, chunked",),
+            (b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+            (b"Transfer-Encoding: chunked", b"Content-Length: 5"),
+            (b"Transfer-Encoding: ",),
+            (b"Transfer-Encoding: \x0bchunked",),
+        )
+    ),
+    (head(b"POST", UPLOAD, b"Transfer-Encoding: CHUNKED"), 401),
+    (head(b"POST", UPLOAD, b"Content-Length: 60000000000"), 401),
+    (head(b"POST", UPLOAD, b"Content-Length: 60000000000", b"Expect: 100-continue"), 401),
+    (head(b"POST", b"/api/login/", b"Content-Length: 60000000000"), 413),
+    (head(b"POST", b"/api/video/", b"Content-Length: 60000000000"), 405),
+    (head(b"POST", b"/nowhere", b"Content-Length: 60000000000"), 404),
+    (head(b"GET", b"/", b"Content-Length: 60000000000"), 413),
+]
+
+
+async def status_of(client: HttpClient, request: bytes) -> int:
+    """0 when the connection is closed without an answer. Raises TimeoutError."""
+    async with line(client) as (reader, writer), asyncio.timeout(10):
+        writer.write(request)
+        said = b""
+        while not said or said.startswith(b"HTTP/1.1 100"):  # which a client may get that waits for it
+            said = await reader.readline() if not said else (await reader.readline(), await reader.readline())[1]
+            if not said:
+                return 0
+        return int(said.split(b" ")[1])
+
+
+@pytest.mark.parametrize(("request_", "status"), REQUESTS, ids=lambda value: repr(value)[2:90])
+async def test_strange_verbs_and_lengths_are_answered(
+    client: HttpClient, app: Entrance, request_: bytes, status: int
+) -> None:
+    assert await status_of(client, request_) == status
+    async with asyncio.timeout(10):  # and keeps no place, although its body never comes
+        while app.connections._busy or app.connections._bodies:
+            await asyncio.sleep(0.01)
+
+
+class Broken(ApiHandler):
+    """Raises in the method that the last part of the path names."""
+
+    public = True
+
+    def __init__(self, *args: Any, wrong: str, **given: Any) -> None:
+        self.wrong = wrong
+        super().__init__(*args, **given)
+
+    def fail(self, name: str) -> None:
+        if name == self.wrong:
+            raise RuntimeError(f"broken {name}")
+
+    def set_default_headers(self) -> None:
+        self.fail("set_default_headers")
+        super().set_default_headers()
+
+    async def prepare(self) -> None:
+        self.fail("prepare")
+        await super().prepare()
+
+    def finish(self, chunk: Any = None) -> asyncio.Future[None]:
+        self.fail("finish")
+        return super().finish(chunk)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.fail("write_error")
+        super().write_error(status_code, **kwargs)
+
+    def log_exception(self, *error: Any) -> None:
+        self.fail("log_exception")
+        super().log_exception(*error)
+
+    def on_finish(self) -> None:
+        self.fail("on_finish")
+        super().on_finish()
+
+    def compute_etag(self) -> str | None:
+        self.fail("compute_etag")
+        return super().compute_etag()
+
+    async def get(self) -> None:
+        self.fail("get")
+        if self.wrong in ("write_error", "log_exception"):
+            raise KeyError("of an error")
+        if self.wrong == "nothing more after the head":
+            self.set_header("Content-Length", 100)
+            await self.flush()
+            raise KeyError("in the middle")
+        self.answer({})
+
+
+class BrokenUpload(Broken, StreamedBodyHandler):
+    """The same with a body that is taken piece by piece."""
+
+    async def take(self, pieces: Sequence[bytes]) -> None:
+        self.fail("take")
+
+    async def taken(self) -> None:
+        self.fail("taken")
+        self.answer({})
+
+    async def discard(self) -> None:
+        self.fail("discard")
+
+
+PLACES = (
+    "set_default_headers", "prepare", "get", "finish", "write_error", "log_exception", "on_finish", "compute_etag",
+    "nothing more after the head",
+)  # fmt: skip
+
+
+def serve(app: Entrance, services: Services, handler: type[BaseHandler], wrong: str) -> None:
+    app.add_handlers(".*", [URLSpec("/broken", handler, {"services": services, "wrong": wrong})])
+
+
+@pytest.mark.parametrize("wrong", PLACES)
+async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
+    client: HttpClient, app: Entrance, services: Services, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    serve(app, services, Broken, wrong)
+    for verb in (b"GET", b"HEAD"):
+        caplog.clear()
+        status = await status_of(client, head(verb, b"/broken"))
+        assert status == (200 if wrong in ("on_finish", "nothing more after the head") else 500)
+        await nothing_left(app)
+        told = [record for record in caplog.records if record.getMessage().startswith(TROUBLE)]
+        assert len(told) <= 1
+        assert not any(record.exc_info for record in told)
+    assert (await client.get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("wrong", ["prepare", "take", "taken", "discard", "finish", "write_error", "on_finish"])
+async def test_an_upload_that_fails_anywhere_leaves_nobody_waiting(
+    client: HttpClient, app: Entrance, services: Services, wrong: str
+) -> None:
+    serve(app, services, BrokenUpload, wrong)
+    for body in (b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
+        request = b"POST /broken HTTP/1.1\r\nHost: x\r\n" + body
+        assert await status_of(client, request) in (200, 500)
+        await nothing_left(app)
+
+
+async def nothing_left(app: Entrance) -> None:
+    async with asyncio.timeout(10):
+        while app.connections._busy:
+            await asyncio.sleep(0.01)
+
+
+class Forgetful(ApiHandler):
+    """Never answers."""
+
+    public = True
+    answer_within_s = 0.3
+
+    async def get(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_handler_that_never_answers_is_given_up_with_one_line(
+    client: HttpClient,
+    app: Entrance,
+    services: Services,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "_LOOK", 0.05)
+    app.add_handlers(".*", [URLSpec("/forgetful", Forgetful, {"services": services})])
+    caplog.set_level(logging.WARNING)
+    async with line(client) as (reader, writer):
+        writer.write(head(b"GET", b"/forgetful?token=secret"))
+        said = await reader.read()
+    assert said.startswith(b"HTTP/1.1 500 ")
+    assert said.endswith(b"}")
+    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("handlers")]
+    assert told.startswith("request abandoned")
+    assert " path=/forgetful " in told
+    assert "secret" not in told
+    assert len(told) < 200
+
+
+async def test_a_chunked_upload_that_is_refused_ends_with_its_body(
+    client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "_SILENCE_S", 60)
+    monkeypatch.setattr(lingering, "_LONGEST_S", 60)
+    monkeypatch.setattr(lingering, "_GRACE_S", 60)
+    async with line(client) as (reader, writer):  # for at most half as long
+        writer.write(head(b"POST", UPLOAD, b"Transfer-Encoding: chunked"))
+        assert b" 401 " in await reader.readline()
+        piece = b"x" * 50_000
+        for _ in range(20):
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        assert len(http_server._lingering) == 1
+        writer.write(b"0\r\n\r\n")
+        while len(http_server._lingering):
+            await asyncio.sleep(0.01)
+
+
+async def test_an_endless_body_to_a_path_that_takes_none_goes_first(
+    client: HttpClient, http_server: Server, app: Entrance
+) -> None:
+    http_server._most = 2
+    async with line(client) as (keep_reader, keep_writer), line(client) as (reader, writer):
+        keep_writer.write(head(b"GET", b"/healthz"))
+        assert b" 200 " in await keep_reader.readline()
+        writer.write(head(b"POST", b"/api/login/", b"Content-Length: 60000000000"))
+        assert b" 413 " in await reader.readline()
+        await reader.read()
+        async with line(client) as (third_reader, third_writer):
+            third_writer.write(head(b"GET", b"/healthz"))
+            assert b" 200 " in await third_reader.readline()
+            assert not len(http_server._lingering)
+            keep_writer.write(head(b"GET", b"/healthz"))
+            assert keep_reader.at_eof() is False
+            assert await keep_reader.readuntil(b"HTTP/1.1 200 ")
+
+
+async def test_a_trickle_after_the_answer_is_not_waited_for(
+    client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lingering, "_SILENCE_S", 60)
+    monkeypatch.setattr(lingering, "_LONGEST_S", 60)
+    monkeypatch.setattr(lingering, "_GRACE_S", 0.5)
+    async with line(client) as (reader, writer):
+        writer.write(head(b"POST", b"/api/login/", b"Content-Length: 60000000000"))
+        assert b" 413 " in await reader.readline()
+        await reader.read()
+        while len(http_server._lingering):
+            writer.write(b"x" * 4)
+            await asyncio.sleep(0.01)
+
+
+async def test_one_address_has_so_many_connections_and_no_more(settings: Settings) -> None:
+    async with running_site(settings, max_connections_per_address=2) as (client, _):
+        async with line(client) as (_, _), line(client) as (first_reader, first_writer):
+            first_writer.write(head(b"GET", b"/healthz"))
+            assert b" 200 " in await first_reader.readline()
+            async with line(client) as (third, _):
+                assert await third.read() == b""
+        async with asyncio.timeout(10):  # their places are free again
+            while True:
+                async with line(client) as (reader, writer):
+                    writer.write(head(b"GET", b"/healthz"))
+                    if await reader.readline():
+                        break
+
+
+@pytest.mark.parametrize(("limits", "most"), [({}, 1000), ({"trusted_proxies": 1}, 0)])
+def test_connections_are_not_counted_behind_proxies(settings: Settings, limits: dict[str, int], most: int) -> None:
+    count = ClientCount(settings.model_copy(update=limits))
+    assert count.most == most
+    leave = [count.enter("2001:db8::1") for _ in range(1000)]
+    assert count.admits("2001:db8::2") is not bool(most)  # the same household
+    assert count.admits("2001:db8:0:1::2")
+    assert count.admits("")
+    for each in leave:
+        each()
+    assert not count._counts

@@ -1,0 +1,113 @@
+"""What admins do with users and mails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.http_client import HttpClient
+from tests.support.users import ADDRESS, PASSWORD, deliver_mails, link_parameters, register, sign_up
+from videoflix.services import Services
+
+
+async def member(admin: HttpClient, services: Services) -> HttpClient:
+    """Somebody who is signed in on a device of their own."""
+    client = HttpClient(int(admin.url.rpartition(":")[2]))
+    await sign_up(client, services)
+    return client
+
+
+async def test_users_are_listed_and_searched_a_page_at_a_time(admin: HttpClient, services: Services) -> None:
+    for number in range(3):
+        await register(admin, f"viewer.{number}@example.org")
+    found = (await admin.get("/api/admin/users")).json
+    assert (found["count"], [user["id"] for user in found["users"]]) == (4, [1, 2, 3, 4])
+    assert found["users"][0].pop("created_at").endswith("Z")
+    assert found["users"][0] == {
+        "id": 1,
+        "email": "admin@videoflix.example",
+        "is_active": True,
+        "is_disabled": False,
+        "is_admin": True,
+    }
+    page = (await admin.get("/api/admin/users/?search=VIEWER.&limit=1&offset=1")).json
+    assert (page["count"], [user["email"] for user in page["users"]]) == (3, ["viewer.1@example.org"])
+    assert (await admin.get("/api/admin/users/?search=.*")).json["count"] == 0  # no pattern, a text
+    for bad in ("limit=x", "offset=-1", "limit=0x10", "limit=99999999999", "search=a%00b"):
+        assert (await admin.get(f"/api/admin/users/?{bad}")).status == 400, bad
+
+
+async def test_disabling_signs_out_at_once_and_enabling_lets_in_again(admin: HttpClient, services: Services) -> None:
+    client = await member(admin, services)
+    answer = await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": True})
+    assert (answer.status, answer.json["is_disabled"]) == (200, True)
+    assert (await client.get("/api/me/")).status == 401
+    assert (await client.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})).status == 400
+    await client.post("/api/password_reset/", {"email": ADDRESS})
+    await client.post("/api/resend_activation/", {"email": ADDRESS})
+    assert await deliver_mails(services) == []
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": False})
+    await client.log_in(ADDRESS, PASSWORD)
+    client.close()
+
+
+async def test_rights_change_with_the_next_sign_in_and_the_last_one_is_void(
+    admin: HttpClient, services: Services
+) -> None:
+    client = await member(admin, services)
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": True})
+    await client.log_in(ADDRESS, PASSWORD)
+    assert (await client.get("/api/admin/users/")).status == 200
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": False})
+    assert (await client.get("/api/admin/users/")).status == 401
+    await client.log_in(ADDRESS, PASSWORD)
+    assert (await client.get("/api/admin/users/")).status == 403
+    client.close()
+
+
+async def test_a_link_of_before_does_not_undo_what_an_admin_decided(admin: HttpClient, services: Services) -> None:
+    await register(admin)
+    uid, token = link_parameters((await deliver_mails(services))[0])
+    assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 200
+    await admin.fetch("PATCH", "/api/admin/users/2/", {"is_active": False})
+    assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 400
+    await admin.post("/api/resend_activation/", {"email": ADDRESS})  # the address has to be confirmed anew
+    assert (
+        await admin.get("/api/activate/{}/{}/".format(*link_parameters((await deliver_mails(services))[0])))
+    ).status == 200
+
+
+async def test_deleting_removes_the_user_and_all_that_was_held(admin: HttpClient, services: Services) -> None:
+    client = await member(admin, services)
+    answer = await admin.fetch("DELETE", "/api/admin/users/2/")
+    assert (answer.status, answer.json) == (200, {"detail": "User deleted."})
+    assert (await client.get("/api/me/")).status == 401
+    for verb, body in (("GET", None), ("PATCH", {"is_admin": True}), ("DELETE", b"")):
+        assert (await admin.fetch(verb, "/api/admin/users/2/", body)).status == 404
+    client.close()
+
+
+async def test_nobody_takes_their_own_rights_away(admin: HttpClient) -> None:
+    for verb, body in (("PATCH", {"is_admin": False}), ("PATCH", {"is_disabled": True}), ("DELETE", b"")):
+        assert (await admin.fetch(verb, "/api/admin/users/1/", body)).status == 409
+    wrong = await admin.fetch("PATCH", "/api/admin/users/1/", {"is_admin": "perhaps"})
+    assert (wrong.status, wrong.json) == (400, {"is_admin": ["Must be a valid boolean."]})
+
+
+async def test_admins_list_delete_and_retry_queued_mails(admin: HttpClient, services: Services) -> None:
+    folder: Path = services.settings.mail_dir
+    folder.write_text("a file where the folder should be")
+    await register(admin)
+    assert await services.mailer.deliver_one()
+    (mail,) = (await admin.get("/api/admin/mails/")).json["mails"]
+    assert (mail["kind"], mail["address"], mail["status"], mail["attempts"]) == ("activation", ADDRESS, "owed", 1)
+    assert "cannot be written" in mail["error"]
+    assert (await admin.fetch("DELETE", f"/api/admin/mails/{mail['id']}/")).status == 200
+    assert (await admin.get("/api/admin/mails/")).json == {"mails": []}
+    assert (await admin.fetch("DELETE", f"/api/admin/mails/{mail['id']}/")).status == 404
+    await admin.post("/api/resend_activation/", {"email": ADDRESS})
+    assert await services.mailer.deliver_one()
+    folder.unlink()
+    assert (await admin.post(f"/api/admin/mails/{mail['id']}/retry/")).status == 200
+    assert [sent["To"] for sent in await deliver_mails(services)] == [ADDRESS]
+    assert (await admin.get("/api/admin/mails/")).json == {"mails": []}
+    assert (await admin.post(f"/api/admin/mails/{mail['id']}/retry/")).status == 404

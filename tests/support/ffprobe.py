@@ -1,0 +1,112 @@
+"""What is really in published files, as ffprobe and ffmpeg read them."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from transcode.tools import Tools
+
+CLOCK = 90_000
+CLOCK_START = 10  # seconds at which video time 0 lies
+RATE = 48_000
+AAC_FRAME = 1024  # samples; as many are heard before video time 0
+
+# A static ffmpeg looks for character sets of the system's C library; see `transcode.runner`.
+ENVIRONMENT = {**os.environ, "GCONV_PATH": "/nonexistent", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPackets:
+    """Packets of one file in their order; times in ticks from the start of the video."""
+
+    presentation_times: list[int]
+    decoding_times: list[int]
+    key_frames: list[int]  # indexes into `presentation_times`
+    audio_times: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPlaylist:
+    """A playlist decoded from end to end: mean luma per frame, mono samples, and ffmpeg's warnings."""
+
+    luma: bytes
+    samples: array.array[int]
+    complaints: str
+
+
+def run_ffprobe(tools: Tools, *arguments: str) -> str:
+    """Run ffprobe; return its output."""
+    command = [tools.ffprobe, "-v", "error", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT).stdout
+
+
+def read_packets(tools: Tools, file: Path) -> SegmentPackets:
+    """Return the packets of one file."""
+    entries = "packet=codec_type,pts,dts,flags"
+    packets = json.loads(run_ffprobe(tools, "-of", "json", "-show_packets", "-show_entries", entries, str(file)))[
+        "packets"
+    ]
+    video = [packet for packet in packets if packet["codec_type"] == "video"]
+    start = CLOCK_START * CLOCK
+    return SegmentPackets(
+        [packet["pts"] - start for packet in video],
+        [packet["dts"] - start for packet in video],
+        [place for place, packet in enumerate(video) if "K" in packet["flags"]],
+        [packet["pts"] - start for packet in packets if packet["codec_type"] == "audio"],
+    )
+
+
+def decode_playlist(tools: Tools, playlist: Path, folder: Path, *, sound: bool) -> DecodedPlaylist:
+    """Decode a playlist from end to end."""
+    pictures, samples = folder / "pictures.raw", folder / "samples.raw"
+    command = [
+        tools.ffmpeg, "-v", "warning", "-nostdin", "-y", "-i", str(playlist),
+        "-map", "0:v", "-vf", "scale=2:2:flags=area", "-pix_fmt", "yuv420p", "-fps_mode", "passthrough",
+        "-f", "rawvideo", str(pictures),
+        *(["-map", "0:a", "-f", "s16le", "-ac", "1", str(samples)] if sound else []),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT)
+    complaints = [line for line in done.stderr.splitlines() if "low score" not in line]  # said of very short files
+    return DecodedPlaylist(
+        pictures.read_bytes()[::6], _samples(samples) if sound else array.array("h"), "\n".join(complaints)
+    )
+
+
+def decode_audio(tools: Tools, *source: str) -> array.array[int]:
+    """Return all audio samples of a file, two channels interleaved."""
+    command = [tools.ffmpeg, "-v", "error", "-nostdin", *source, "-map", "0:a", "-f", "s16le", "-"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60, env=ENVIRONMENT)
+    found = array.array("h")
+    found.frombytes(done.stdout)
+    return found
+
+
+def _samples(file: Path) -> array.array[int]:
+    found = array.array("h")
+    found.frombytes(file.read_bytes())
+    return found
+
+
+def beep_times(samples: Sequence[int]) -> list[float]:
+    """Return the times at which a beep begins: loud after at least a third of a second of silence."""
+    found, quiet = [], RATE
+    for place, sample in enumerate(samples):
+        if -3000 < sample < 3000:
+            quiet += 1
+            continue
+        if quiet > RATE / 3:
+            found.append((place - AAC_FRAME) / RATE)
+        quiet = 0
+    return found
+
+
+def ticks(frame: int, fps: Fraction) -> int:
+    """Return the tick at which a frame of the grid is shown; ffmpeg rounds halves up."""
+    return int(frame * CLOCK / fps + Fraction(1, 2))

@@ -1,0 +1,110 @@
+"""Builds a video in this process, task after task in the order of the ledger, in a media folder of its own."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transcode import layout
+from transcode.tasks.assignment import Assignment, Monitor
+from transcode.tasks.work import perform
+from transcode.timeline import Timeline
+from transcode.tools import Tools
+
+
+class RecordingMonitor(Monitor):
+    """A monitor that records progress; it stops the task once its progress reaches `stop_at`."""
+
+    def __init__(self, stop_at: float = 2.0) -> None:
+        self.seen: list[float] = []
+        self.counts: list[int] = []
+        self._stop_at = stop_at
+
+    def progress(self, done: float) -> None:
+        """Record the progress, 0..1."""
+        self.seen.append(done)
+
+    def parts(self, count: int) -> None:
+        """Record the number of finished parts."""
+        self.counts.append(count)
+
+    def stopped(self) -> bool:
+        """Return whether the progress has reached `stop_at`."""
+        return bool(self.seen) and self.seen[-1] >= self._stop_at
+
+
+@dataclass
+class VideoBuilder:
+    """Builds video 1. `known` is its presentation as JSON, `results` holds the last result of each kind of task."""
+
+    root: Path
+    source: Path
+    tools: Tools
+    known: dict[str, Any] | None = None
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Return the presentation that the probe found."""
+        assert self.known is not None
+        return Timeline.from_json(self.known)
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the published files."""
+        return layout.film_dir(self.root, 1)
+
+    def segment_paths(self, rendition: str = "480p") -> list[Path]:
+        """Return the paths of a rendition's segments."""
+        return [layout.segment_path(self.root, 1, rendition, number) for number in range(self.timeline.segments)]
+
+    def run_task(
+        self, kind: str, index: int = 0, rendition: str | None = None, watch: RecordingMonitor | None = None
+    ) -> dict[str, Any]:
+        """Perform one task and remember its result."""
+        scratch = layout.attempt_dir(self.root, 1, secrets.token_hex(4))
+        scratch.mkdir(parents=True)
+        try:
+            found = perform(
+                Assignment(
+                    kind, 1, str(self.source), self.root, scratch, self.tools,
+                    timeline=self.known, index=index, rendition=rendition,
+                ),
+                watch or RecordingMonitor(),
+            )  # fmt: skip
+        finally:
+            shutil.rmtree(scratch)
+        self.results[kind] = found
+        return found
+
+    def probe(self) -> Timeline:
+        """Run the probe; return the presentation."""
+        self.known = self.run_task("probe")
+        return self.timeline
+
+    def encode_audio(self) -> None:
+        """Encode the audio, if there is any."""
+        if self.timeline.audio:
+            self.run_task("audio")
+
+    def encode_chunks(self) -> None:
+        """Encode all chunks."""
+        for index in range(self.timeline.grid.chunks):
+            self.run_task("chunk", index)
+
+    def build(self) -> Timeline:
+        """Run all tasks; return the presentation."""
+        self.probe()
+        self.run_task("thumbnail")
+        self.encode_audio()
+        self.encode_chunks()
+        if len(self.timeline.audio) > 1:
+            self.run_task("tracks")
+        if self.timeline.subtitles:
+            self.run_task("subtitles")
+        for kind in ("iframes", "storyboard", "finish"):
+            self.run_task(kind)
+        return self.timeline

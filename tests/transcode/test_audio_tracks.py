@@ -1,0 +1,404 @@
+"""Which sound and subtitles of a source are published, as what, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import m3u8
+import pytest
+
+from tests.support import ffprobe, hls_checks, sample_videos
+from tests.support.video_builder import VideoBuilder
+from transcode import layout
+from transcode.plans import downmix
+from transcode.source import tracks
+from transcode.timeline import AudioTrack, Role, Timeline
+from transcode.tools import Tools
+
+PICTURE = (*sample_videos.video_input("5", 3), *sample_videos.H264)
+Make = Callable[..., VideoBuilder]
+
+
+@pytest.fixture
+def make(tools: Tools, tmp_path: Path) -> Make:
+    """A film of these inputs and options, whose source is named so; it is not probed yet."""
+
+    def of(name: str, inputs: Sequence[str], *options: str) -> VideoBuilder:
+        source = tmp_path / name
+        picture = sample_videos.video_input("5", 3)
+        sample_videos.run_ffmpeg(tools, *picture, *inputs, "-map", "0", *sample_videos.H264, *options, str(source))
+        return VideoBuilder(tmp_path / "media", source, tools)
+
+    return of
+
+
+def tone(pitch: int = 440, channels: int = 1, seconds: float = 3) -> list[str]:
+    """An input of sound without an order of its channels."""
+    expression = "|".join([f"0.3*sin(2*PI*{pitch}*t)"] * channels)
+    return ["-f", "lavfi", "-i", f"aevalsrc='{expression}':d={seconds}:s=48000"]
+
+
+def sides(film: VideoBuilder, track: str = "480p") -> tuple[int, int]:
+    """The loudest samples of left and right, without both ends, where the encoder overshoots."""
+    samples = ffprobe.decode_audio(film.tools, "-i", str(film.folder / track / "index.m3u8"))[10_000:-10_000]
+    return max(map(abs, samples[::2])), max(map(abs, samples[1::2]))
+
+
+def listed(film: VideoBuilder, kind: str) -> list[str]:
+    lines = (film.folder / "master.m3u8").read_text().splitlines()
+    return [line.removeprefix("#EXT-X-MEDIA:") for line in lines if line.startswith(f"#EXT-X-MEDIA:TYPE={kind}")]
+
+
+# Channels -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("channels", [3, 4, 5, 7, 8, 10, 12, 14, 16, 24])
+def test_sound_of_a_usual_number_of_channels_is_mixed(make: Make, channels: int) -> None:
+    film = make("film.mov", tone(channels=channels), "-map", "1", *sample_videos.PCM)
+    assert film.build().warning == ""
+    left, right = sides(film)
+    assert min(left, right) > 5000
+
+
+@pytest.mark.parametrize("channels", [9, 11])
+def test_channels_without_a_known_order_are_all_heard_if_there_is_no_other_sound(make: Make, channels: int) -> None:
+    film = make("film.mov", tone(channels=channels), "-map", "1", *sample_videos.PCM)
+    assert film.build().warning == (
+        f"The order of the {channels} channels of sound is unknown: all are heard on both sides."
+    )
+    left, right = sides(film)
+    assert left == pytest.approx(right, abs=9)
+    assert left > 5000
+
+
+def test_a_track_without_a_known_order_is_left_out_alone(make: Make) -> None:
+    inputs = [*tone(300), *tone(400, 9), *tone(500)]
+    film = make("film.mov", inputs, *("-map", "1", "-map", "2", "-map", "3"), *sample_videos.AAC, "-c:a:1", "pcm_s16le")
+    timeline = film.build()
+    assert [track.index for track in timeline.audio] == [1, 3]
+    assert timeline.warning == (
+        "Sound was left out because the order of its channels is unknown: pcm_s16le (9 channels)."
+    )
+    assert film.results["tracks"] == {"tracks": [1]}
+    hls_checks.check(film.folder, film.tools)
+
+
+def test_a_mono_track_of_one_side_is_heard_on_both(make: Make) -> None:
+    film = make("film.mov", tone(), "-map", "1", "-af", "channelmap=0:FL", *sample_videos.PCM)
+    film.build()
+    left, right = sides(film)
+    assert left == pytest.approx(right, abs=9)
+    assert left > 5000
+
+
+def test_ambisonic_sound_keeps_its_sides(make: Make) -> None:
+    """First order in ACN, all of it from the left."""
+    sound = ["-f", "lavfi", "-i", "aevalsrc='0.2*sin(900*t)|0.2*sin(900*t)|0|0':d=3:s=48000"]
+    film = make("film.mkv", sound, "-map", "1", "-c:a", "libopus", "-mapping_family", "2", "-b:a", "256k")
+    assert film.build().audio[0].layout == "ambisonic 1"
+    left, right = sides(film)
+    assert left > 5 * right
+
+
+def test_a_layout_that_lists_its_places_is_mixed_by_them() -> None:
+    places = AudioTrack(1, 9, layout="9 channels (FL+FR+FC+LFE+SL+SR+TFL+TFR+BC)")
+    assert downmix.to_stereo(places) == (
+        "pan=stereo|c0=1.0*c0+0.7071*c2+0.7071*c4+0.7071*c6+0.7071*c8|c1=1.0*c1+0.7071*c2+0.7071*c5+0.7071*c7+0.7071*c8"
+    )
+
+
+# Codecs ---------------------------------------------------------------------------------------------------------
+
+CODECS = {
+    "eac3": ("mkv", ["-ac", "6", "-c:a", "eac3"]),
+    "truehd": ("mkv", ["-ac", "6", "-c:a", "truehd", "-strict", "-2"]),
+    "dts": ("mkv", ["-ac", "6", "-c:a", "dca", "-strict", "-2"]),
+    "opus_surround": ("mkv", ["-ac", "6", "-c:a", "libopus", "-b:a", "256k"]),
+    "vorbis_8": ("mkv", ["-ac", "8", "-c:a", "libvorbis"]),
+    "vbr_mp3": ("avi", ["-c:a", "libmp3lame", "-q:a", "4"]),
+    "alac_96k": ("mov", ["-ar", "96000", "-c:a", "alac"]),
+    "float_384k": ("mov", ["-ar", "384000", "-c:a", "pcm_f64le"]),
+    "u8_8k": ("avi", ["-ar", "8000", "-c:a", "pcm_u8"]),
+    "mulaw": ("mov", ["-ar", "8000", "-c:a", "pcm_mulaw"]),
+    "s24be": ("mov", ["-c:a", "pcm_s24be"]),
+    "adpcm": ("avi", ["-c:a", "adpcm_ima_wav"]),
+    "flac_11025": ("mkv", ["-ar", "11025", "-c:a", "flac"]),
+}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_sound_of_every_codec_and_rate_is_heard_in_its_time(tools: Tools, tmp_path: Path, codec: str) -> None:
+    suffix, options = CODECS[codec]
+    source = tmp_path / f"film.{suffix}"
+    sample_videos.run_ffmpeg(
+        tools,
+        *sample_videos.video_input("5", 3),
+        *sample_videos.beep_input(3),
+        *sample_videos.MPEG4,
+        *options,
+        str(source),
+    )
+    film = VideoBuilder(tmp_path / "media", source, tools)
+    assert film.build().warning == ""
+    samples = ffprobe.decode_audio(tools, "-i", str(film.folder / "480p" / "index.m3u8"))[::2]
+    late = 0.2 if codec == "vbr_mp3" else 0  # the picture of the AVI begins a frame late, as MP3 begins before its time
+    assert ffprobe.beep_times(samples) == pytest.approx([0 + late, 1 + late, 2 + late], abs=0.02 + late)
+
+
+def test_a_track_that_cannot_be_decoded_is_left_out_alone(make: Make, tools: Tools) -> None:
+    codecs = ["-c:a", "aac", "-c:a:1", "libvorbis", "-metadata:s:a:1", "language=fra"]
+    film = make("film.mkv", [*tone(300), *tone(400)], *("-map", "1", "-map", "2", "-map", "1"), *codecs)
+    film.source.write_bytes(film.source.read_bytes().replace(b"A_VORBIS", b"A_V0RBIS"))
+    timeline = film.build()
+    assert len(timeline.audio) == 2
+    assert timeline.warning == "Sound that cannot be decoded was left out: fra (unknown)."
+    hls_checks.check(film.folder, tools)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_a_film_whose_only_sound_cannot_be_decoded_is_silent(make: Make, tools: Tools, suffix: str) -> None:
+    """A decoder that is there, and nothing it can make sense of."""
+    film = make(f"film.{suffix}", tone(), "-map", "1", "-c:a", "ac3")
+    data = film.source.read_bytes()
+    film.source.write_bytes(data.replace(b"\x0b\x77", b"\x0b\x78"))  # the sync word of every frame
+    timeline = film.build()
+    assert timeline.audio == ()
+    assert timeline.warning.startswith("The film is silent, because its sound cannot be decoded: ")
+    hls_checks.check(film.folder, tools)
+
+
+def test_an_empty_track_and_a_late_one_are_no_broken_ones(make: Make, tools: Tools) -> None:
+    inputs = [*tone(300), "-itsoffset", "2.5", *tone(400, seconds=0.5), *tone(500)]
+    filters = ["-filter:a:2", "aselect=0"]
+    film = make("film.mkv", inputs, *("-map", "1", "-map", "2", "-map", "3"), *filters, *sample_videos.AAC)
+    timeline = film.build()
+    assert (len(timeline.audio), timeline.warning) == (3, "")
+    hls_checks.check(film.folder, tools)
+
+
+# Roles ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_main_sound_is_the_default_and_the_others_say_what_they_are(make: Make, tools: Tools) -> None:
+    inputs = [*tone(300), *tone(400), *tone(500), *tone(600), *tone(700)]
+    maps = [option for number in (1, 2, 3, 4, 5) for option in ("-map", str(number))]
+    tags = [f"-metadata:s:a:{number}" for number in range(5)]
+    languages = zip(tags, [f"language={code}" for code in ("eng", "eng", "eng", "ger", "eng")], strict=True)
+    flags = ["visual_impaired+default", "comment", "0", "dub", "hearing_impaired"]
+    film = make(
+        "film.mkv", inputs, *maps, *(option for pair in languages for option in pair),
+        *(option for number, flag in enumerate(flags) for option in (f"-disposition:a:{number}", flag)), *sample_videos.AAC,
+    )  # fmt: skip
+    timeline = film.build()
+    assert timeline.audio[0].index == 3
+    group = 'TYPE=AUDIO,GROUP-ID="audio",NAME='
+    described = 'CHARACTERISTICS="public.accessibility.describes-video"'
+    assert [line.partition(',CHANNELS="2"')[0] for line in listed(film, "AUDIO")] == [
+        f'{group}"English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES',
+        f'{group}"Deutsch",LANGUAGE="de",DEFAULT=NO,AUTOSELECT=YES',
+        f'{group}"English (for the hard of hearing)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=NO',
+        f'{group}"English (audio description)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,{described}',
+        f'{group}"English (commentary)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=NO',
+    ]
+    hls_checks.check(film.folder, tools)
+
+
+def stream(index: int = 1, title: str = "", *flags: str, **fields: object) -> dict[str, object]:
+    """A sound stream as ffprobe describes it."""
+    disposition = dict.fromkeys(flags, 1)
+    described = {"codec_type": "audio", "codec_name": "aac", "channels": 2, "disposition": disposition}
+    return {"index": index, **described, "tags": {"title": title}, **fields}
+
+
+@pytest.mark.parametrize(
+    ("title", "role"),
+    [
+        ("Audio Description", Role.DESCRIPTION), ("English - DVS", Role.DESCRIPTION), ("Hörfilm", Role.DESCRIPTION),
+        ("Director's Commentary", Role.COMMENTARY), ("Audiokommentar", Role.COMMENTARY),
+        ("English (SDH)", Role.HEARING_IMPAIRED), ("Für Gehörlose", Role.HEARING_IMPAIRED),
+        ("Music & Effects", Role.EFFECTS), ("M&E", Role.EFFECTS), ("English", Role.NONE), ("", Role.NONE),
+    ],
+)  # fmt: skip
+def test_titles_say_what_a_track_is_for(title: str, role: Role) -> None:
+    assert tracks.role_of(stream(title=title)) is role
+
+
+@pytest.mark.parametrize(
+    ("flags", "main"),
+    [
+        ([(), ("default",)], 1), ([("dub",), ("original",)], 1), ([("dub", "default"), ("original",)], 0),
+        ([("comment", "default"), ()], 1), ([("visual_impaired",), ("comment",)], 0), ([("clean_effects",), ()], 1),
+        ([("hearing_impaired", "default"), ()], 1), ([("comment",), ("hearing_impaired",)], 1), ([(), ()], 0),
+    ],
+)  # fmt: skip
+def test_the_main_sound_is_the_films_own(flags: list[tuple[str, ...]], main: int) -> None:
+    streams = [stream(index, "", *names) for index, names in enumerate(flags)]
+    assert tracks.in_order(streams)[0]["index"] == main
+
+
+SUBTITLES = "1\n00:00:00,500 --> 00:00:01,500\nHello\n"
+
+
+def test_subtitles_say_whom_they_are_for(make: Make, tmp_path: Path, tools: Tools) -> None:
+    words = tmp_path / "words.srt"
+    words.write_text(SUBTITLES)
+    flags = ["0", "hearing_impaired", "forced", "comment"]
+    maps = [option for _ in flags for option in ("-map", "1")]
+    options = [option for number, flag in enumerate(flags) for option in (f"-disposition:s:{number}", flag)]
+    languages = [option for number in range(4) for option in (f"-metadata:s:s:{number}", "language=eng")]
+    film = make("film.mkv", ["-i", str(words)], *maps, "-c:s", "srt", *options, *languages)
+    film.build()
+    group = 'TYPE=SUBTITLES,GROUP-ID="subs",NAME='
+    sdh = "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
+    assert [line.partition(",URI")[0] for line in listed(film, "SUBTITLES")] == [
+        f'{group}"English",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO',
+        f'{group}"English (SDH)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,CHARACTERISTICS="{sdh}"',
+        f'{group}"English (forced)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES',
+        f'{group}"English (commentary)",LANGUAGE="en",DEFAULT=NO,AUTOSELECT=NO,FORCED=NO',
+    ]
+    hls_checks.check(film.folder, tools)
+
+
+# Programmes, pictures of words, sides ---------------------------------------------------------------------------
+
+
+def test_a_broadcast_has_the_sound_of_its_own_programme_only(make: Make, tools: Tools) -> None:
+    picture = sample_videos.video_input("5", 3)
+    programmes = ["-program", "title=One:st=0:st=1", "-program", "title=Two:st=2:st=3"]
+    film = make("film.ts", [*tone(300), *picture, *tone(900)], *("-map", "1", "-map", "2", "-map", "3"),
+                "-c:a", "mp2", *programmes)  # fmt: skip
+    timeline = film.build()
+    assert len(timeline.audio) == 1
+    assert timeline.warning == "This recording holds 2 programmes; one of them was taken in."
+    hls_checks.check(film.folder, tools)
+
+
+def test_subtitles_that_are_pictures_are_left_out_with_a_warning(make: Make, tmp_path: Path, tools: Tools) -> None:
+    words = tmp_path / "words.srt"
+    words.write_text(SUBTITLES)
+    film = make("film.mkv", ["-i", str(words)], "-map", "1", "-c:s", "srt", "-metadata:s:s:0", "language=ger")
+    film.source.write_bytes(film.source.read_bytes().replace(b"S_TEXT/UTF8", b"S_HDMV/PGS\0"))
+    timeline = film.build()
+    assert timeline.subtitles == ()
+    assert timeline.warning == ("Subtitles that are not stored as text were left out: ger (hdmv_pgs_subtitle).")
+    hls_checks.check(film.folder, tools)
+
+
+LEFT_AND_RIGHT = ["-f", "lavfi", "-i", "aevalsrc='0.5*sin(2*PI*500*t)|0.05*sin(2*PI*900*t)':d=3:s=48000:c=stereo"]
+SPLIT = ["-filter_complex", "[1:a]channelsplit[l][r]", "-map", "[l]", "-map", "[r]"]
+PLAIN = ["-filter_complex", "[1:a]pan=mono|c0=c0[l];[1:a]pan=mono|c0=c1[r]", "-map", "[l]", "-map", "[r]"]
+TITLES = ["-metadata:s:a:0", "title=Left", "-metadata:s:a:1", "title=Right"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("film.mov", [*SPLIT, *sample_videos.PCM]), ("film.mov", [*PLAIN, *sample_videos.PCM]),
+        ("film.mkv", [*PLAIN, *sample_videos.AAC, *TITLES]),
+        ("film.mov", [*SPLIT, *sample_videos.PCM, "-movflags", "frag_keyframe+empty_moov"]),
+    ],
+    ids=["layouts", "camera", "titles", "remuxed"],
+)  # fmt: skip
+def test_two_mono_tracks_that_are_left_and_right_are_one_sound(
+    make: Make, tools: Tools, name: str, options: list[str]
+) -> None:
+    film = make(name, LEFT_AND_RIGHT, *options)
+    film.probe()
+    film.run_task("segment", 0, "480p")  # alone, before there is any other sound
+    assert len(film.timeline.audio) == 1
+    alone = sides(film)
+    film.build()
+    for left, right in (alone, sides(film)):
+        assert 15_000 < left < 17_500
+        assert 1200 < right < 2400
+    hls_checks.check(film.folder, tools)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [{"title": "Left"}, {"title": "Left"}], [{"language": "eng"}, {"language": "ger"}],
+        [{"title": "Mic"}, {"title": "Boom"}], [{"title": "Right"}, {"title": "Left"}],
+    ],
+)  # fmt: skip
+def test_mono_tracks_that_are_something_else_stay_two(labels: list[dict[str, str]]) -> None:
+    found = [stream(number, channels=1, codec_name="pcm_s16le", tags=tags) for number, tags in enumerate(labels, 1)]
+    assert [track.indexes for track in tracks.audio_tracks(found)] == [(1,), (2,)]
+
+
+def test_titles_of_any_kind_become_names(make: Make, tools: Tools) -> None:
+    titles = ['A "quoted" one', "Two\nlines\r\n#EXTM3U", "x" * 65536, "Same", "Same", "\u202e\x07", "üñí 🎬"]
+    maps = [option for _ in titles for option in ("-map", "1")]
+    names = [option for number, title in enumerate(titles) for option in (f"-metadata:s:a:{number}", f"title={title}")]
+    film = make("film.mkv", tone(), *maps, *sample_videos.AAC, *names)
+    film.build()
+    media = m3u8.load(str(film.folder / "master.m3u8")).media
+    assert [one.name for one in media] == [
+        "A 'quoted' one", "Two lines #EXTM3U", "x" * 100, "Same", "Same 2", "Audio 6", "üñí 🎬",
+    ]  # fmt: skip
+
+
+def test_forty_tracks_are_all_there(make: Make) -> None:
+    maps = [option for _ in range(40) for option in ("-map", "1")]
+    film = make("film.mkv", tone(), *maps, *sample_videos.AAC)
+    film.build()
+    names = [one.name for one in m3u8.load(str(film.folder / "master.m3u8")).media]
+    assert len(set(names)) == 40
+
+
+# Films of the version before ------------------------------------------------------------------------------------
+
+STORED = """{"version": 1, "grid": {"fps": "5", "frames": 15}, "renditions": [
+{"name": "480p", "width": 64, "height": 36, "crf": 23.0, "preset": "veryfast"}], "video": {"index": 0, "width": 64,
+"height": 36}, "audio": [{"index": 1, "channels": 6, "language": "eng", "title": ""}], "subtitles": [{"index": 2,
+"language": "eng", "title": "", "forced": false}], "origin": 0.0, "file_start": 0.0, "remuxed": true}"""
+
+
+def test_a_timeline_of_the_version_before_is_readable(make: Make) -> None:
+    known = json.loads(STORED)
+    film = make("film.mkv", tone(), "-map", "1", *sample_videos.AAC)
+    known["renditions"] = film.probe().as_json()["renditions"]
+    timeline = Timeline.from_json(known)
+    assert (timeline.audio[0].layout, timeline.audio[0].role, timeline.audio[0].right_index) == ("", "", None)
+    assert (timeline.subtitles[0].role, timeline.copied, timeline.warning) == ("", (), "")
+    assert Timeline.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
+
+
+def test_a_copy_for_a_timeline_of_the_version_before_has_the_streams_in_its_order(make: Make, tools: Tools) -> None:
+    """In that order, commentary that was marked as default came first."""
+    flags = ["-disposition:a:0", "0", "-disposition:a:1", "default+comment"]
+    film = make(
+        "film.mkv",
+        [*tone(300), *tone(2000)],
+        *("-map", "1", "-map", "2"),
+        *flags,
+        *sample_videos.AAC,
+        *sample_videos.LIVE,
+    )
+    timeline = film.probe()
+    assert (timeline.remuxed, timeline.copied) == (True, (0, 1, 2))
+    assert film.known is not None
+    del film.known["copied"]
+    layout.remuxed_path(film.root, 1).unlink()
+    film.probe()
+    copy = layout.remuxed_path(film.root, 1)
+    samples = ffprobe.decode_audio(tools, "-i", str(copy))  # of its first sound
+    crossings = sum(one < 0 <= other for one, other in pairwise(samples))
+    assert crossings > 3000
+
+
+def test_a_track_that_fails_keeps_no_other_from_being_made(make: Make) -> None:
+    film = make(
+        "film.mkv", [*tone(300), *tone(400), *tone(500)], *("-map", "1", "-map", "2", "-map", "3"), *sample_videos.AAC
+    )
+    film.probe()
+    assert film.known is not None
+    film.known["audio"][1]["index"] = 77  # there is no such stream
+    film.encode_audio()
+    film.encode_chunks()
+    assert film.run_task("tracks") == {"tracks": [2]}
+    assert not (film.folder / "audio1" / "index.m3u8").exists()
+    assert film.run_task("finish")["audio"] == [2]

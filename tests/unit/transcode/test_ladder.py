@@ -1,0 +1,53 @@
+"""The ladder: which renditions a video gets, and what each may cost."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from transcode.ladder import ladder
+
+
+@pytest.mark.parametrize(
+    ("size", "names"),
+    [
+        ((3840, 2160), ["480p", "720p", "1080p"]), ((1920, 1080), ["480p", "720p", "1080p"]),
+        ((1920, 800), ["480p", "720p", "1080p"]), ((1080, 1920), ["480p", "720p", "1080p"]),
+        ((1280, 720), ["480p", "720p"]), ((720, 576), ["480p"]), ((320, 240), ["480p"]), ((16, 9000), ["480p"]),
+        ((3840, 200), ["480p"]), ((1920, 540), ["480p", "720p"]), ((200, 3840), ["480p"]),
+    ],
+)  # fmt: skip
+def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: list[str]) -> None:
+    found = ladder(*size, Fraction(25))
+    assert [one.name for one in found] == names
+    assert len({(one.width, one.height) for one in found}) == len(found)
+    for one in found:
+        assert one.width % 2 == one.height % 2 == 0
+        assert one.width <= max(16, size[0])
+        assert one.height <= max(16, size[1])
+
+
+@pytest.mark.parametrize(
+    ("size", "fps", "described"),
+    [
+        ((1920, 1080), "25", ["854x480 3.0", "1280x720 3.1", "1920x1080 4.0"]),
+        ((1920, 1080), "60", ["854x480 3.1", "1280x720 3.2", "1920x1080 4.2"]),
+        ((1080, 1920), "25", ["480x854 3.0", "720x1280 3.1", "1080x1920 4.0"]),
+        ((1280, 712), "25", ["862x480 3.0", "1280x712 3.1"]),
+        ((64, 36), "25", ["64x36 3.0"]),
+        ((1, 1), "25", ["16x16 3.0"]),
+    ],
+)
+def test_sizes_are_even_and_the_level_fits(size: tuple[int, int], fps: str, described: list[str]) -> None:
+    renditions = ladder(*size, Fraction(fps))
+    assert [f"{one.width}x{one.height} {one.level}" for one in renditions] == described
+
+
+def test_more_than_30_frames_a_second_may_cost_more() -> None:
+    slow, fast = (ladder(1280, 720, Fraction(fps))[-1].cap for fps in (30, 60))
+    assert fast == slow * 7 // 5
+
+
+def test_the_codec_names_the_profile_and_the_level() -> None:
+    assert [one.codec for one in ladder(1920, 1080, Fraction(25))] == ["avc1.64001e", "avc1.64001f", "avc1.640028"]
