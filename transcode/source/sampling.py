@@ -27,7 +27,7 @@ from transcode.tools import Tools
 _MAX_LISTED_SIZE, _MAX_LISTED_S = GIB, 600.0
 _INTERVALS, _INTERVAL_S = 60, 3.0
 # Pictures are decoded in so many places, from so many packets each.
-_DECODED_PLACES, _DECODED_PACKETS = 6, 12
+_DECODED_PLACES, _DECODED_PACKETS = 6, 6
 _UNEVEN = 0.618  # of a place's share of the film
 _SAMPLE_SIZE = 4096  # bytes of a picture that are looked at
 _BLOCK_HEADER_SIZE = 4  # bytes before a picture in a block of Matroska
@@ -210,8 +210,10 @@ def _decode(path: Path, source: Source, tools: Tools, start: float) -> Place:
 
 
 def _first_packet(place: Place) -> Packet:
-    """Where seeking led; one that is nothing counts as a key frame."""
-    first = next((one for one in place if one["type"] == "packet"), {"flags": "K"})
+    """Where seeking led; one that is nothing counts as a key frame. At a splice, two packets may have one time."""
+    packets = [one for one in place if one["type"] == "packet"] or [{"flags": "K"}]
+    same = [one for one in packets if one.get("pts_time") == packets[0].get("pts_time")]
+    first = max(same, key=lambda one: "K" in one.get("flags", ""))
     time = _seconds(first.get("pts_time")) or 0.0
     return Packet(time, "K" in first.get("flags", ""), _whole(first.get("pos")), _whole(first.get("size")))
 
