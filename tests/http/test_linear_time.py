@@ -30,7 +30,7 @@ from handlers.http.seen_headers import HeaderParser
 from handlers.media import answer, lane
 from transcode.errors import MediaError
 from transcode.hls import playlists, webvtt
-from transcode.source import description, looking
+from transcode.source import description, looking, tracks
 from transcode.tasks import audio, thumbnail
 from videoflix.accounts.addresses import checked_address
 from videoflix.accounts.passwords import complaints
@@ -149,7 +149,7 @@ FUNCTIONS: dict[str, Use] = {
     "brightness": lambda text: thumbnail._LUMA.search("YAVG=" + text),
     "rate of a film": lambda text: description._rate("1" + text),
     "length of a film": description._clock,
-    "tag of a film": lambda text: description._tag({"tags": {"title": text}}, "title"),
+    "tag of a film": lambda text: tracks.tag({"tags": {"title": text}}, "title"),
     "what a mail server says": lambda text: transport._sentence(OSError(text)),
 }  # fmt: skip
 

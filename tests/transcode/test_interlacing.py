@@ -152,4 +152,6 @@ def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: Tools
     sample_videos.run_ffmpeg(tools, *again)
     source = tmp_path / "film.ts"
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced
+    timeline = VideoBuilder(tmp_path / "media", source, tools).probe()
+    assert timeline.video.interlaced
+    assert (timeline.keyed, timeline.video.refresh) == (False, 0)  # two packets have one time at the splice

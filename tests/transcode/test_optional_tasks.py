@@ -61,7 +61,7 @@ async def test_a_film_is_published_without_what_fails_until_a_later_try_makes_it
         assert kind in repository.records[1].done_kinds
 
 
-@pytest.mark.parametrize("order", ["no hope", "stumble", "die", "hang"])
+@pytest.mark.parametrize("order", ["fail permanently", "raise bug", "exit", "hang"])
 async def test_however_it_fails_the_film_is_published(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
@@ -76,7 +76,7 @@ async def test_however_it_fails_the_film_is_published(
 async def test_later_tries_are_few_and_each_pause_is_longer(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
-    task_script.set("iframes", "no hope")
+    task_script.set("iframes", "fail permanently")
     times = replace(FAST_TIMING, optional_first=0.1, optional_growth=2.0, optional_most=0.4, optional_tries=3)
     async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
@@ -107,12 +107,12 @@ async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
 ) -> None:
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").touch()
-    task_script.set("thumbnail", "no hope")
+    task_script.set("thumbnail", "fail permanently")
     times = replace(FAST_TIMING, optional_first=0.1, optional_growth=1.0, optional_tries=2)
     async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
         await wait_until(lambda: repository.status[1] == "ready")
-        task_script.set("probe", "no hope")
+        task_script.set("probe", "fail permanently")
         await wait_until(lambda: repository.records[1].omissions.tries == 2)
         await wait_for_job(ledger, 1, State.DEAD)
         await asyncio.sleep(1)
@@ -120,7 +120,7 @@ async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
         assert len(task_script.started("probe")) <= 3
 
 
-@pytest.mark.parametrize("order", ["fail", "stumble", "die"])
+@pytest.mark.parametrize("order", ["fail", "raise bug", "exit"])
 async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
@@ -164,7 +164,7 @@ async def test_a_segment_that_is_missing_at_the_end_is_made_again(
         await begin(ledger, repository)
         await wait_until(lambda: task_script.started("iframes"))
         layout.segment_path(tmp_path, 1, "480p", 4).unlink()
-        task_script.set("iframes", "lose")
+        task_script.set("iframes", "miss input")
         await wait_until(lambda: len(task_script.started("chunk")) == 4)
         task_script.clear("iframes")
         await wait_for_job(ledger, 1)

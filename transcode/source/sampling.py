@@ -22,11 +22,13 @@ from transcode.source.looking import look
 from transcode.source.nal import is_random_access
 from transcode.tools import Tools
 
-# Files up to this size (bytes) are listed whole; of larger ones, so many intervals of so many seconds.
-_MAX_LISTED_SIZE = GIB
-_INTERVALS, _INTERVAL_S = 40, 4.0
+# Films up to this size (bytes) and length (seconds) are listed whole; of larger ones, so many intervals of so many
+# seconds: the first viewer waits for it.
+_MAX_LISTED_SIZE, _MAX_LISTED_S = GIB, 600.0
+_INTERVALS, _INTERVAL_S = 60, 3.0
 # Pictures are decoded in so many places, from so many packets each.
-_DECODED_PLACES, _DECODED_PACKETS = 6, 12
+_DECODED_PLACES, _DECODED_PACKETS = 6, 6
+_UNEVEN = 0.618  # of a place's share of the film
 _SAMPLE_SIZE = 4096  # bytes of a picture that are looked at
 _BLOCK_HEADER_SIZE = 4  # bytes before a picture in a block of Matroska
 # Codecs that know no interlacing and mark key frames rightly.
@@ -71,7 +73,7 @@ def sample(path: Path, source: Source, tools: Tools) -> Source:
 
 def list_packets(path: Path, source: Source, tools: Tools, *, whole: bool = False) -> list[Packet]:
     """Return the packets of the picture; of a large file, unless `whole`, those in evenly spread intervals."""
-    intervals = [] if whole or path.stat().st_size <= _MAX_LISTED_SIZE else _intervals(source)
+    intervals = [] if whole or _is_small(path, source) else _intervals(source)
     argv = [
         tools.ffprobe, "-v", "error", *GUARDS, "-select_streams", str(source.picture["index"]),
         *(["-read_intervals", ",".join(intervals)] if intervals else []),
@@ -79,6 +81,10 @@ def list_packets(path: Path, source: Source, tools: Tools, *, whole: bool = Fals
     ]  # fmt: skip
     found = (_packet(line) for line in look(argv, path).output.splitlines())
     return [packet for packet in found if packet]
+
+
+def _is_small(path: Path, source: Source) -> bool:
+    return path.stat().st_size <= _MAX_LISTED_SIZE and source.end - source.start <= _MAX_LISTED_S
 
 
 def _intervals(source: Source) -> list[str]:
@@ -154,7 +160,7 @@ def _with_key_frames(
         return source  # not even the first one is understood, so nothing is known
     if len(real) == len(marked) and not lost:
         return source
-    if path.stat().st_size > _MAX_LISTED_SIZE:
+    if not _is_small(path, source):
         packets = list_packets(path, source, tools, whole=True)
         real = _real_keys(path, source, [packet for packet in packets if packet.is_key])
     times = [*sorted(packet.time for packet in real), max(packet.time for packet in packets)]
@@ -186,7 +192,9 @@ def _decode_places(path: Path, source: Source, tools: Tools) -> list[Place]:
     if source.picture.get("codec_name") in _PROGRESSIVE_CODECS:
         return []
     length = source.end - source.start
-    starts = [source.start + length * number / _DECODED_PLACES for number in range(_DECODED_PLACES)]
+    # Uneven distances, or all of them might be multiples of that between key frames.
+    parts = [(number + number * _UNEVEN % 1) / _DECODED_PLACES for number in range(_DECODED_PLACES)]
+    starts = [source.start + length * part for part in parts]
     return [_decode(path, source, tools, start) for start in starts]
 
 
@@ -202,8 +210,10 @@ def _decode(path: Path, source: Source, tools: Tools, start: float) -> Place:
 
 
 def _first_packet(place: Place) -> Packet:
-    """Where seeking led; one that is nothing counts as a key frame."""
-    first = next((one for one in place if one["type"] == "packet"), {"flags": "K"})
+    """Where seeking led; one that is nothing counts as a key frame. At a splice, two packets may have one time."""
+    packets = [one for one in place if one["type"] == "packet"] or [{"flags": "K"}]
+    same = [one for one in packets if one.get("pts_time") == packets[0].get("pts_time")]
+    first = max(same, key=lambda one: "K" in one.get("flags", ""))
     time = _seconds(first.get("pts_time")) or 0.0
     return Packet(time, "K" in first.get("flags", ""), _whole(first.get("pos")), _whole(first.get("size")))
 
