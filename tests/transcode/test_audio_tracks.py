@@ -64,7 +64,7 @@ def test_sound_of_a_usual_number_of_channels_is_mixed(make: Make, channels: int)
 
 
 @pytest.mark.parametrize("channels", [9, 11])
-def test_channels_without_a_known_order_are_all_heard_if_there_is_no_other_sound(make: Make, channels: int) -> None:
+def test_channels_in_unknown_order_are_all_heard_if_there_is_no_other(make: Make, channels: int) -> None:
     film = make("film.mov", tone(channels=channels), "-map", "1", *sample_videos.PCM)
     assert film.build().warning == (
         f"The order of the {channels} channels of sound is unknown: all are heard on both sides."
@@ -190,7 +190,8 @@ def test_the_main_sound_is_the_default_and_the_others_say_what_they_are(make: Ma
     flags = ["visual_impaired+default", "comment", "0", "dub", "hearing_impaired"]
     film = make(
         "film.mkv", inputs, *maps, *(option for pair in languages for option in pair),
-        *(option for number, flag in enumerate(flags) for option in (f"-disposition:a:{number}", flag)), *sample_videos.AAC,
+        *(option for number, flag in enumerate(flags) for option in (f"-disposition:a:{number}", flag)),
+        *sample_videos.AAC,
     )  # fmt: skip
     timeline = film.build()
     assert timeline.audio[0].index == 3
@@ -367,7 +368,7 @@ def test_a_timeline_of_the_version_before_is_readable(make: Make) -> None:
     assert Timeline.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
 
 
-def test_a_copy_for_a_timeline_of_the_version_before_has_the_streams_in_its_order(make: Make, tools: Tools) -> None:
+def test_a_working_copy_for_an_older_version_keeps_its_stream_order(make: Make, tools: Tools) -> None:
     """In that order, commentary that was marked as default came first."""
     flags = ["-disposition:a:0", "0", "-disposition:a:1", "default+comment"]
     film = make(

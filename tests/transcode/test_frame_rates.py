@@ -69,7 +69,7 @@ def test_the_slowest_rate_that_loses_hardly_anything_is_chosen(
         assert len(places) >= 0.99 * len(times)
 
 
-def test_rounded_clocks_and_single_lost_pictures_do_not_make_a_rate_variable() -> None:
+def test_rounded_clocks_and_single_lost_pictures_keep_the_rate() -> None:
     rounded = [round(time, 3) for time in every(Fraction(60000, 1001), 60)]
     assert rate_of(rounded, Fraction(60000, 1001)) == Fraction(60000, 1001)
     dropped = [time for number, time in enumerate(every(30, 60)) if number % 400 != 7]

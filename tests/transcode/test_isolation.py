@@ -56,7 +56,7 @@ def test_a_program_reaches_no_server_and_gains_no_rights(
     assert said[-2:] == ["['1']", "True"]
 
 
-def test_a_namespace_that_is_not_to_be_had_leaves_a_program_without_sockets(
+def test_without_a_network_namespace_a_program_has_no_sockets(
     tmp_path: Path, http_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not isolating._works(Isolation.SECCOMP):

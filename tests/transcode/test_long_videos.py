@@ -235,7 +235,8 @@ def test_sound_is_counted_in_more_than_31_bits(tools: Tools, tmp_path: Path, hou
     late = str(seconds - last)
     source = tmp_path / "film.mkv"
     sample_videos.run_ffmpeg(
-        tools, *sample_videos.video_input("1", last), *sample_videos.beep_input(last), *sample_videos.H264, *sample_videos.AAC,
+        tools, *sample_videos.video_input("1", last), *sample_videos.beep_input(last),
+        *sample_videos.H264, *sample_videos.AAC,
         "-output_ts_offset", late, str(source),
     )  # fmt: skip
     begun = VideoBuilder(tmp_path / "media", source, tools)
@@ -341,7 +342,7 @@ def test_rates_of_a_day_are_those_of_exact_fractions() -> None:
     assert abs(bandwidth.of_segments(sizes, grid).average - exact) <= 1
 
 
-def test_the_plan_of_a_chunk_is_as_long_at_the_end_of_a_day_as_at_its_beginning() -> None:
+def test_the_plan_of_a_chunk_is_as_long_after_a_day_as_at_the_start() -> None:
     day = Timeline(Grid(Fraction(25), 24 * HOUR * 25), ladder(320, 180, Fraction(25)), make_presentation(4).video)
     first, last = (ChunkPlan(day, index, Path("film.mp4"), None).argv() for index in (4, day.grid.chunks - 1))
     assert abs(len(" ".join(first)) - len(" ".join(last))) < 40

@@ -301,7 +301,7 @@ def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None
     assert all(task.optional for task in schedule.opening(film, Path()))
 
 
-def test_no_task_that_a_film_has_once_is_needed_but_its_probe_its_sound_and_its_end() -> None:
+def test_only_probe_audio_and_finish_are_needed_of_the_single_tasks() -> None:
     repository = InMemoryRepository()
     repository.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
     film = replace(repository.records[1], results={"audio": {"unmeasured": True}})
