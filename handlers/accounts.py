@@ -16,6 +16,7 @@ _RESENT = "If this address waits for its confirmation, an email has been sent to
 class PublicHandler(ApiHandler):
     """Never looks at the access cookie: a stale one must not stop anyone from signing in."""
 
+    metrics_label = "accounts"
     public = True
 
     async def welcome(self, user: User) -> None:

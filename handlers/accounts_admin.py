@@ -11,6 +11,7 @@ from videoflix.models import User, isoformat
 class UsersHandler(ApiHandler):
     """GET /api/admin/users/: `search`, `limit` and `offset` narrow it."""
 
+    metrics_label = "accounts_admin"
     admins_only = True
 
     async def get(self) -> None:
@@ -23,6 +24,7 @@ class UsersHandler(ApiHandler):
 class UserHandler(ApiHandler):
     """GET, PATCH and DELETE /api/admin/users/<id>/."""
 
+    metrics_label = "accounts_admin"
     admins_only = True
 
     async def get(self, user_id: str) -> None:
@@ -43,6 +45,7 @@ class UserHandler(ApiHandler):
 class MailsHandler(ApiHandler):
     """GET /api/admin/mails/: what is owed, and what was given up."""
 
+    metrics_label = "accounts_admin"
     admins_only = True
 
     async def get(self) -> None:
@@ -53,6 +56,7 @@ class MailsHandler(ApiHandler):
 class MailHandler(ApiHandler):
     """DELETE /api/admin/mails/<id>/."""
 
+    metrics_label = "accounts_admin"
     admins_only = True
 
     async def delete(self, mail_id: str) -> None:
@@ -64,6 +68,7 @@ class MailHandler(ApiHandler):
 class MailRetryHandler(ApiHandler):
     """POST /api/admin/mails/<id>/retry/."""
 
+    metrics_label = "accounts_admin"
     admins_only = True
 
     async def post(self, mail_id: str) -> None:

@@ -12,6 +12,8 @@ from videoflix.models import isoformat
 class MeHandler(ApiHandler):
     """GET and DELETE /api/me/."""
 
+    metrics_label = "accounts_me"
+
     async def get(self) -> None:
         """Who is signed in."""
         user = await self.services.accounts.user(self.identity.user_id)
@@ -37,6 +39,8 @@ class MeHandler(ApiHandler):
 class MySessionsHandler(ApiHandler):
     """GET /api/me/sessions/: where one is signed in."""
 
+    metrics_label = "accounts_me"
+
     async def get(self) -> None:
         """The one that was seen last first."""
         found = await self.services.accounts.sessions_of(self.identity.user_id)
@@ -59,6 +63,8 @@ class MySessionsHandler(ApiHandler):
 
 class MySessionHandler(ApiHandler):
     """DELETE /api/me/sessions/<id>/."""
+
+    metrics_label = "accounts_me"
 
     async def delete(self, session_id: str) -> None:
         """Sign one device out, at once."""

@@ -25,6 +25,7 @@ _CLOSING = ThreadPoolExecutor(1, thread_name_prefix="closing")
 class AdminHandler(ApiHandler):
     """For admins only."""
 
+    metrics_label = "admin"
     admins_only = True
 
     async def shown(self, video: Video) -> Mapping[str, object]:

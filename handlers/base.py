@@ -52,6 +52,8 @@ _CORS_HEADERS = (
 class BaseHandler(RequestHandler):
     """CORS and errors: also for what is neither JSON nor behind a sign-in."""
 
+    metrics_label: ClassVar[str] = "unknown"  # the `handler` of its requests in the metrics
+
     answer_within_s: ClassVar[float] = 120.0  # from the last byte of the request on; a watchdog sees to it
 
     def __init__(

@@ -11,6 +11,7 @@ from videoflix.checks import answers
 class AliveHandler(ApiHandler):
     """GET /healthz: this process answers."""
 
+    metrics_label = "health"
     public = True
 
     def get(self) -> None:
@@ -21,6 +22,7 @@ class AliveHandler(ApiHandler):
 class ReadyHandler(ApiHandler):
     """GET /readyz: this process and the servers that it needs answer."""
 
+    metrics_label = "health"
     public = True
 
     async def get(self) -> None:

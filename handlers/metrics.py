@@ -14,6 +14,7 @@ from handlers.http.access_log import log_request
 class MetricsHandler(ApiHandler):
     """GET /metrics: for admins, and for who has METRICS_TOKEN as Bearer token."""
 
+    metrics_label = "metrics"
     admins_only = True
 
     async def prepare(self) -> None:
@@ -36,5 +37,4 @@ def note(handler: RequestHandler) -> None:
     """Tornado calls this when an answer is complete: a line in the log, and one more that is counted."""
     log_request(handler)
     if isinstance(handler, BaseHandler):
-        family = type(handler).__module__.split(".")[1].replace("base", "unknown")
-        handler.services.metrics.observe(family, handler.get_status(), handler.request.request_time())
+        handler.services.metrics.observe(handler.metrics_label, handler.get_status(), handler.request.request_time())

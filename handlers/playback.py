@@ -11,6 +11,8 @@ from videoflix.models import isoformat
 class PlaybackHandler(ApiHandler):
     """GET /api/video/<id>/playback/: an address that VLC or a television can play."""
 
+    metrics_label = "playback"
+
     async def get(self, video_id: str) -> None:
         """Good for this film alone, for some hours, and until this session ends."""
         film = await self.services.media.playable(int(video_id))

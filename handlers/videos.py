@@ -19,6 +19,7 @@ from videoflix.viewing import Own
 class VideosHandler(ApiHandler):
     """What shows videos."""
 
+    metrics_label = "videos"
     _etag: str | None = None
 
     async def answer_with(self, video_ids: Sequence[int]) -> None:
@@ -65,6 +66,8 @@ class VideoListHandler(VideosHandler):
 
 class CategoriesHandler(ApiHandler):
     """GET /api/categories/: by name, each with how many playable videos it has."""
+
+    metrics_label = "videos"
 
     async def get(self) -> None:
         """An object, so that more can be said one day."""

@@ -11,6 +11,8 @@ from videoflix.models import Rating
 class ProgressHandler(ApiHandler):
     """GET, PUT, POST and DELETE /api/video/<id>/progress/: where this user is in a film."""
 
+    metrics_label = "viewing"
+
     async def get(self, video_id: str) -> None:
         """`{"progress": null}` for a film that was not begun."""
         progress = await self.services.viewing.progress(self.identity.user_id, int(video_id))
@@ -37,6 +39,8 @@ class ProgressHandler(ApiHandler):
 class ContinueHandler(VideosHandler):
     """GET /api/me/continue/: films that this user has begun and not finished."""
 
+    metrics_label = "viewing"
+
     async def get(self) -> None:
         """The last watched first, each with its `progress`."""
         limit = self.query_as(CountQuery).limit
@@ -54,6 +58,8 @@ class ContinueHandler(VideosHandler):
 class MyListHandler(VideosHandler):
     """GET /api/me/list/: the films on this user's list."""
 
+    metrics_label = "viewing"
+
     async def get(self) -> None:
         """The last added first."""
         await self.answer_with(await self.services.viewing.my_list(self.identity.user_id))
@@ -61,6 +67,8 @@ class MyListHandler(VideosHandler):
 
 class MyListEntryHandler(ApiHandler):
     """GET, PUT and DELETE /api/me/list/<id>/: whether a film is on this user's list."""
+
+    metrics_label = "viewing"
 
     async def get(self, video_id: str) -> None:
         """Look."""
@@ -82,6 +90,8 @@ class MyListEntryHandler(ApiHandler):
 
 class RatingHandler(ApiHandler):
     """PUT and DELETE /api/video/<id>/rating/: `{"rating": "up"}` or `"down"`."""
+
+    metrics_label = "viewing"
 
     async def put(self, video_id: str) -> None:
         """Replaces what this user said before."""

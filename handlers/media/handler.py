@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 class FileHandler(ApiHandler):
     """Sends a published file to who has access: by Bearer token, by a playback token of this film, or by cookie."""
 
+    metrics_label = "media"
     _waiting: asyncio.Task[Any] | None = None
     _is_gone = False
 

@@ -23,6 +23,7 @@ _POLICY = (
 class PageHandler(ApiHandler):
     """GET / and what it loads from /page/."""
 
+    metrics_label = "page"
     public = True
 
     def get(self, name: str = "page.html") -> None:
