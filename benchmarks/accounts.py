@@ -30,20 +30,24 @@ from argon2 import PasswordHasher
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import MongoClient
 
-from benchmarks.load import Spread, latencies
-from videoflix.composition.root import open_services
+from benchmarks.load import LatencySummary, measure_latency
+from videoflix.bootstrap.services import open_services
 from videoflix.embedded import processes, servers
-from videoflix.embedded.servers import Server, free_port
+from videoflix.embedded.servers import ServerSpec, find_free_port
 from videoflix.errors import TokenNotValid
 from videoflix.models import Video, VideoStatus
 from videoflix.settings import Settings, load_settings
 from videoflix.stores.videos import VideoStore
 
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
-SECONDS = 12.0
+STORM_DURATION_S = 12.0
 CONNECTIONS = 64
-PAUSE = 0.04  # seconds between two GETs
-EMAIL, VIEWER, PASSWORD = "viewer{}@videoflix.example", "admin@videoflix.example", "correct horse battery"
+REQUEST_INTERVAL_S = 0.04  # seconds between two GETs
+EMAIL_TEMPLATE, VIEWER_EMAIL, PASSWORD = (
+    "viewer{}@videoflix.example",
+    "admin@videoflix.example",
+    "correct horse battery",
+)
 MIB = 2**20
 
 
@@ -51,43 +55,46 @@ MIB = 2**20
 class Round:
     """One of each, one after the other."""
 
-    argon2: float  # hashes a second
-    logins: float  # a second
+    argon2_per_s: float  # hashes a second
+    logins_per_s: float  # a second
     refused: int
-    quiet: Spread
-    stormy: Spread
-    memory: tuple[int, int]  # bytes before, and at most
+    idle_latency: LatencySummary
+    loaded_latency: LatencySummary
+    memory_bytes: tuple[int, int]  # bytes before, and at most
 
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder)) as settings:
+    with tempfile.TemporaryDirectory() as folder, _run_servers(Path(folder)) as settings:
         asyncio.run(_prepare(settings))
-        with _web(settings) as (url, process):
-            token = asyncio.run(_token(settings))
-            rounds = [_round(settings, url, process, token) for _ in range(ROUNDS)]
-        _print(rounds)
-        _print_sign_out(asyncio.run(_sign_outs(settings)))
+        with _run_web(settings) as (url, process):
+            token = asyncio.run(_log_in(settings))
+            rounds = [_measure_round(settings, url, process, token) for _ in range(ROUNDS)]
+        _print_rounds(rounds)
+        _print_sign_out(asyncio.run(_measure_sign_outs(settings)))
 
 
 @contextmanager
-def _servers(folder: Path) -> Iterator[Settings]:
-    with processes.running(servers.database(folder)) as database, processes.running(servers.redis(folder)) as redis:
+def _run_servers(folder: Path) -> Iterator[Settings]:
+    with (
+        processes.run_server(servers.make_database_server(folder)) as database,
+        processes.run_server(servers.make_redis_server(folder)) as redis,
+    ):
         yield load_settings(
             secret_key="for this measurement alone, and long enough",
             mongodb_uri=database.url,
             redis_url=redis.url,
             data_dir=folder / "var",
             media_root=folder / "media",
-            port=free_port(),
+            port=find_free_port(),
             rate_limit_factor=1_000_000,
         )
 
 
 @contextmanager
-def _web(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
+def _run_web(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
     environment = {**settings.as_environment(), "RATE_LIMIT_FACTOR": "1000000", "WEB_PROCESSES": "1"}
-    server = Server(
+    server = ServerSpec(
         "web",
         (
             "/usr/bin/env",
@@ -101,7 +108,7 @@ def _web(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
         settings.port,
         settings.data_dir.parent / "web.log",
     )
-    with processes.running(server):
+    with processes.run_server(server):
         found = [child for child in psutil.Process().children(recursive=True) if child.cmdline()[-1:] == ["web"]]
         yield settings.local_url, found[-1]
 
@@ -109,7 +116,7 @@ def _web(settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
 async def _prepare(settings: Settings) -> None:
     async with open_services(settings) as services:
         for number in range(CONNECTIONS):
-            await services.accounts.make_admin(EMAIL.format(number), PASSWORD)
+            await services.accounts.make_admin(EMAIL_TEMPLATE.format(number), PASSWORD)
     client = AsyncIOMotorClient(settings.mongodb_uri.get_secret_value(), tz_aware=True)
     videos = VideoStore(client[settings.mongodb_db])
     for number in range(1, 51):
@@ -120,7 +127,7 @@ async def _prepare(settings: Settings) -> None:
                 description="What it is about. " * 10,
                 source=f"videos/{number}.mp4",
                 status=VideoStatus.READY,
-                timeline={"version": 1},
+                presentation={"version": 1},
                 renditions=("480p",),
                 segments=10,
                 duration=40.0,
@@ -129,32 +136,34 @@ async def _prepare(settings: Settings) -> None:
     client.close()
 
 
-async def _token(settings: Settings) -> str:
+async def _log_in(settings: Settings) -> str:
     async with open_services(settings) as services:
-        return (await services.accounts.log_in(EMAIL.format(0), PASSWORD)).access_token
+        return (await services.accounts.log_in(EMAIL_TEMPLATE.format(0), PASSWORD)).access_token
 
 
-def _round(settings: Settings, url: str, process: psutil.Process, token: str) -> Round:
+def _measure_round(settings: Settings, url: str, process: psutil.Process, token: str) -> Round:
     headers = {"Authorization": f"Bearer {token}"}
-    count = int(SECONDS / (PAUSE + 0.005))
-    quiet = asyncio.run(latencies(f"{url}/api/video/", headers, count, PAUSE))
-    before = _sessions(settings)
-    argon2 = _argon2_alone(settings, SECONDS / 2)
-    stormy, done, refused, memory = asyncio.run(_storm(url, headers, process))
-    assert _sessions(settings) - before >= done  # of those that came too late to be counted, there are sessions too
-    argon2 += _argon2_alone(settings, SECONDS / 2)
-    return Round(argon2 / 2, done / SECONDS, refused, quiet, stormy, memory)
+    count = int(STORM_DURATION_S / (REQUEST_INTERVAL_S + 0.005))
+    quiet = asyncio.run(measure_latency(f"{url}/api/video/", headers, count, REQUEST_INTERVAL_S))
+    before = _count_sessions(settings)
+    argon2 = _measure_argon2(settings, STORM_DURATION_S / 2)
+    stormy, done, refused, memory = asyncio.run(_measure_storm(url, headers, process))
+    assert (
+        _count_sessions(settings) - before >= done
+    )  # of those that came too late to be counted, there are sessions too
+    argon2 += _measure_argon2(settings, STORM_DURATION_S / 2)
+    return Round(argon2 / 2, done / STORM_DURATION_S, refused, quiet, stormy, memory)
 
 
-def _sessions(settings: Settings) -> int:
+def _count_sessions(settings: Settings) -> int:
     with MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         return client[settings.mongodb_db]["sessions"].count_documents({})
 
 
-def _argon2_alone(settings: Settings, seconds: float) -> float:
+def _measure_argon2(settings: Settings, duration_s: float) -> float:
     hasher = PasswordHasher(settings.password_iterations, settings.password_memory_mib * 1024, settings.password_lanes)
     encoded = hasher.hash(PASSWORD)
-    until = time.monotonic() + seconds
+    until = time.monotonic() + duration_s
     counts: list[int] = []
 
     def verify() -> None:
@@ -169,20 +178,29 @@ def _argon2_alone(settings: Settings, seconds: float) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / seconds
+    return sum(counts) / duration_s
 
 
-async def _storm(
+async def _measure_storm(
     url: str, headers: dict[str, str], process: psutil.Process
-) -> tuple[Spread, int, int, tuple[int, int]]:
+) -> tuple[LatencySummary, int, int, tuple[int, int]]:
     before = most = process.memory_info().rss
     flood = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.login_flood", url, EMAIL, PASSWORD, str(CONNECTIONS), str(SECONDS)),
+        *(
+            sys.executable,
+            "-m",
+            "benchmarks.login_flood",
+            url,
+            EMAIL_TEMPLATE,
+            PASSWORD,
+            str(CONNECTIONS),
+            str(STORM_DURATION_S),
+        ),
         stdout=asyncio.subprocess.PIPE,
     )
     await asyncio.sleep(1)  # until all of them are under way
-    count = int((SECONDS - 3) / (PAUSE + 0.02))
-    watching = asyncio.create_task(latencies(f"{url}/api/video/", headers, count, PAUSE))
+    count = int((STORM_DURATION_S - 3) / (REQUEST_INTERVAL_S + 0.02))
+    watching = asyncio.create_task(measure_latency(f"{url}/api/video/", headers, count, REQUEST_INTERVAL_S))
     while flood.returncode is None:
         most = max(most, process.memory_info().rss)
         try:
@@ -195,15 +213,15 @@ async def _storm(
     return await watching, counted["done"], counted["refused"], (before, most)
 
 
-async def _sign_outs(settings: Settings) -> list[float]:
+async def _measure_sign_outs(settings: Settings) -> list[float]:
     """Seconds from a sign-out in one process until another one shuts the token out."""
     taken = []
     async with open_services(settings) as one, open_services(settings) as other:
-        while not (one.accounts.in_step and other.accounts.in_step):
+        while not (one.accounts.is_in_sync and other.accounts.is_in_sync):
             await asyncio.sleep(0.01)
-        await one.accounts.make_admin(VIEWER, PASSWORD)  # the others have sessions by the hundred by now
+        await one.accounts.make_admin(VIEWER_EMAIL, PASSWORD)  # the others have sessions by the hundred by now
         for _ in range(50):
-            signed_in = await one.accounts.log_in(VIEWER, PASSWORD)
+            signed_in = await one.accounts.log_in(VIEWER_EMAIL, PASSWORD)
             other.accounts.identify(signed_in.access_token)
             begin = time.perf_counter()
             ending = asyncio.create_task(one.accounts.end_sessions(signed_in.user.id))
@@ -218,21 +236,24 @@ async def _sign_outs(settings: Settings) -> list[float]:
     return taken
 
 
-def _print(rounds: list[Round]) -> None:
+def _print_rounds(rounds: list[Round]) -> None:
     for found in rounds:
         print(
-            f"argon2 alone {found.argon2:.1f}/s, logins {found.logins:.1f}/s ({found.refused} refused), "
-            f"GET p99 {found.quiet.p99 * 1000:.1f} ms quiet, {found.stormy.p99 * 1000:.1f} ms in the storm, "
-            f"memory {found.memory[0] / MIB:.0f} MiB before, {found.memory[1] / MIB:.0f} MiB at most"
+            f"argon2 alone {found.argon2_per_s:.1f}/s, logins {found.logins_per_s:.1f}/s ({found.refused} refused), "
+            f"GET p99 {found.idle_latency.p99 * 1000:.1f} ms quiet, "
+            f"{found.loaded_latency.p99 * 1000:.1f} ms in the storm, "
+            f"memory {found.memory_bytes[0] / MIB:.0f} MiB before, {found.memory_bytes[1] / MIB:.0f} MiB at most"
         )
-    done = statistics.median(found.logins / found.argon2 for found in rounds)
-    slower = statistics.median(found.stormy.p99 / found.quiet.p99 for found in rounds)
+    done = statistics.median(found.logins_per_s / found.argon2_per_s for found in rounds)
+    slower = statistics.median(found.loaded_latency.p99 / found.idle_latency.p99 for found in rounds)
     print(f"logins done / argon2 alone: {done:.2f} (at least 0.85)")
     print(f"GET /api/video/ p99 in the storm / without: {slower:.2f} (at most 5)")
 
 
-def _print_sign_out(taken: list[float]) -> None:
-    print(f"sign-out elsewhere: median {statistics.median(taken) * 1000:.1f} ms, most {max(taken) * 1000:.1f} ms")
+def _print_sign_out(durations: list[float]) -> None:
+    print(
+        f"sign-out elsewhere: median {statistics.median(durations) * 1000:.1f} ms, most {max(durations) * 1000:.1f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ from rest_framework.generics import ListAPIView  # noqa: E402
 from rest_framework.serializers import ModelSerializer  # noqa: E402
 
 
-class Film(models.Model):
+class Video(models.Model):
     """A row of the catalogue."""
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -53,21 +53,21 @@ class Film(models.Model):
         app_label = "baseline"
 
 
-class FilmSerializer(ModelSerializer):
+class VideoSerializer(ModelSerializer):
     """The keys of the API."""
 
     class Meta:
         """As they are."""
 
-        model = Film
+        model = Video
         fields = ("id", "created_at", "title", "description", "thumbnail_url", "category")
 
 
-class FilmList(ListAPIView):
+class VideoList(ListAPIView):
     """The catalogue."""
 
-    queryset = Film.objects.order_by("-created_at")
-    serializer_class = FilmSerializer
+    queryset = Video.objects.order_by("-created_at")
+    serializer_class = VideoSerializer
 
 
 def playlist(request: HttpRequest) -> FileResponse:
@@ -75,19 +75,19 @@ def playlist(request: HttpRequest) -> FileResponse:
     return FileResponse((FOLDER / "index.m3u8").open("rb"), content_type="application/vnd.apple.mpegurl")
 
 
-urlpatterns = [path("films/", FilmList.as_view()), path("index.m3u8", playlist)]
+urlpatterns = [path("films/", VideoList.as_view()), path("index.m3u8", playlist)]
 
 
-def fill(count: int) -> None:
+def create_videos(count: int) -> None:
     """Make the table with so many films."""
     with connection.schema_editor() as editor:
-        editor.create_model(Film)
-    Film.objects.bulk_create(
-        Film(title=f"Film {number}", description="d" * 200, thumbnail_url="http://x/1.jpg", category="Drama")
+        editor.create_model(Video)
+    Video.objects.bulk_create(
+        Video(title=f"Film {number}", description="d" * 200, thumbnail_url="http://x/1.jpg", category="Drama")
         for number in range(count)
     )
 
 
 if not (FOLDER / "baseline.sqlite3").exists():
-    fill(int(os.environ.get("FILMS", "50")))
+    create_videos(int(os.environ.get("FILMS", "50")))
 application = get_wsgi_application()

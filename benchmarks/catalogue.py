@@ -35,8 +35,8 @@ from videoflix.embedded import processes, servers
 from videoflix.models import Video, VideoStatus
 
 EMAIL, PASSWORD = "admin@videoflix.example", "correct horse battery"
-SMALL = 50
-MOST = 3.0  # times slower, at most
+SMALL_VIDEO_COUNT = 50
+MAX_RATIO = 3.0  # times slower, at most
 RANDOM = random.Random(1)
 
 
@@ -44,7 +44,7 @@ RANDOM = random.Random(1)
 class Site:
     """One catalogue behind one web process, and a signed-in connection to it."""
 
-    films: int
+    video_count: int
     port: int
     process: psutil.Process
     token: str
@@ -64,29 +64,29 @@ class Site:
         return taken, body, answer.headers.get("ETag", "")
 
 
-def vocabulary() -> list[str]:
+def make_vocabulary() -> list[str]:
     """Words that can be spoken and mean nothing."""
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
     return list(dict.fromkeys("".join(RANDOM.choices(syllables, k=RANDOM.randint(2, 4))) for _ in range(8000)))
 
 
-WORDS = vocabulary()
-OFTEN = [1 / (place + 10) for place in range(len(WORDS))]  # as in any language: few words are much of a text
+WORDS = make_vocabulary()
+WORD_WEIGHTS = [1 / (place + 10) for place in range(len(WORDS))]  # as in any language: few words are much of a text
 CATEGORIES = ("Action", "Comedy", "Documentary", "Drama", "Family", "Horror", "Romance", "Science fiction")
 
 
-def documents(count: int) -> Iterator[dict[str, Any]]:
+def video_documents(count: int) -> Iterator[dict[str, Any]]:
     """Finished films as the database holds them; a description has 40 words."""
     for number in range(1, count + 1):
         video = Video(
             id=number,
-            title=" ".join(RANDOM.choices(WORDS, OFTEN, k=3)).title(),
-            description=" ".join(RANDOM.choices(WORDS, OFTEN, k=40)),
+            title=" ".join(RANDOM.choices(WORDS, WORD_WEIGHTS, k=3)).title(),
+            description=" ".join(RANDOM.choices(WORDS, WORD_WEIGHTS, k=40)),
             category=RANDOM.choice(CATEGORIES),
             created_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number),
             source=f"videos/{number}.mp4",
             status=VideoStatus.READY,
-            timeline={"version": 1, "renditions": [{"name": "480p", "width": 854, "height": 480}] * 3},
+            presentation={"version": 1, "renditions": [{"name": "480p", "width": 854, "height": 480}] * 3},
             duration=float(RANDOM.randint(60, 9000)),
         )
         fields = asdict(video) | {"_id": number, "status": "ready", "chunks_done": [], "kinds_done": []}
@@ -96,9 +96,9 @@ def documents(count: int) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def site(films: int, folder: Path, mongodb_uri: str, redis_url: str) -> Iterator[Site]:
+def run_site(video_count: int, folder: Path, mongodb_uri: str, redis_url: str) -> Iterator[Site]:
     """A filled catalogue and its web process, for as long as the block lasts."""
-    port, name = servers.free_port(), f"films_{films}"
+    port, name = servers.find_free_port(), f"films_{video_count}"
     environment = {
         "SECRET_KEY": "for benchmarks only, and long enough",
         "MONGODB_URI": mongodb_uri,
@@ -114,18 +114,18 @@ def site(films: int, folder: Path, mongodb_uri: str, redis_url: str) -> Iterator
     made = processes.spawn((*videoflix, "createsuperuser", "--email", EMAIL, "--password", PASSWORD), log, environment)
     assert made.wait(60) == 0
     with pymongo.MongoClient(mongodb_uri) as client:
-        client[name]["videos"].insert_many(documents(films))
+        client[name]["videos"].insert_many(video_documents(video_count))
     web = processes.spawn((*videoflix, "web"), log, environment)
     try:
         begun = time.monotonic()
-        wait_for(port)
-        print(f"{films:6d} films: the web process answers after {time.monotonic() - begun:.1f} s")
-        yield Site(films, port, psutil.Process(web.pid), signed_in(port))
+        wait_for_server(port)
+        print(f"{video_count:6d} films: the web process answers after {time.monotonic() - begun:.1f} s")
+        yield Site(video_count, port, psutil.Process(web.pid), log_in(port))
     finally:
         processes.stop(web)
 
 
-def wait_for(port: int) -> None:
+def wait_for_server(port: int) -> None:
     """Until the web process answers."""
     for _ in range(600):
         try:
@@ -141,7 +141,7 @@ def wait_for(port: int) -> None:
     raise AssertionError("the web process does not answer")
 
 
-def signed_in(port: int) -> str:
+def log_in(port: int) -> str:
     """An access token."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps({"email": EMAIL, "password": PASSWORD})
@@ -151,108 +151,114 @@ def signed_in(port: int) -> str:
     return next(c for c in cookies if c.startswith("access_token=")).partition("=")[2].partition(";")[0]
 
 
-def searches(count: int) -> list[str]:
+def make_searches(count: int) -> list[str]:
     """Different ones: words and beginnings, one or two of them, common and rare."""
     found: dict[str, None] = {}
     while len(found) < count:
-        words = RANDOM.choices(WORDS, OFTEN, k=RANDOM.choice((1, 1, 2)))
+        words = RANDOM.choices(WORDS, WORD_WEIGHTS, k=RANDOM.choice((1, 1, 2)))
         found[" ".join(word[: RANDOM.choice((3, 4, 20))] for word in words)] = None
     return list(found)
 
 
 def compare(name: str, small: Site, large: Site, paths: Callable[[Site], Sequence[str]]) -> float:
     """Ask both in turn; prints and returns the ratio of the medians."""
-    taken: dict[int, list[float]] = {small.films: [], large.films: []}
-    connections = {one.films: one.connect() for one in (small, large)}
+    taken: dict[int, list[float]] = {small.video_count: [], large.video_count: []}
+    connections = {one.video_count: one.connect() for one in (small, large)}
     for pair in zip(paths(small), paths(large), strict=True):
         for one, path in zip((small, large), pair, strict=True):
-            taken[one.films].append(one.get(connections[one.films], path)[0])
-    few, many = (statistics.median(taken[one.films]) * 1000 for one in (small, large))
-    slow = [statistics.quantiles(taken[one.films], n=20)[-1] * 1000 for one in (small, large)]
+            taken[one.video_count].append(one.get(connections[one.video_count], path)[0])
+    few, many = (statistics.median(taken[one.video_count]) * 1000 for one in (small, large))
+    slow = [statistics.quantiles(taken[one.video_count], n=20)[-1] * 1000 for one in (small, large)]
     ratio = many / few
     print(
         f"{name:28s} {few:7.2f} ms {many:7.2f} ms   ratio {ratio:5.2f}   "
-        f"(p95 {slow[0]:.2f} and {slow[1]:.2f} ms)   {'ok' if ratio <= MOST else 'TOO SLOW'}"
+        f"(p95 {slow[0]:.2f} and {slow[1]:.2f} ms)   {'ok' if ratio <= MAX_RATIO else 'TOO SLOW'}"
     )
     return ratio
 
 
-def pages(one: Site, rounds: int, query: str = "") -> list[str]:
+def page_paths(target: Site, rounds: int, query: str = "") -> list[str]:
     """From everywhere in the list."""
-    last = max(1, one.films - 20)
+    last = max(1, target.video_count - 20)
     return [f"/api/video/?limit=20&offset={index * last // rounds}{query}" for index in range(rounds)]
 
 
-def waiting(one: Site, during: Callable[[], None]) -> tuple[float, float, int]:
+def measure_waits(target: Site, operation: Callable[[], None]) -> tuple[float, float, int]:
     """Median and longest wait of a small request, in ms, while something goes on; and how many there were."""
     taken: list[float] = []
     over = threading.Event()
 
     def ask() -> None:
-        connection = one.connect()
+        connection = target.connect()
         while not over.is_set():
-            taken.append(one.get(connection, "/healthz")[0] * 1000)
+            taken.append(target.get(connection, "/healthz")[0] * 1000)
             time.sleep(0.002)
 
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        during()
+        operation()
     finally:
         over.set()
         asking.join()
     return statistics.median(taken), max(taken), len(taken)
 
 
-def whole_list(one: Site) -> None:
+def measure_whole_list(target: Site) -> None:
     """The call of existing pages, without a query."""
-    connection = one.connect()
-    first, body, etag = one.get(connection, "/api/video/")
-    ready = [one.get(connection, "/api/video/")[0] for _ in range(20)]
-    known = [one.get(connection, "/api/video/", **{"If-None-Match": etag})[0] for _ in range(20)]
+    connection = target.connect()
+    first, body, etag = target.get(connection, "/api/video/")
+    ready = [target.get(connection, "/api/video/")[0] for _ in range(20)]
+    known = [target.get(connection, "/api/video/", **{"If-None-Match": etag})[0] for _ in range(20)]
     print(
-        f"{one.films:6d} films: whole list of {len(body) / 1e6:.2f} MB: first {first * 1000:.1f} ms, "
+        f"{target.video_count:6d} films: whole list of {len(body) / 1e6:.2f} MB: first {first * 1000:.1f} ms, "
         f"then {statistics.median(ready) * 1000:.1f} ms, unchanged (304) {statistics.median(known) * 1000:.2f} ms; "
-        f"web process {one.process.memory_info().rss / 1e6:.0f} MB"
+        f"web process {target.process.memory_info().rss / 1e6:.0f} MB"
     )
 
 
-def change(one: Site, number: int) -> None:
+def edit_video(target: Site, number: int) -> None:
     """An edit: the list is built anew for the next request."""
-    connection = one.connect()
-    headers = {"Authorization": f"Bearer {one.token}", "Content-Type": "application/json"}
+    connection = target.connect()
+    headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/json"}
     connection.request("PATCH", "/api/admin/videos/1/", json.dumps({"title": f"Changed {number}"}), headers)
     answer = connection.getresponse()
     answer.read()
     assert answer.status == 200
-    assert f"Changed {number}".encode() in one.get(connection, "/api/video/")[1]
+    assert f"Changed {number}".encode() in target.get(connection, "/api/video/")[1]
     connection.close()
 
 
-def blocking(one: Site, redis_url: str) -> None:
+def measure_blocking(target: Site, redis_url: str) -> None:
     """How long the event loop is busy with one thing: what a request for almost nothing waits."""
 
     def report(name: str, during: Callable[[], None]) -> None:
-        usual, longest, count = waiting(one, during)
-        print(f"{one.films:6d} films: {name}: /healthz {usual:.2f} ms (median), {longest:.1f} ms (longest of {count})")
+        usual, longest, count = measure_waits(target, during)
+        print(
+            f"{target.video_count:6d} films: {name}: /healthz {usual:.2f} ms (median), "
+            f"{longest:.1f} ms (longest of {count})"
+        )
 
     def edits() -> None:
         for number in range(20):
-            change(one, number)
+            edit_video(target, number)
 
     report("nothing goes on", lambda: time.sleep(2))
     report("20 edits, each with the whole list after it", edits)
-    report("everything is read again", lambda: read_again(one, redis_url))
+    report("everything is read again", lambda: force_index_reload(target, redis_url))
 
 
-def read_again(one: Site, redis_url: str) -> None:
+def force_index_reload(target: Site, redis_url: str) -> None:
     """What a lost connection to Redis causes."""
     with closing(redis.Redis.from_url(redis_url)) as client:
         client.client_kill_filter(_type="pubsub")
-    before = one.process.cpu_times()
+    before = target.process.cpu_times()
     time.sleep(4)
-    after = one.process.cpu_times()
-    print(f"{one.films:6d} films: CPU for reading everything again: {after.user - before.user:.2f} s (with /healthz)")
+    after = target.process.cpu_times()
+    print(
+        f"{target.video_count:6d} films: CPU for reading everything again: "
+        f"{after.user - before.user:.2f} s (with /healthz)"
+    )
 
 
 def main() -> None:
@@ -264,28 +270,29 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         os.chdir(folder)  # no file .env
-        database = stack.enter_context(processes.running(servers.database(folder)))
-        redis_url = stack.enter_context(processes.running(servers.redis(folder))).url
+        database = stack.enter_context(processes.run_server(servers.make_database_server(folder)))
+        redis_url = stack.enter_context(processes.run_server(servers.make_redis_server(folder))).url
         small, large = (
-            stack.enter_context(site(count, folder, database.url, redis_url)) for count in (SMALL, given.films)
+            stack.enter_context(run_site(count, folder, database.url, redis_url))
+            for count in (SMALL_VIDEO_COUNT, given.films)
         )
         rounds = given.rounds
-        found = [f"/api/video/?limit=20&search={urllib.parse.quote(words)}" for words in searches(rounds)]
+        found = [f"/api/video/?limit=20&search={urllib.parse.quote(words)}" for words in make_searches(rounds)]
         common = [f"/api/video/?limit=20&search={a}{b}" for a in "bdfgklmnprstvz" for b in "aeiou"]
-        print(f"{'':28s} {small.films:7d} films {large.films:4d} films")
+        print(f"{'':28s} {small.video_count:7d} films {large.video_count:4d} films")
         compare("a first page", small, large, lambda _: ["/api/video/?limit=20"] * rounds)
         ratios = [
-            compare("pages from everywhere", small, large, lambda one: pages(one, rounds)),
-            compare("pages of a category", small, large, lambda one: pages(one, rounds, "&category=drama")),
-            compare("pages by title", small, large, lambda one: pages(one, rounds, "&ordering=title")),
+            compare("pages from everywhere", small, large, lambda one: page_paths(one, rounds)),
+            compare("pages of a category", small, large, lambda one: page_paths(one, rounds, "&category=drama")),
+            compare("pages by title", small, large, lambda one: page_paths(one, rounds, "&ordering=title")),
             compare("different searches", small, large, lambda _: found),
             compare("two letters, most of it", small, large, lambda _: common),
         ]
         for one in (small, large):
-            whole_list(one)
-        blocking(large, redis_url)
-    print(f"the worst ratio is {max(ratios):.2f}; at most {MOST:.0f} is wanted")
-    sys.exit(max(ratios) > MOST)
+            measure_whole_list(one)
+        measure_blocking(large, redis_url)
+    print(f"the worst ratio is {max(ratios):.2f}; at most {MAX_RATIO:.0f} is wanted")
+    sys.exit(max(ratios) > MAX_RATIO)
 
 
 if __name__ == "__main__":

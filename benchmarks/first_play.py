@@ -33,30 +33,30 @@ import psutil
 
 from benchmarks.uploading import upload
 from tests.support.videoflix_process import VideoflixProcess, running_videoflix
-from transcode.plans.segment import SEGMENT, SegmentPlan
-from transcode.runner import ENVIRONMENT
-from transcode.source import description
-from transcode.timeline import Timeline
-from transcode.tools import Tools
-from videoflix.embedded.binaries import ffmpeg_tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.process import ENVIRONMENT
+from transcode.presentation import Presentation
+from transcode.probe.source import build_presentation, describe_source
+from transcode.tasks.segment import SEGMENT_FILE, SegmentPlan
+from videoflix.embedded.binaries import find_ffmpeg_binaries
 
-TOOLS = Tools(*ffmpeg_tools())
-QUIET = (TOOLS.ffmpeg, "-nostdin", "-hide_banner", "-v", "error", "-y")
-LOOK_AGAIN = 0.02  # seconds
+BINARIES = FfmpegBinaries(*find_ffmpeg_binaries())
+FFMPEG_COMMAND = (BINARIES.ffmpeg, "-nostdin", "-hide_banner", "-v", "error", "-y")
+RETRY_INTERVAL_S = 0.02  # seconds
 
 
 @dataclass(frozen=True)
-class Wait:
+class SegmentWait:
     """One segment: what a viewer waited, and what the bare command takes; in seconds."""
 
     name: str
-    waited: float
-    bare: float
+    wait_s: float
+    bare_ffmpeg_s: float
 
     @property
     def ratio(self) -> float:
         """1 is as fast as ffmpeg alone."""
-        return self.waited / self.bare
+        return self.wait_s / self.bare_ffmpeg_s
 
 
 class Viewer:
@@ -73,73 +73,78 @@ class Viewer:
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
-    def upload(self, film: Path) -> tuple[int, float]:
+    def upload(self, video_path: Path) -> tuple[int, float]:
         """The film's id, and when its last byte was sent."""
-        return upload(self._port, film, self.cookie)
+        return upload(self._port, video_path, self.cookie)
 
-    def segment(self, film: int, rendition: str, number: int) -> None:
+    def wait_for_segment(self, video_id: int, rendition: str, number: int) -> None:
         """Wait for it, however often it has to be asked for."""
-        path = f"/media/hls/{film}/{rendition}/{number:04d}.ts"
+        path = f"/media/hls/{video_id}/{rendition}/{number:04d}.ts"
         while self.get(path)[0] != 200:
-            time.sleep(LOOK_AGAIN)
+            time.sleep(RETRY_INTERVAL_S)
 
 
-def film_of(source: Path, minutes: float, folder: Path) -> Path:
+def loop_source(source: Path, minutes: float, folder: Path) -> Path:
     """The source again and again."""
     place = folder / f"{minutes:g}-minutes.mp4"
     loop = ["-stream_loop", "-1", "-i", str(source), "-t", str(minutes * 60), "-c", "copy"]
-    subprocess.run([*QUIET, *loop, "-movflags", "+faststart", str(place)], check=True)
+    subprocess.run([*FFMPEG_COMMAND, *loop, "-movflags", "+faststart", str(place)], check=True)
     return place
 
 
-def bare(timeline: Timeline, film: Path, rendition: str, number: int, times: int = 1) -> float:
+def measure_bare_ffmpeg(
+    presentation: Presentation, video_path: Path, rendition: str, number: int, runs: int = 1
+) -> float:
     """The ffmpeg command alone; the median of some runs."""
-    plan = SegmentPlan(timeline, number, rendition, film, None)
+    plan = SegmentPlan(presentation, number, rendition, video_path, None)
     taken = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(times):
+        for _ in range(runs):
             begin = time.monotonic()
             subprocess.run(
-                [TOOLS.ffmpeg, *plan.argv()], cwd=folder, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL
+                [BINARIES.ffmpeg, *plan.argv()], cwd=folder, check=True, env=ENVIRONMENT, stdout=subprocess.DEVNULL
             )
             taken.append(time.monotonic() - begin)
-            assert Path(folder, SEGMENT).stat().st_size
+            assert Path(folder, SEGMENT_FILE).stat().st_size
     return statistics.median(taken)
 
 
-def reference_480p(film: Path, duration: float) -> float:
+def estimate_reference_480p(video_path: Path, duration_s: float) -> float:
     """Seconds of the reference's first run over the whole film, from its pace over the first minute."""
-    piece = min(60.0, duration)
+    piece = min(60.0, duration_s)
     begin = time.monotonic()
     subprocess.run(
         [
-            *QUIET, "-t", str(piece), "-i", str(film), "-vf", "scale=-2:480", "-c:v", "libx264", "-preset", "medium",
+            *FFMPEG_COMMAND, "-t", str(piece), "-i", str(video_path), "-vf", "scale=-2:480",
+            "-c:v", "libx264", "-preset", "medium",
             "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mpegts", "/dev/null",
         ],
         check=True,
     )  # fmt: skip
-    return (time.monotonic() - begin) * duration / piece
+    return (time.monotonic() - begin) * duration_s / piece
 
 
-def first(viewer: Viewer, film: Path, expected: float) -> tuple[int, Wait]:
+def measure_first_play(viewer: Viewer, video_path: Path, bare_ffmpeg_s: float) -> tuple[int, SegmentWait]:
     """Upload and play."""
-    number, sent = viewer.upload(film)
+    number, sent = viewer.upload(video_path)
     answered = time.monotonic()
-    viewer.segment(number, "480p", 0)
+    viewer.wait_for_segment(number, "480p", 0)
     done = time.monotonic()
     print(f"    of that, the answer to the upload (its bytes are on the disk then): {answered - sent:.2f} s")
-    return number, Wait("first play", done - sent, expected)
+    return number, SegmentWait("first play", done - sent, bare_ffmpeg_s)
 
 
-def seeks(viewer: Viewer, film: int, folder: Path, wanted: Sequence[tuple[str, int, float]]) -> list[Wait]:
+def measure_seeks(
+    viewer: Viewer, video_id: int, folder: Path, targets: Sequence[tuple[str, int, float]]
+) -> list[SegmentWait]:
     """One after another, while the bulk work runs; what is there by now is left out."""
     waits = []
-    for rendition, number, expected in wanted:
+    for rendition, number, expected in targets:
         if (folder / rendition / f"{number:04d}.ts").exists():
             continue
         begin = time.monotonic()
-        viewer.segment(film, rendition, number)
-        waits.append(Wait(f"{rendition} {number}", time.monotonic() - begin, expected))
+        viewer.wait_for_segment(video_id, rendition, number)
+        waits.append(SegmentWait(f"{rendition} {number}", time.monotonic() - begin, expected))
     return waits
 
 
@@ -149,63 +154,72 @@ def p95(values: Sequence[float]) -> float:
     return ordered[max(0, -(-95 * len(ordered) // 100) - 1)]
 
 
-def worker_of(site: VideoflixProcess) -> list[psutil.Process]:
+def worker_processes(site: VideoflixProcess) -> list[psutil.Process]:
     """The worker, and the children of its pool."""
     worker = site.child("worker")
     return [worker, *(child for child in worker.children() if "spawn_main" in " ".join(child.cmdline()))]
 
 
-def most_memory(process: psutil.Process) -> float:
+def peak_memory_mb(process: psutil.Process) -> float:
     """The most that it ever had resident, in MB; pages of libraries that others share count too (proc(5), VmHWM)."""
     found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
     assert found
     return int(found[1]) / 1024
 
 
-def memory(site: VideoflixProcess) -> str:
+def memory_report(site: VideoflixProcess) -> str:
     """Of the worker without ffmpeg."""
-    worker, *children = map(most_memory, worker_of(site))
+    worker, *children = map(peak_memory_mb, worker_processes(site))
     return f"worker at most {worker:.0f} MB, each of its {len(children)} children at most {max(children):.0f} MB"
 
 
-def overhead(site: VideoflixProcess) -> float:
+def overhead_share(site: VideoflixProcess) -> float:
     """Share of the processor time of worker, children and ffmpeg that is not ffmpeg's."""
-    worker, *children = (process.cpu_times() for process in worker_of(site))
+    worker, *children = (process.cpu_times() for process in worker_processes(site))
     own = worker.user + worker.system + sum(child.user + child.system for child in children)
     encoders = sum(child.children_user + child.children_system for child in children)
     return float(own / (own + encoders))
 
 
-def run(source: Path, minutes: float, count: int, to_the_end: bool) -> None:
+def measure(source: Path, minutes: float, seek_count: int, to_the_end: bool) -> None:
     """One film on a site of its own."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = film_of(source, minutes, folder)
-        timeline = description.timeline(description.describe(film, TOOLS))
+        film = loop_source(source, minutes, folder)
+        timeline = build_presentation(describe_source(film, BINARIES))
         dice = random.Random(7)
-        picks = [(dice.choice(timeline.rendition_names), dice.randrange(1, timeline.segments)) for _ in range(count)]
+        picks = [
+            (dice.choice(timeline.rendition_names), dice.randrange(1, timeline.segment_count))
+            for _ in range(seek_count)
+        ]
         print(f"{minutes:g} minutes, {film.stat().st_size / 2**20:.0f} MB")
-        start = bare(timeline, film, "480p", 0, times=3)
-        wanted = [(name, number, bare(timeline, film, name, number)) for name, number in picks]
-        print(f"    reference's first 480p rendition: after {reference_480p(film, timeline.duration):.0f} s")
+        start = measure_bare_ffmpeg(timeline, film, "480p", 0, runs=3)
+        wanted = [(name, number, measure_bare_ffmpeg(timeline, film, name, number)) for name, number in picks]
+        print(f"    reference's first 480p rendition: after {estimate_reference_480p(film, timeline.duration):.0f} s")
         (folder / "site").mkdir()
         with running_videoflix(folder / "site", "--no-demo") as site:
             site.banner()
             viewer = Viewer(site)
-            number, wait = first(viewer, film, start)
-            print(f"    first play {wait.waited:.2f} s, bare {wait.bare:.2f} s: ratio {wait.ratio:.2f} (at most 2.0)")
-            waits = seeks(viewer, number, site.folder / "media" / "hls" / str(number), wanted)
+            number, wait = measure_first_play(viewer, film, start)
+            print(
+                f"    first play {wait.wait_s:.2f} s, "
+                f"bare {wait.bare_ffmpeg_s:.2f} s: ratio {wait.ratio:.2f} (at most 2.0)"
+            )
+            waits = measure_seeks(viewer, number, site.folder / "media" / "hls" / str(number), wanted)
             if waits:
                 ratios = [one.ratio for one in waits]
                 worst = max(waits, key=lambda one: one.ratio)
                 median, slow = statistics.median(ratios), p95(ratios)
                 print(f"    {len(waits)} seeks: median {median:.2f}, p95 {slow:.2f} (at most 4.0)")
-                print(f"    worst {worst.ratio:.2f}: {worst.name}, {worst.waited:.2f} s beside {worst.bare:.2f} s")
+                print(
+                    f"    worst {worst.ratio:.2f}: {worst.name}, "
+                    f"{worst.wait_s:.2f} s beside {worst.bare_ffmpeg_s:.2f} s"
+                )
             if to_the_end:
                 while site.get(f"/api/admin/videos/{number}/", viewer.cookie)["status"] == "processing":
                     time.sleep(0.2)
-                print(f"    processor time that is not ffmpeg's: {100 * overhead(site):.1f} % (at most 5)")
-            print(f"    memory: {memory(site)}")
+                print(f"    processor time that is not ffmpeg's: {100 * overhead_share(site):.1f} % (at most 5)")
+            print(f"    memory: {memory_report(site)}")
 
 
 if __name__ == "__main__":
@@ -217,4 +231,4 @@ if __name__ == "__main__":
     given = parser.parse_args()
     print(f"load of the last minute: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores")
     for length in given.minutes:
-        run(given.film.resolve(), length, given.seeks, given.to_the_end)
+        measure(given.film.resolve(), length, given.seeks, given.to_the_end)

@@ -24,9 +24,9 @@ from typing import Any
 
 import psutil
 
-from benchmarks.transcode import FFMPEG, ours
+from benchmarks.transcode import FFMPEG, encode_with_videoflix
 from tests.acceptance.support import Up, up
-from transcode.runner import ENVIRONMENT
+from transcode.ffmpeg.process import ENVIRONMENT
 
 _SAMPLED_CHUNKS = 40  # at either end of a film
 _FIRST_USUAL_CHUNK = 8  # earlier ones are shorter
@@ -110,7 +110,7 @@ def measure(site: Up, film: Path, hours: float) -> float:
     """Take in one film and print what it cost; return the seconds per hour of film."""
     peak = PeakMemory()
     with peak.watching(site):
-        took = ours(site, film).seconds
+        took = encode_with_videoflix(site, film).duration_s
     cookie = site.log_in()
     job = site.get("/api/admin/jobs/", cookie)["jobs"][0]
     early, late = chunk_times(job)

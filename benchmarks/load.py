@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-_HEAD = 64 * 1024
+_READ_BYTES = 64 * 1024
 
 
 def requests_per_second(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> float:
@@ -27,7 +27,7 @@ def requests_per_second(url: str, headers: Mapping[str, str], seconds: float, co
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class LatencySummary:
     """Seconds."""
 
     median: float
@@ -35,46 +35,46 @@ class Spread:
     p99: float
 
 
-async def latencies(url: str, headers: Mapping[str, str], count: int, pause: float) -> Spread:
+async def measure_latency(url: str, headers: Mapping[str, str], count: int, pause_s: float) -> LatencySummary:
     """Of `count` requests, one after another on one connection, `pause` seconds apart."""
-    return spread((await taken_in_turns([(url, headers)], count, pause))[0])
+    return summarize((await measure_interleaved([(url, headers)], count, pause_s))[0])
 
 
-async def taken_in_turns(
-    asked: Sequence[tuple[str, Mapping[str, str]]], count: int, pause: float
+async def measure_interleaved(
+    requests: Sequence[tuple[str, Mapping[str, str]]], count: int, pause_s: float
 ) -> Sequence[Sequence[float]]:
     """The same of several servers, request by request in turns, so that a bad moment of the machine meets them all."""
-    connections = [await _connect(url) for url, _ in asked]
-    taken: list[list[float]] = [[] for _ in asked]
+    connections = [await _connect(url) for url, _ in requests]
+    taken: list[list[float]] = [[] for _ in requests]
     for number in range(count):
-        for turn in range(len(asked)):
-            place = (number + turn) % len(asked)
+        for turn in range(len(requests)):
+            place = (number + turn) % len(requests)
             begin = time.perf_counter()
-            await _fetch(*connections[place], *asked[place])
+            await _fetch(*connections[place], *requests[place])
             taken[place].append(time.perf_counter() - begin)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause_s)
     for _, writer in connections:
         writer.close()
     return taken
 
 
-def spread(taken: Sequence[float]) -> Spread:
+def summarize(durations: Sequence[float]) -> LatencySummary:
     """Of measured times."""
-    cuts = statistics.quantiles(taken, n=100)
-    return Spread(statistics.median(taken), cuts[94], cuts[98])
+    cuts = statistics.quantiles(durations, n=100)
+    return LatencySummary(statistics.median(durations), cuts[94], cuts[98])
 
 
-async def slow_reader(url: str, headers: Mapping[str, str], rate: int, stop: asyncio.Event) -> int:
+async def read_slowly(url: str, headers: Mapping[str, str], bytes_per_s: int, stop: asyncio.Event) -> int:
     """Fetch again and again, taking `rate` bytes a second; the bytes that came."""
-    reader, writer = await _connect(url, limit=rate)
+    reader, writer = await _connect(url, limit=bytes_per_s)
     total = 0
-    _ask(writer, url, headers)
-    left = await _length(reader)
+    _send_request(writer, url, headers)
+    left = await _read_content_length(reader)
     while not stop.is_set():
         if not left:
-            _ask(writer, url, headers)
-            left = await _length(reader)
-        got = await reader.readexactly(min(rate // 2, left))
+            _send_request(writer, url, headers)
+            left = await _read_content_length(reader)
+        got = await reader.readexactly(min(bytes_per_s // 2, left))
         left, total = left - len(got), total + len(got)
         await asyncio.sleep(0.5)
     writer.transport.abort()
@@ -86,12 +86,12 @@ async def _connect(url: str, limit: int = 2**20) -> tuple[asyncio.StreamReader, 
     return await asyncio.open_connection(address.hostname, address.port, limit=limit)
 
 
-def _ask(writer: asyncio.StreamWriter, url: str, headers: Mapping[str, str]) -> None:
+def _send_request(writer: asyncio.StreamWriter, url: str, headers: Mapping[str, str]) -> None:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"GET {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode())
 
 
-async def _length(reader: asyncio.StreamReader) -> int:
+async def _read_content_length(reader: asyncio.StreamReader) -> int:
     head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200"), head
     found = re.search(rb"Content-Length: (\d+)", head, re.IGNORECASE)
@@ -102,7 +102,7 @@ async def _length(reader: asyncio.StreamReader) -> int:
 async def _fetch(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str, headers: Mapping[str, str]
 ) -> None:
-    _ask(writer, url, headers)
-    left = await _length(reader)
+    _send_request(writer, url, headers)
+    left = await _read_content_length(reader)
     while left:
-        left -= len(await reader.read(min(left, _HEAD)))
+        left -= len(await reader.read(min(left, _READ_BYTES)))

@@ -29,17 +29,17 @@ class Client:
         head = f"POST /api/login/ HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         self._request = head.encode() + body
         self.socket = socket.create_connection((address.hostname, address.port))
-        self._answer = b""
+        self._response = b""
 
     def send(self) -> None:
         """The next login."""
-        self._answer = b""
+        self._response = b""
         self.socket.sendall(self._request)
 
-    def answered(self) -> int:
+    def receive_status(self) -> int:
         """Take what has come in; the status once the answer is complete, else 0."""
-        self._answer += self.socket.recv(65536)
-        head, end, body = self._answer.partition(b"\r\n\r\n")
+        self._response += self.socket.recv(65536)
+        head, end, body = self._response.partition(b"\r\n\r\n")
         if not end or len(body) < int(_LENGTH.search(head + b"\r\n")[1]):  # type: ignore[index]
             return 0
         return int(head.split(b" ", 2)[1])

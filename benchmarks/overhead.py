@@ -19,65 +19,68 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.transcode import ours
+from benchmarks.transcode import encode_with_videoflix
 from tests.support.videoflix_process import running_videoflix
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.process import FfmpegProcess
+from transcode.hls.mpegts import first_picture_size
 from transcode.hls.storyboard import Storyboard
-from transcode.hls.transport import first_picture_size
-from transcode.layout import segment_name
-from transcode.plans.audio import AudioPlan
-from transcode.plans.chunk import ChunkPlan
-from transcode.plans.storyboard import StoryboardPlan
-from transcode.plans.thumbnail import ThumbnailPlan
-from transcode.runner import Run
-from transcode.source import description
-from transcode.tasks.ffmpeg import BULK
-from transcode.tasks.thumbnail import moments
-from transcode.timeline import Timeline
-from transcode.tools import Tools
-from videoflix.embedded.binaries import ffmpeg_tools
+from transcode.paths import segment_name
+from transcode.presentation import Presentation
+from transcode.probe import source
+from transcode.tasks.audio import AudioPlan
+from transcode.tasks.chunk import ChunkPlan
+from transcode.tasks.encode import BATCH_LIMITS
+from transcode.tasks.storyboard import StoryboardPlan
+from transcode.tasks.thumbnail import ThumbnailPlan, candidate_times
+from videoflix.embedded.binaries import find_ffmpeg_binaries
 
-TOOLS = Tools(*ffmpeg_tools())
+BINARIES = FfmpegBinaries(*find_ffmpeg_binaries())
 
 
 @dataclass(frozen=True)
-class Bare:
+class BareFfmpeg:
     """The engine's ffmpeg runs in folders of their own below `folder`, nothing else."""
 
-    timeline: Timeline
-    film: Path
+    presentation: Presentation
+    video_path: Path
     folder: Path
 
     def run(self, argv: list[str], name: str) -> None:
         """One of them, in its folder."""
         place = self.folder / name
-        for rendition in self.timeline.rendition_names:
+        for rendition in self.presentation.rendition_names:
             (place / rendition).mkdir(parents=True)
-        Run([TOOLS.ffmpeg, *argv], place, BULK)()
+        FfmpegProcess([BINARIES.ffmpeg, *argv], place, BATCH_LIMITS)()
 
-    def all(self) -> float:
+    def run_all(self) -> float:
         """Seconds until the last one has ended."""
         begin = time.monotonic()
         with ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(os.cpu_count()) as slots:
-            sound = aside.submit(self.run, AudioPlan(self.timeline, self.film).argv(), "sound")
-            first = ThumbnailPlan(self.timeline, moments(self.timeline)[0], self.film)
+            sound = aside.submit(self.run, AudioPlan(self.presentation, self.video_path).argv(), "sound")
+            first = ThumbnailPlan(self.presentation, candidate_times(self.presentation)[0], self.video_path)
             runs = [slots.submit(self.run, first.argv(), "thumbnail")]
-            runs += [slots.submit(self.chunk, index, sound) for index in range(self.timeline.grid.chunks)]
+            runs += [slots.submit(self.run_chunk, index, sound) for index in range(self.presentation.grid.chunk_count)]
             for one in (sound, *runs):
                 one.result()
-        self.storyboard()
+        self.run_storyboard()
         return time.monotonic() - begin
 
-    def chunk(self, index: int, sound: Future[None]) -> None:
+    def run_chunk(self, index: int, audio_task: Future[None]) -> None:
         """As soon as its sound is there."""
-        while not sound.done() and not (self.folder / "sound" / segment_name(index + 1)).exists():
+        while not audio_task.done() and not (self.folder / "sound" / segment_name(index + 1)).exists():
             time.sleep(0.005)
         piece = self.folder / "sound" / segment_name(index)
-        self.run(ChunkPlan(self.timeline, index, self.film, piece).argv(), f"chunk{index}")
+        self.run(ChunkPlan(self.presentation, index, self.video_path, piece).argv(), f"chunk{index}")
 
-    def storyboard(self) -> None:
+    def run_storyboard(self) -> None:
         """From the first pictures of some segments, which are read here as by the engine."""
-        board, grid = Storyboard(self.timeline.grid, self.timeline.renditions[0]), self.timeline.grid
-        made = {number: self.folder / f"chunk{index}" for index in range(grid.chunks) for number in grid.chunk(index)}
+        board, grid = Storyboard(self.presentation.grid, self.presentation.renditions[0]), self.presentation.grid
+        made = {
+            number: self.folder / f"chunk{index}"
+            for index in range(grid.chunk_count)
+            for number in grid.chunk_segments(index)
+        }
         pictures = self.folder / "pictures.ts"
         with pictures.open("wb") as collected:
             for number in board.segments:
@@ -86,27 +89,28 @@ class Bare:
         self.run(StoryboardPlan(board, pictures).argv(), "storyboard")
 
 
-def bare(film: Path) -> float:
+def measure_bare_ffmpeg(video_path: Path) -> float:
     """Seconds. A film with sound that needs no remux."""
-    timeline = description.timeline(description.describe(film, TOOLS))
+    timeline = source.build_presentation(source.describe_source(video_path, BINARIES))
     assert timeline.audio
     assert not timeline.remuxed
     with tempfile.TemporaryDirectory() as folder:
-        return Bare(timeline, film, Path(folder)).all()
+        return BareFfmpeg(timeline, video_path, Path(folder)).run_all()
 
 
-def compare(film: Path, rounds: int) -> None:
+def compare(video_path: Path, rounds: int) -> None:
     """Both sides in turn, and their ratio."""
     ratios = []
     with tempfile.TemporaryDirectory() as folder, running_videoflix(Path(folder), "--no-demo") as site:
         site.banner()
         for _ in range(rounds):
-            alone, whole = bare(film), ours(site, film).seconds
+            alone, whole = measure_bare_ffmpeg(video_path), encode_with_videoflix(site, video_path).duration_s
             ratios.append(whole / alone)
             print(
-                f"{film.name}: {whole:.1f} s, ffmpeg alone {alone:.1f} s: overhead {100 * (whole / alone - 1):+.1f} %"
+                f"{video_path.name}: {whole:.1f} s, ffmpeg alone {alone:.1f} s: "
+                f"overhead {100 * (whole / alone - 1):+.1f} %"
             )
-    print(f"{film.name}: median {100 * (statistics.median(ratios) - 1):+.1f} % (at most 5)")
+    print(f"{video_path.name}: median {100 * (statistics.median(ratios) - 1):+.1f} % (at most 5)")
 
 
 if __name__ == "__main__":

@@ -25,22 +25,22 @@ from typing import Any
 import psutil
 from motor.motor_asyncio import AsyncIOMotorClient
 
-from benchmarks.load import latencies, requests_per_second, spread, taken_in_turns
-from videoflix.composition.root import open_services
+from benchmarks.load import measure_interleaved, measure_latency, requests_per_second, summarize
+from videoflix.bootstrap.services import open_services
 from videoflix.embedded import binaries, processes, servers
-from videoflix.embedded.servers import Server, free_port
+from videoflix.embedded.servers import ServerSpec, find_free_port
 from videoflix.models import Video, VideoStatus
 from videoflix.settings import Settings, load_settings
 from videoflix.stores.videos import VideoStore
 
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
-SECONDS = 2.0
+ROUND_DURATION_S = 2.0
 CONNECTIONS = 32
-FILMS = 50
-READERS, RATE = 1000, 64 * 1024
+VIDEO_COUNT = 50
+SLOW_READERS, SLOW_READER_BYTES_PER_S = 1000, 64 * 1024
 MIB = 2**20
-SIZES = {"480p": MIB, "720p": 4 * MIB}
-SEGMENTS = 8
+SEGMENT_BYTES = {"480p": MIB, "720p": 4 * MIB}
+SEGMENT_COUNT = 8
 PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-PLAYLIST-TYPE:VOD\n" + "".join(
     f"#EXTINF:4.000000,\n{number:04d}.ts\n" for number in range(40)
 )  # about 1 KB
@@ -51,50 +51,59 @@ class Site:
     """A running web process, nginx over the same files, and the headers of a signed-in client."""
 
     url: str
-    nginx: str
+    nginx_url: str
     headers: Mapping[str, str]
     process: psutil.Process
 
 
 def main() -> None:
     """Run what the command line names."""
-    chosen = sys.argv[1:] or list(_PARTS)
-    with tempfile.TemporaryDirectory() as folder, site(Path(folder)) as running:
+    chosen = sys.argv[1:] or list(_MEASUREMENTS)
+    with tempfile.TemporaryDirectory() as folder, run_site(Path(folder)) as running:
         for part in chosen:
-            _PARTS[part](running, Path(folder))
+            _MEASUREMENTS[part](running, Path(folder))
 
 
-def segments(site: Site, folder: Path) -> None:
+def measure_segments(site: Site, folder: Path) -> None:
     """A segment with cookie authorisation, over nginx without any."""
-    for (name, size), target in zip(SIZES.items(), (0.65, 0.95), strict=True):
+    for (name, size), target in zip(SEGMENT_BYTES.items(), (0.65, 0.95), strict=True):
         path = f"/media/hls/1/{name}/0000.ts"
-        ratio, ours, theirs = compared(
-            lambda path=path: requests_per_second(site.url + path, site.headers, SECONDS, CONNECTIONS),
-            lambda path=path: requests_per_second(site.nginx + path, {}, SECONDS, CONNECTIONS),
+        ratio, ours, theirs = compare_rounds(
+            lambda path=path: requests_per_second(site.url + path, site.headers, ROUND_DURATION_S, CONNECTIONS),
+            lambda path=path: requests_per_second(site.nginx_url + path, {}, ROUND_DURATION_S, CONNECTIONS),
         )
-        told(f"segments of {size // MIB} MB, of nginx", ratio, f"at least {target}", f"{ours:.0f}/s and {theirs:.0f}/s")
+        print_result(
+            f"segments of {size // MIB} MB, of nginx", ratio, f"at least {target}", f"{ours:.0f}/s and {theirs:.0f}/s"
+        )
 
 
-def playlists(site: Site, folder: Path) -> None:
+def measure_playlists(site: Site, folder: Path) -> None:
     """A playlist and the catalogue, over Django."""
-    with django(folder) as base:
+    with run_django(folder) as base:
         for what, ours, theirs, target in (
             ("playlists", "/media/hls/1/480p/index.m3u8", "/index.m3u8", 2.5),
-            (f"a catalogue of {FILMS} films", "/api/video/", "/films/", 5),
+            (f"a catalogue of {VIDEO_COUNT} films", "/api/video/", "/films/", 5),
         ):
-            ratio, a, b = compared(
-                lambda path=ours: requests_per_second(site.url + path, site.headers, SECONDS, CONNECTIONS),
-                lambda path=theirs: requests_per_second(base + path, {}, SECONDS, CONNECTIONS),
+            ratio, a, b = compare_rounds(
+                lambda path=ours: requests_per_second(site.url + path, site.headers, ROUND_DURATION_S, CONNECTIONS),
+                lambda path=theirs: requests_per_second(base + path, {}, ROUND_DURATION_S, CONNECTIONS),
             )
-            told(f"{what}, of Django", ratio, f"at least {target}", f"{a:.0f}/s and {b:.0f}/s")
+            print_result(f"{what}, of Django", ratio, f"at least {target}", f"{a:.0f}/s and {b:.0f}/s")
 
 
-def slow(site: Site, folder: Path) -> None:
+def measure_slow_viewers(site: Site, folder: Path) -> None:
     """Many slow viewers at once: what they cost in memory and in everyone else's time."""
-    idle = asyncio.run(latencies(f"{site.url}/api/video/", site.headers, 400, 0.005))
+    idle = asyncio.run(measure_latency(f"{site.url}/api/video/", site.headers, 400, 0.005))
     before = site.process.memory_info().rss
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.slow_viewers", f"{site.url}/media/hls/1/720p/", str(READERS), str(RATE)],
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.slow_viewers",
+            f"{site.url}/media/hls/1/720p/",
+            str(SLOW_READERS),
+            str(SLOW_READER_BYTES_PER_S),
+        ],
         env={**os.environ, "COOKIE": site.headers["Cookie"]},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -103,45 +112,49 @@ def slow(site: Site, folder: Path) -> None:
         assert viewers.stdout is not None
         assert viewers.stdin is not None
         assert viewers.stdout.readline().strip() == "watching"
-        loaded = asyncio.run(latencies(f"{site.url}/api/video/", site.headers, 1000, 0.01))
+        loaded = asyncio.run(measure_latency(f"{site.url}/api/video/", site.headers, 1000, 0.01))
         grown = site.process.memory_info().rss - before
         viewers.stdin.close()
         came = int(viewers.stdout.readline())
-    told(f"{READERS} slow viewers, memory in MB", grown / MIB, "under 100", f"{came / MIB:.0f} MB reached them")
-    told("p99 of the catalogue meanwhile, of idle", loaded.p99 / idle.p99, "at most 5", _ms(idle.p99, loaded.p99))
+    print_result(
+        f"{SLOW_READERS} slow viewers, memory in MB", grown / MIB, "under 100", f"{came / MIB:.0f} MB reached them"
+    )
+    print_result(
+        "p99 of the catalogue meanwhile, of idle", loaded.p99 / idle.p99, "at most 5", _format_ms(idle.p99, loaded.p99)
+    )
 
 
-def encoding(site: Site, folder: Path) -> None:
+def measure_while_encoding(site: Site, folder: Path) -> None:
     """A finished segment while every core encodes."""
     path = f"/media/hls/1/480p/{1:04d}.ts"
-    both = ((site.url + path, site.headers), (site.nginx + path, {}))
+    both = ((site.url + path, site.headers), (site.nginx_url + path, {}))
 
     async def p95s() -> tuple[float, float]:
         """Over the requests of all rounds: how many of them meet a bad moment differs from round to round."""
-        rounds = [await taken_in_turns(both, 200, 0.01) for _ in range(ROUNDS)]
-        ours, theirs = (spread([each for part in parts for each in part]) for parts in zip(*rounds, strict=True))
+        rounds = [await measure_interleaved(both, 200, 0.01) for _ in range(ROUNDS)]
+        ours, theirs = (summarize([each for part in parts for each in part]) for parts in zip(*rounds, strict=True))
         return ours.p95, theirs.p95
 
     idle, _ = asyncio.run(p95s())
-    with encoders():
+    with run_encoders():
         ours, theirs = asyncio.run(p95s())
-    told("p95 of 1 MB while encoding, of idle", ours / idle, "at most 5", _ms(idle, ours))
-    told("p95 of 1 MB while encoding, of nginx", ours / theirs, "at most 2", _ms(theirs, ours))
+    print_result("p95 of 1 MB while encoding, of idle", ours / idle, "at most 5", _format_ms(idle, ours))
+    print_result("p95 of 1 MB while encoding, of nginx", ours / theirs, "at most 2", _format_ms(theirs, ours))
 
 
-def compared(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float, float]:
+def compare_rounds(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float, float]:
     """The median ratio of rounds in turns, and the medians of both sides."""
     rounds = [(ours(), theirs()) for _ in range(ROUNDS + 1)][1:]  # the first one warms up
     ratio = statistics.median(a / b for a, b in rounds)
     return ratio, statistics.median(a for a, _ in rounds), statistics.median(b for _, b in rounds)
 
 
-def told(what: str, value: float, target: str, detail: str) -> None:
+def print_result(label: str, value: float, target: str, detail: str) -> None:
     """A line of the result."""
-    print(f"{what:45} {value:8.2f}   {target:15} ({detail})", flush=True)
+    print(f"{label:45} {value:8.2f}   {target:15} ({detail})", flush=True)
 
 
-def _ms(*seconds: float) -> str:
+def _format_ms(*seconds: float) -> str:
     return " and ".join(f"{each * 1000:.1f} ms" for each in seconds)
 
 
@@ -149,11 +162,11 @@ def _ms(*seconds: float) -> str:
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Site]:
+def run_site(folder: Path) -> Iterator[Site]:
     """Films on disk and in the catalogue, and both servers over them."""
     with ExitStack() as stack:
-        database = stack.enter_context(processes.running(servers.database(folder)))
-        redis = stack.enter_context(processes.running(servers.redis(folder)))
+        database = stack.enter_context(processes.run_server(servers.make_database_server(folder)))
+        redis = stack.enter_context(processes.run_server(servers.make_redis_server(folder)))
         settings = load_settings(
             secret_key="for measurements only, and long enough for it",
             mongodb_uri=database.url,
@@ -161,53 +174,53 @@ def site(folder: Path) -> Iterator[Site]:
             data_dir=folder / "var",
             media_root=folder / "media",
             mail_dir=folder / "mail",
-            port=free_port(),
+            port=find_free_port(),
             log_level="WARNING",
         )
         cookie = asyncio.run(_prepare(settings))
-        web = stack.enter_context(_child(_web(settings, folder), _environment(settings)))
-        nginx = stack.enter_context(_child(_nginx(settings, folder), {}))
+        web = stack.enter_context(_run_child(_web_server(settings, folder), _environment(settings)))
+        nginx = stack.enter_context(_run_child(_nginx_server(settings, folder), {}))
         yield Site(settings.local_url, nginx.url, {"Cookie": f"access_token={cookie}"}, psutil.Process(web.pid))
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningServer:
     url: str
     pid: int
 
 
 @contextmanager
-def _child(server: Server, env: Mapping[str, str]) -> Iterator[_Running]:
-    child = processes.spawn(server.argv, server.log, env)
+def _run_child(server: ServerSpec, env: Mapping[str, str]) -> Iterator[_RunningServer]:
+    child = processes.spawn(server.argv, server.log_path, env)
     try:
         _wait_for(server, child)
-        yield _Running(server.url, child.pid)
+        yield _RunningServer(server.url, child.pid)
     finally:
         processes.stop(child)
 
 
-def _wait_for(server: Server, child: subprocess.Popen[bytes]) -> None:
+def _wait_for(server: ServerSpec, child: subprocess.Popen[bytes]) -> None:
     for _ in range(400):
-        if server.answers():
+        if server.is_listening():
             return
         if child.poll() is not None:
             break
         time.sleep(0.05)
-    raise RuntimeError(f"{server.name} did not start: {processes.last_line(server.log)}")
+    raise RuntimeError(f"{server.name} did not start: {processes.read_last_line(server.log_path)}")
 
 
-def _web(settings: Settings, folder: Path) -> Server:
+def _web_server(settings: Settings, folder: Path) -> ServerSpec:
     argv = (sys.executable, "-m", "videoflix", "web")
-    return Server("web", argv, settings.local_url, settings.port, folder / "web.log")
+    return ServerSpec("web", argv, settings.local_url, settings.port, folder / "web.log")
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     return {**settings.as_environment(), "MEDIA_ROOT": str(settings.media_root), "LOG_LEVEL": settings.log_level}
 
 
-def _nginx(settings: Settings, folder: Path) -> Server:
+def _nginx_server(settings: Settings, folder: Path) -> ServerSpec:
     """One worker, sendfile, no authorisation."""
-    port, config = free_port(), folder / "nginx.conf"
+    port, config = find_free_port(), folder / "nginx.conf"
     user = "user root root; " if os.geteuid() == 0 else ""  # the folder is this user's alone
     config.write_text(
         f"{user}daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n"
@@ -217,27 +230,27 @@ def _nginx(settings: Settings, folder: Path) -> Server:
         f"server {{ listen 127.0.0.1:{port}; location /media/ {{ alias {settings.media_root.resolve()}/; }} }} }}\n"
     )
     argv = ("nginx", "-c", str(config), "-p", str(folder))
-    return Server("nginx", argv, f"http://127.0.0.1:{port}", port, folder / "nginx.log")
+    return ServerSpec("nginx", argv, f"http://127.0.0.1:{port}", port, folder / "nginx.log")
 
 
 @contextmanager
-def django(folder: Path) -> Iterator[str]:
+def run_django(folder: Path) -> Iterator[str]:
     """The baseline, in one gunicorn worker."""
     home = folder / "django"
     home.mkdir()
     (home / "index.m3u8").write_text(PLAYLIST)
-    port = free_port()
+    port = find_free_port()
     bind = f"127.0.0.1:{port}"
     argv = (sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", bind, "benchmarks.baseline:application")
-    server = Server("gunicorn", argv, f"http://{bind}", port, home / "log")
-    with _child(server, {"FOLDER": str(home), "FILMS": str(FILMS)}) as running:
+    server = ServerSpec("gunicorn", argv, f"http://{bind}", port, home / "log")
+    with _run_child(server, {"FOLDER": str(home), "FILMS": str(VIDEO_COUNT)}) as running:
         yield running.url
 
 
 @contextmanager
-def encoders() -> Iterator[None]:
+def run_encoders() -> Iterator[None]:
     """One niced ffmpeg for each core, as the worker runs them."""
-    ffmpeg, _ = binaries.ffmpeg_tools()
+    ffmpeg, _ = binaries.find_ffmpeg_binaries()
     source = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-c:v", "libx264", "-threads", "1")
     argv = ("nice", "-n", "10", ffmpeg, "-nostdin", "-v", "error", *source, "-f", "null", "-")
     children = [processes.spawn(argv, None) for _ in range(os.cpu_count() or 1)]
@@ -250,14 +263,16 @@ def encoders() -> Iterator[None]:
 
 async def _prepare(settings: Settings) -> str:
     """Make the films, and the admin whose access token is returned."""
-    for video_id in range(1, FILMS + 1):
-        await asyncio.to_thread(_publish, settings.media_root / "hls" / str(video_id), SIZES if video_id == 1 else {})
+    for video_id in range(1, VIDEO_COUNT + 1):
+        await asyncio.to_thread(
+            _publish, settings.media_root / "hls" / str(video_id), SEGMENT_BYTES if video_id == 1 else {}
+        )
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
         settings.mongodb_uri.get_secret_value(), tz_aware=True
     )
     store = VideoStore(client[settings.mongodb_db])
-    for video_id in range(1, FILMS + 1):
-        await store.add(_video(video_id))
+    for video_id in range(1, VIDEO_COUNT + 1):
+        await store.add(_make_video(video_id))
     client.close()
     async with open_services(settings) as services:
         await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
@@ -265,7 +280,7 @@ async def _prepare(settings: Settings) -> str:
         return signed_in.access_token
 
 
-def _video(video_id: int) -> Video:
+def _make_video(video_id: int) -> Video:
     return Video(
         id=video_id,
         title=f"Film {video_id}",
@@ -273,10 +288,10 @@ def _video(video_id: int) -> Video:
         category="Drama",
         source=f"videos/{video_id}.mp4",
         status=VideoStatus.READY,
-        timeline={"version": 1},
-        renditions=tuple(SIZES),
-        segments=SEGMENTS,
-        duration=4.0 * SEGMENTS,
+        presentation={"version": 1},
+        renditions=tuple(SEGMENT_BYTES),
+        segments=SEGMENT_COUNT,
+        duration=4.0 * SEGMENT_COUNT,
     )
 
 
@@ -284,15 +299,15 @@ def _publish(folder: Path, sizes: Mapping[str, int]) -> None:
     for name, size in sizes.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "index.m3u8").write_text(PLAYLIST)
-        for number in range(SEGMENTS):
+        for number in range(SEGMENT_COUNT):
             (folder / name / f"{number:04d}.ts").write_bytes(os.urandom(size))
 
 
-_PARTS: Mapping[str, Callable[[Site, Path], None]] = {
-    "segments": segments,
-    "playlists": playlists,
-    "slow": slow,
-    "encoding": encoding,
+_MEASUREMENTS: Mapping[str, Callable[[Site, Path], None]] = {
+    "segments": measure_segments,
+    "playlists": measure_playlists,
+    "slow": measure_slow_viewers,
+    "encoding": measure_while_encoding,
 }
 
 if __name__ == "__main__":

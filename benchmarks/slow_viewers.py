@@ -10,10 +10,10 @@ import os
 import resource
 import sys
 
-from benchmarks.load import slow_reader
+from benchmarks.load import read_slowly
 
 _STARTS_PER_SECOND = 250
-_SEGMENTS = 8
+_SEGMENT_COUNT = 8
 
 
 async def main() -> None:
@@ -24,8 +24,8 @@ async def main() -> None:
     stop, headers = asyncio.Event(), {"Cookie": os.environ["COOKIE"]}
     viewers = []
     for number in range(count):
-        address = f"{url}{number % _SEGMENTS:04d}.ts"
-        viewers.append(asyncio.create_task(slow_reader(address, headers, rate, stop)))
+        address = f"{url}{number % _SEGMENT_COUNT:04d}.ts"
+        viewers.append(asyncio.create_task(read_slowly(address, headers, rate, stop)))
         await asyncio.sleep(1 / _STARTS_PER_SECOND)
     await asyncio.sleep(2)
     print("watching", flush=True)

@@ -52,27 +52,27 @@ from pathlib import Path
 
 from benchmarks.uploading import upload
 from tests.support.videoflix_process import VideoflixProcess, running_videoflix
-from transcode.runner import ENVIRONMENT
-from videoflix.embedded.binaries import ffmpeg_tools
+from transcode.ffmpeg.process import ENVIRONMENT
+from videoflix.embedded.binaries import find_ffmpeg_binaries
 
 HEIGHTS = {"480p": 480, "720p": 720, "1080p": 1080}
-FFMPEG, FFPROBE = ffmpeg_tools()
-QUIET = (FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y")
+FFMPEG, FFPROBE = find_ffmpeg_binaries()
+FFMPEG_COMMAND = (FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y")
 
 
 @dataclass(frozen=True)
-class Made:
+class EncodeResult:
     """What one side made: its wall clock in seconds, and the playlist of each rendition."""
 
-    seconds: float
+    duration_s: float
     playlists: dict[str, Path]
 
-    def size(self, name: str) -> int:
+    def rendition_bytes(self, name: str) -> int:
         """Bytes of a rendition's segments."""
         return sum(file.stat().st_size for file in self.playlists[name].parent.glob("*.ts"))
 
 
-def reference(film: Path, folder: Path) -> Made:
+def encode_reference(video_path: Path, folder: Path) -> EncodeResult:
     """Three runs, one after another."""
     playlists = {}
     begin = time.monotonic()
@@ -81,72 +81,91 @@ def reference(film: Path, folder: Path) -> Made:
         place.parent.mkdir(parents=True)
         subprocess.run(
             [
-                *QUIET, "-i", str(film), "-vf", f"scale=-2:{height}", "-c:v", "libx264", "-preset", "medium",
+                *FFMPEG_COMMAND, "-i", str(video_path), "-vf", f"scale=-2:{height}",
+                "-c:v", "libx264", "-preset", "medium",
                 "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "hls", "-hls_time", "4",
                 "-hls_list_size", "0", str(place),
             ],
             check=True,
         )  # fmt: skip
         playlists[name] = place
-    return Made(time.monotonic() - begin, playlists)
+    return EncodeResult(time.monotonic() - begin, playlists)
 
 
-def ours(site: VideoflixProcess, film: Path) -> Made:
+def encode_with_videoflix(site: VideoflixProcess, video_path: Path) -> EncodeResult:
     """From the end of the upload until everything is ready."""
     cookie = site.log_in()
-    number, _ = upload(site.port, film, cookie)
+    number, _ = upload(site.port, video_path, cookie)
     begin = time.monotonic()
     while (state := site.get(f"/api/admin/videos/{number}/", cookie))["status"] == "processing":
         time.sleep(0.1)
     seconds = time.monotonic() - begin
     assert state["status"] == "ready", state
     folder = site.folder / "media" / "hls" / str(number)
-    return Made(seconds, {name: folder / name / "index.m3u8" for name in HEIGHTS})
+    return EncodeResult(seconds, {name: folder / name / "index.m3u8" for name in HEIGHTS})
 
 
-def vmaf(playlist: Path, film: Path, every: int) -> float:
+def measure_vmaf(playlist: Path, video_path: Path, every: int) -> float:
     """Of a rendition, scaled up to the source's size."""
-    width, height = size_of(film)
+    width, height = video_dimensions(video_path)
     graph = (
         f"[0:v]setpts=PTS-STARTPTS,scale={width}:{height}:flags=bicubic[made];[1:v]setpts=PTS-STARTPTS[film];"
         f"[made][film]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
     )
-    argv = [FFMPEG, "-nostdin", "-v", "info", "-i", str(playlist), "-i", str(film), "-lavfi", graph, "-f", "null", "-"]
+    argv = [
+        FFMPEG,
+        "-nostdin",
+        "-v",
+        "info",
+        "-i",
+        str(playlist),
+        "-i",
+        str(video_path),
+        "-lavfi",
+        graph,
+        "-f",
+        "null",
+        "-",
+    ]
     said = subprocess.run(argv, check=True, capture_output=True, text=True, env=ENVIRONMENT).stderr
     found = re.search(r"VMAF score: ([\d.]+)", said)
     assert found, said
     return float(found[1])
 
 
-def size_of(film: Path) -> tuple[int, int]:
+def video_dimensions(video_path: Path) -> tuple[int, int]:
     """Width and height."""
     argv = [FFPROBE, "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height", "-of", "csv=p=0"]
-    said = subprocess.run([*argv, str(film)], check=True, capture_output=True, text=True).stdout
+    said = subprocess.run([*argv, str(video_path)], check=True, capture_output=True, text=True).stdout
     width, height = said.strip().split(",")[:2]
     return int(width), int(height)
 
 
-def compare(film: Path, every: int) -> None:
+def compare(video_path: Path, every: int) -> None:
     """Run both and print."""
-    with tempfile.TemporaryDirectory() as name, running_videoflix(_made(Path(name, "site")), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as name, running_videoflix(_make_dir(Path(name, "site")), "--no-demo") as site:
         site.banner()
-        theirs = reference(film, Path(name, "reference"))
-        mine = ours(site, film)
-        print(f"{film.name}: {theirs.seconds / mine.seconds:.2f} times faster ({mine.seconds:.1f} s beside ", end="")
-        print(f"{theirs.seconds:.1f} s); bytes {_total(mine) / _total(theirs):.3f} of the reference's")
+        theirs = encode_reference(video_path, Path(name, "reference"))
+        mine = encode_with_videoflix(site, video_path)
+        print(
+            f"{video_path.name}: {theirs.duration_s / mine.duration_s:.2f} times faster "
+            f"({mine.duration_s:.1f} s beside ",
+            end="",
+        )
+        print(f"{theirs.duration_s:.1f} s); bytes {_total_bytes(mine) / _total_bytes(theirs):.3f} of the reference's")
         for rendition in HEIGHTS:
-            scores = [vmaf(made.playlists[rendition], film, every) for made in (mine, theirs)]
+            scores = [measure_vmaf(made.playlists[rendition], video_path, every) for made in (mine, theirs)]
             print(
-                f"  {rendition:>5}: bytes {mine.size(rendition) / theirs.size(rendition):.3f}, "
+                f"  {rendition:>5}: bytes {mine.rendition_bytes(rendition) / theirs.rendition_bytes(rendition):.3f}, "
                 f"VMAF {scores[0]:.2f} beside {scores[1]:.2f} ({scores[0] - scores[1]:+.2f})"
             )
 
 
-def _total(made: Made) -> int:
-    return sum(made.size(name) for name in HEIGHTS)
+def _total_bytes(result: EncodeResult) -> int:
+    return sum(result.rendition_bytes(name) for name in HEIGHTS)
 
 
-def _made(folder: Path) -> Path:
+def _make_dir(folder: Path) -> Path:
     folder.mkdir()
     return folder
 

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
-_PIECE = 1 << 20  # bytes
+_CHUNK_BYTES = 1 << 20  # bytes
 
 
-def upload(port: int, film: Path, cookie: str) -> tuple[int, float]:
+def upload(port: int, video_path: Path, cookie: str) -> tuple[int, float]:
     """The film's id, and when its last byte was sent (time.monotonic())."""
     boundary, sent = uuid.uuid4().hex, 0.0
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{film.name}"\r\n\r\n'.encode()
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{video_path.name}"\r\n\r\n'.encode()
     tail = f"\r\n--{boundary}--\r\n".encode()
 
     def body() -> Iterator[bytes]:
         nonlocal sent
         yield head
-        with film.open("rb") as file:
-            while piece := file.read(_PIECE):
+        with video_path.open("rb") as file:
+            while piece := file.read(_CHUNK_BYTES):
                 yield piece
         yield tail
         sent = time.monotonic()
@@ -30,7 +30,7 @@ def upload(port: int, film: Path, cookie: str) -> tuple[int, float]:
     connection = HTTPConnection("127.0.0.1", port, timeout=600)
     headers = {
         "Content-Type": f"multipart/form-data; boundary={boundary}", "Cookie": cookie,
-        "Content-Length": str(len(head) + film.stat().st_size + len(tail)),
+        "Content-Length": str(len(head) + video_path.stat().st_size + len(tail)),
     }  # fmt: skip
     connection.request("POST", "/api/admin/videos/", body(), headers)
     answer = connection.getresponse()

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from handlers import cookies
 from handlers.base import ApiHandler
-from handlers.bodies import Credentials, OnlyAddress, PasswordReset, Registration
-from videoflix.accounts.service import reference
-from videoflix.accounts.throttle import Call
+from handlers.schemas import Credentials, EmailOnly, PasswordReset, Registration
+from videoflix.accounts.rate_limits import LimitedAction
+from videoflix.accounts.service import generate_placeholder_token
 from videoflix.errors import BadRequest
 from videoflix.models import User
 
-_RESENT = "If this address waits for its confirmation, an email has been sent to it."
+_RESEND_MESSAGE = "If this address waits for its confirmation, an email has been sent to it."
 
 
 class PublicHandler(ApiHandler):
     """Never looks at the access cookie: a stale one must not stop anyone from signing in."""
 
     metrics_label = "accounts"
-    public = True
+    is_public = True
 
     async def welcome(self, user: User) -> None:
         """The client has proved to be the user's: what strangers do to the account does not hold it up any more."""
-        throttle, device = self.services.throttle, self.get_cookie(cookies.DEVICE) or ""
-        await throttle.forgive(Call.LOGIN, self.client.address, user.email, device)
+        throttle, device = self.services.rate_limiter, self.get_cookie(cookies.DEVICE) or ""
+        await throttle.reset(LimitedAction.LOGIN, self.client.address, user.email, device)
         cookies.give_device(self, self.services.settings, throttle.device_token(user.email, device))
 
 
@@ -31,10 +31,10 @@ class RegisterHandler(PublicHandler):
 
     async def post(self) -> None:
         """201 with the user; the token is what existing pages want, and opens nothing."""
-        given = self.body_as(Registration)
-        await self.count(Call.REGISTER, given.email)
+        given = self.parse_body(Registration)
+        await self.limit(LimitedAction.REGISTER, given.email)
         user = await self.services.accounts.register(given.email, given.password)
-        self.answer({"user": {"id": user.id, "email": user.email}, "token": reference()}, 201)
+        self.respond({"user": {"id": user.id, "email": user.email}, "token": generate_placeholder_token()}, 201)
 
 
 class ActivateHandler(PublicHandler):
@@ -42,9 +42,9 @@ class ActivateHandler(PublicHandler):
 
     async def get(self, token: str, uid: str | None = None) -> None:
         """200, again as well; 400 for every link that is no good."""
-        await self.count(Call.CONFIRM)
+        await self.limit(LimitedAction.CONFIRM)
         await self.services.accounts.activate(token, uid)
-        self.answer({"message": "Account successfully activated."})
+        self.respond({"message": "Account successfully activated."})
 
 
 class ResendActivationHandler(PublicHandler):
@@ -52,26 +52,26 @@ class ResendActivationHandler(PublicHandler):
 
     async def post(self) -> None:
         """200 with the same words for every address."""
-        given = self.body_as(OnlyAddress)
-        await self.count(Call.RESEND, given.email)
+        given = self.parse_body(EmailOnly)
+        await self.limit(LimitedAction.RESEND, given.email)
         await self.services.accounts.resend_activation(given.email)
-        self.answer({"detail": _RESENT})
+        self.respond({"detail": _RESEND_MESSAGE})
 
 
 class LoginHandler(PublicHandler):
     """POST /api/login/: exchange credentials for the session cookies."""
 
-    opens_session = True
+    is_login = True
 
     async def post(self) -> None:
         """200 with the user; 400 with the same words whatever was wrong."""
-        given = self.body_as(Credentials)
-        await self.count(Call.LOGIN, given.email)
+        given = self.parse_body(Credentials)
+        await self.limit(LimitedAction.LOGIN, given.email)
         signed_in = await self.services.accounts.log_in(given.email, given.password, self.client)
         await self.welcome(signed_in.user)
-        cookies.open_session(self, self.services.settings, signed_in.tokens)
+        cookies.set_session_cookies(self, self.services.settings, signed_in.tokens)
         user = signed_in.user
-        self.answer({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})
+        self.respond({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})
 
 
 class LogoutHandler(PublicHandler):
@@ -80,11 +80,11 @@ class LogoutHandler(PublicHandler):
     async def post(self) -> None:
         """200 and no cookies any more; 400 when there was none."""
         token = self.get_cookie(cookies.REFRESH)
-        cookies.close_session(self, self.services.settings)
+        cookies.clear_session_cookies(self, self.services.settings)
         if not token:
             raise BadRequest("Refresh token is missing.")
         await self.services.accounts.log_out(token, self.client)
-        self.answer(
+        self.respond(
             {"detail": "Logout successful! All tokens will be deleted. Refresh token is now invalid."},
         )
 
@@ -97,9 +97,11 @@ class RefreshHandler(PublicHandler):
         token = self.get_cookie(cookies.REFRESH)
         if not token:
             raise BadRequest("Refresh token is missing.")
-        await self.count(Call.REFRESH)
-        cookies.open_session(self, self.services.settings, await self.services.accounts.refresh(token, self.client))
-        self.answer({"detail": "Token refreshed", "access": "new_access_token"})
+        await self.limit(LimitedAction.REFRESH)
+        cookies.set_session_cookies(
+            self, self.services.settings, await self.services.accounts.refresh(token, self.client)
+        )
+        self.respond({"detail": "Token refreshed", "access": "new_access_token"})
 
 
 class PasswordResetHandler(PublicHandler):
@@ -107,10 +109,10 @@ class PasswordResetHandler(PublicHandler):
 
     async def post(self) -> None:
         """200 with the same words for every address."""
-        given = self.body_as(OnlyAddress)
-        await self.count(Call.RESET, given.email)
-        await self.services.accounts.request_reset(given.email)
-        self.answer({"detail": "An email has been sent to reset your password."})
+        given = self.parse_body(EmailOnly)
+        await self.limit(LimitedAction.RESET, given.email)
+        await self.services.accounts.request_password_reset(given.email)
+        self.respond({"detail": "An email has been sent to reset your password."})
 
 
 class PasswordConfirmHandler(PublicHandler):
@@ -118,10 +120,10 @@ class PasswordConfirmHandler(PublicHandler):
 
     async def post(self, token: str, uid: str | None = None) -> None:
         """200, and every session of the user ends."""
-        given = self.body_as(PasswordReset)
-        await self.count(Call.CONFIRM)
+        given = self.parse_body(PasswordReset)
+        await self.limit(LimitedAction.CONFIRM)
         await self.welcome(await self.services.accounts.reset_password(token, uid, given.new_password))
-        self.answer({"detail": "Your Password has been successfully reset."})
+        self.respond({"detail": "Your Password has been successfully reset."})
 
 
 class CsrfHandler(PublicHandler):
@@ -129,5 +131,5 @@ class CsrfHandler(PublicHandler):
 
     def get(self) -> None:
         """The cookie that existing pages look for."""
-        cookies.give_csrf(self, self.services.settings)
-        self.answer({"detail": "CSRF cookie set."})
+        cookies.set_csrf_cookie(self, self.services.settings)
+        self.respond({"detail": "CSRF cookie set."})

@@ -15,7 +15,7 @@ class MetricsHandler(ApiHandler):
     """GET /metrics: for admins, and for who has METRICS_TOKEN as Bearer token."""
 
     metrics_label = "metrics"
-    admins_only = True
+    is_admin_only = True
 
     async def prepare(self) -> None:
         """The token is good also while the servers are away that would know an admin: that is when it matters."""
@@ -26,14 +26,14 @@ class MetricsHandler(ApiHandler):
         """Prometheus' text format, of all web processes of this machine."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
         self.set_header("Cache-Control", "no-store")
-        self.finish(await self.services.metrics.text())
+        self.finish(await self.services.metrics.render())
 
     def _has_token(self) -> bool:
-        token, given = self.services.settings.metrics_token.get_secret_value(), self._bearer() or ""
+        token, given = self.services.settings.metrics_token.get_secret_value(), self._bearer_token() or ""
         return bool(token) and hmac.compare_digest(token.encode(), given.encode())
 
 
-def note(handler: RequestHandler) -> None:
+def record_request(handler: RequestHandler) -> None:
     """Tornado calls this when an answer is complete: a line in the log, and one more that is counted."""
     log_request(handler)
     if isinstance(handler, BaseHandler):

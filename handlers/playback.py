@@ -15,10 +15,10 @@ class PlaybackHandler(ApiHandler):
 
     async def get(self, video_id: str) -> None:
         """Good for this film alone, for some hours, and until this session ends."""
-        film = await self.services.media.playable(int(video_id))
-        token, expires = self.services.admission.playback_token(self.identity, film.id)
+        film = await self.services.media.get_playable(int(video_id))
+        token, expires = self.services.token_verifier.issue_playback_token(self.identity, film.id)
         self.set_header("Cache-Control", "no-store")
-        self.answer(
+        self.respond(
             {
                 "master_url": f"{self.public_url()}/media/hls/{film.id}/master.m3u8?token={token}",
                 "token": token,

@@ -15,29 +15,29 @@ from handlers.accounts import (
     RegisterHandler,
     ResendActivationHandler,
 )
-from handlers.accounts_admin import MailHandler, MailRetryHandler, MailsHandler, UserHandler, UsersHandler
-from handlers.accounts_me import MeHandler, MySessionHandler, MySessionsHandler
-from handlers.admin import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
-from handlers.base import UnknownPath
-from handlers.entrance import Entrance
-from handlers.health import AliveHandler, ReadyHandler
+from handlers.admin.users import MailHandler, MailRetryHandler, MailsHandler, UserHandler, UsersHandler
+from handlers.admin.videos import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
+from handlers.application import Application
+from handlers.base import NotFoundHandler
+from handlers.health import LivenessHandler, ReadinessHandler
+from handlers.me import MeHandler, MySessionHandler, MySessionsHandler
 from handlers.media.handler import MediaHandler, ThumbnailHandler
-from handlers.metrics import MetricsHandler, note
-from handlers.page.handler import PageHandler
+from handlers.metrics import MetricsHandler, record_request
 from handlers.playback import PlaybackHandler
 from handlers.videos import CategoriesHandler, PopularHandler, SimilarHandler, VideoHandler, VideoListHandler
-from handlers.viewing import ContinueHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
+from handlers.viewing import ContinueWatchingHandler, MyListEntryHandler, MyListHandler, ProgressHandler, RatingHandler
+from handlers.web_ui.handler import WebUiHandler
 from videoflix.services import Services
 
-_ID = r"(?P<video_id>[0-9]{1,15})"
-_FILE = r"(?P<path>[^/]+(?:/[^/]+)?)(?P<slash>/?)"
+_VIDEO_ID = r"(?P<video_id>[0-9]{1,15})"
+_MEDIA_PATH = r"(?P<path>[^/]+(?:/[^/]+)?)(?P<slash>/?)"
 _UID, _TOKEN = r"(?P<uid>[^/]{1,64})", r"(?P<token>[^/]{1,512})"
 
 ROUTES = (
-    (r"/", PageHandler),
-    (r"/page/(?P<name>[^/]{1,64})", PageHandler),
-    (r"/healthz/?", AliveHandler),
-    (r"/readyz/?", ReadyHandler),
+    (r"/", WebUiHandler),
+    (r"/page/(?P<name>[^/]{1,64})", WebUiHandler),
+    (r"/healthz/?", LivenessHandler),
+    (r"/readyz/?", ReadinessHandler),
     (r"/metrics/?", MetricsHandler),
     (r"/api/register/?", RegisterHandler),
     (rf"/api/activate/{_UID}/{_TOKEN}/?", ActivateHandler),
@@ -59,34 +59,34 @@ ROUTES = (
     (r"/api/admin/mails/(?P<mail_id>[0-9a-f]{1,64})/?", MailHandler),
     (r"/api/admin/mails/?", MailsHandler),
     (r"/api/video/?", VideoListHandler),
-    (rf"/api/video/{_ID}/?", VideoHandler),
-    (rf"/api/video/{_ID}/similar/?", SimilarHandler),
-    (rf"/api/video/{_ID}/progress/?", ProgressHandler),
-    (rf"/api/video/{_ID}/rating/?", RatingHandler),
+    (rf"/api/video/{_VIDEO_ID}/?", VideoHandler),
+    (rf"/api/video/{_VIDEO_ID}/similar/?", SimilarHandler),
+    (rf"/api/video/{_VIDEO_ID}/progress/?", ProgressHandler),
+    (rf"/api/video/{_VIDEO_ID}/rating/?", RatingHandler),
     (r"/api/categories/?", CategoriesHandler),
     (r"/api/popular/?", PopularHandler),
-    (r"/api/me/continue/?", ContinueHandler),
+    (r"/api/me/continue/?", ContinueWatchingHandler),
     (r"/api/me/list/?", MyListHandler),
-    (rf"/api/me/list/{_ID}/?", MyListEntryHandler),
-    (rf"/api/admin/videos/{_ID}/?", AdminVideoHandler),
-    (rf"/api/admin/videos/{_ID}/retry/?", RetryHandler),
-    (rf"/api/admin/videos/{_ID}/cancel/?", CancelHandler),
+    (rf"/api/me/list/{_VIDEO_ID}/?", MyListEntryHandler),
+    (rf"/api/admin/videos/{_VIDEO_ID}/?", AdminVideoHandler),
+    (rf"/api/admin/videos/{_VIDEO_ID}/retry/?", RetryHandler),
+    (rf"/api/admin/videos/{_VIDEO_ID}/cancel/?", CancelHandler),
     (r"/api/admin/videos/?", AdminVideosHandler),
     (r"/api/admin/jobs/?", JobsHandler),
-    (rf"/api/video/{_ID}/playback/?", PlaybackHandler),
-    (rf"/media/thumbnails/{_ID}\.jpg", ThumbnailHandler),
-    (rf"/media/hls/{_ID}/{_FILE}", MediaHandler),
-    (rf"/api/video/{_ID}/{_FILE}", MediaHandler),
+    (rf"/api/video/{_VIDEO_ID}/playback/?", PlaybackHandler),
+    (rf"/media/thumbnails/{_VIDEO_ID}\.jpg", ThumbnailHandler),
+    (rf"/media/hls/{_VIDEO_ID}/{_MEDIA_PATH}", MediaHandler),
+    (rf"/api/video/{_VIDEO_ID}/{_MEDIA_PATH}", MediaHandler),
 )
 
 
-def make_application(services: Services) -> Entrance:
+def make_application(services: Services) -> Application:
     """The Tornado application over these services."""
     handed = {"services": services}
-    return Entrance(
+    return Application(
         [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
         services,
-        default_handler_class=UnknownPath,
+        default_handler_class=NotFoundHandler,
         default_handler_args=handed,
-        log_function=note,
+        log_function=record_request,
     )

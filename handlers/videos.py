@@ -7,61 +7,61 @@ from collections.abc import Mapping, Sequence
 
 from handlers import cookies
 from handlers.base import ApiHandler
-from handlers.bodies import CountQuery, ListQuery
-from videoflix.catalogue.listing import Ready, ready_made
-from videoflix.catalogue.shelf import Query, Row
-from videoflix.media.names import RESOLUTIONS
-from videoflix.models import Progress, Video, VideoStatus, isoformat
-from videoflix.ports import Work
-from videoflix.viewing import Own
+from handlers.schemas import LimitQuery, VideoListQuery
+from videoflix.catalogue.index import Query, Row
+from videoflix.catalogue.index_sync import EncodedList, encode_list
+from videoflix.media.published_names import RESOLUTIONS
+from videoflix.models import Video, VideoStatus, WatchProgress, isoformat
+from videoflix.ports import EncodingProgress
+from videoflix.viewing import UserVideoState
 
 
-class VideosHandler(ApiHandler):
+class VideoArrayHandler(ApiHandler):
     """What shows videos."""
 
     metrics_label = "videos"
     _etag: str | None = None
 
-    async def answer_with(self, video_ids: Sequence[int]) -> None:
+    async def respond_with_videos(self, video_ids: Sequence[int]) -> None:
         """Those of the videos that are playable, as a bare array."""
-        await self.answer_rows((await self.services.listing.shelf()).rows(video_ids))
+        await self.respond_with_rows((await self.services.index_sync.get_index()).get_rows(video_ids))
 
-    async def answer_rows(self, rows: Sequence[Row]) -> None:
+    async def respond_with_rows(self, rows: Sequence[Row]) -> None:
         """A bare array."""
-        self.answer_ready(await ready_made(rows, self.public_url()))
+        self.respond_with_rendered(await encode_list(rows, self.public_url()))
 
-    def answer_ready(self, ready: Ready) -> None:
+    def respond_with_rendered(self, rendered: EncodedList) -> None:
         """JSON that was put together before, with its ETag."""
-        self._etag = ready.etag
+        self._etag = rendered.etag
         self.set_header("Content-Type", "application/json")
-        self.finish(ready.body)
+        self.finish(rendered.body)
 
     def compute_etag(self) -> str | None:
         """The one that came with the body, else Tornado's."""
         return self._etag or super().compute_etag()
 
 
-class VideoListHandler(VideosHandler):
+class VideoListHandler(VideoArrayHandler):
     """GET /api/video/: the playable videos, newest first, or those that a query asks for."""
 
     async def get(self) -> None:
         """A bare array, as existing pages expect it; `X-Total-Count` says how many there are on all pages."""
-        query = self.query_as(ListQuery)
+        query = self.parse_query(VideoListQuery)
         if not self.get_cookie(cookies.CSRF):
-            cookies.give_csrf(self, self.services.settings)
-        if query == ListQuery():
-            ready = await self.services.listing.whole(self.public_url())
+            cookies.set_csrf_cookie(self, self.services.settings)
+        if query == VideoListQuery():
+            ready = await self.services.index_sync.get_encoded_list(self.public_url())
             self.set_header("X-Total-Count", ready.total)
-            self.answer_ready(ready)
+            self.respond_with_rendered(ready)
         else:
-            await self._answer_page(query)
+            await self._respond_with_page(query)
 
-    async def _answer_page(self, query: ListQuery) -> None:
-        shelf = await self.services.listing.shelf()
-        chosen = shelf.choose(Query(query.search, query.category, query.ordering))
+    async def _respond_with_page(self, query: VideoListQuery) -> None:
+        shelf = await self.services.index_sync.get_index()
+        chosen = shelf.select_ids(Query(query.search, query.category, query.ordering))
         self.set_header("X-Total-Count", len(chosen))
         last = None if query.limit is None else query.offset + query.limit
-        await self.answer_rows(shelf.rows(chosen[query.offset : last]))
+        await self.respond_with_rows(shelf.get_rows(chosen[query.offset : last]))
 
 
 class CategoriesHandler(ApiHandler):
@@ -71,43 +71,48 @@ class CategoriesHandler(ApiHandler):
 
     async def get(self) -> None:
         """An object, so that more can be said one day."""
-        shelf = await self.services.listing.shelf()
-        found = [{"name": category.name, "count": category.count} for category in shelf.categories()]
-        self.answer({"categories": found})
+        shelf = await self.services.index_sync.get_index()
+        found = [{"name": category.name, "count": category.count} for category in shelf.list_categories()]
+        self.respond({"categories": found})
 
 
-class VideoHandler(VideosHandler):
+class VideoHandler(VideoArrayHandler):
     """GET /api/video/<id>/: all that is known of one video, playable or not yet."""
 
     async def get(self, video_id: str) -> None:
         """With what it is to this user."""
         video = await self.services.catalogue.get(int(video_id))
         own, work = await asyncio.gather(
-            self.services.viewing.own(self.identity.user_id, video.id), self.services.catalogue.work([video])
+            self.services.viewing.get_user_state(self.identity.user_id, video.id),
+            self.services.catalogue.get_encoding_progress([video]),
         )
-        shown = {**detailed(video, self.public_url()), "work": shown_work(video, work.get(video.id)), **shown_own(own)}
-        self.answer(shown)
+        shown = {
+            **video_details(video, self.public_url()),
+            "work": job_progress(video, work.get(video.id)),
+            **user_video_state(own),
+        }
+        self.respond(shown)
 
 
-class SimilarHandler(VideosHandler):
+class SimilarHandler(VideoArrayHandler):
     """GET /api/video/<id>/similar/: more like this, by category and by words that say something."""
 
     async def get(self, video_id: str) -> None:
         """The most similar first; none that has nothing in common."""
-        limit = self.query_as(CountQuery).limit
-        await self.answer_with((await self.services.viewing.similar(int(video_id)))[:limit])
+        limit = self.parse_query(LimitQuery).limit
+        await self.respond_with_videos((await self.services.viewing.list_similar(int(video_id)))[:limit])
 
 
-class PopularHandler(VideosHandler):
+class PopularHandler(VideoArrayHandler):
     """GET /api/popular/: by how many people have begun a film and how they rated it."""
 
     async def get(self) -> None:
         """The most popular first; none that nobody has watched or liked."""
-        limit = self.query_as(CountQuery).limit
-        await self.answer_with((await self.services.viewing.popular())[:limit])
+        limit = self.parse_query(LimitQuery).limit
+        await self.respond_with_videos((await self.services.viewing.list_popular())[:limit])
 
 
-def detailed(video: Video, public_url: str) -> Mapping[str, object]:
+def video_details(video: Video, public_url: str) -> Mapping[str, object]:
     """A video with where everything of it is."""
     hls = f"{public_url}/media/hls/{video.id}"
     return {
@@ -118,45 +123,45 @@ def detailed(video: Video, public_url: str) -> Mapping[str, object]:
         "thumbnail_url": f"{public_url}/media/thumbnails/{video.id}.jpg",
         "category": video.category,
         "status": video.status.value,
-        "playable": video.playable,
+        "playable": video.is_playable,
         "duration": video.duration,
         "renditions": list(video.renditions),
-        "master_url": f"{hls}/master.m3u8" if video.playable else None,
-        "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in RESOLUTIONS} if video.playable else {},
+        "master_url": f"{hls}/master.m3u8" if video.is_playable else None,
+        "hls_urls": {name: f"{hls}/{name}/index.m3u8" for name in RESOLUTIONS} if video.is_playable else {},
         "storyboard": f"{hls}/storyboard/index.vtt" if has_storyboard(video) else None,
-        "loudness": found_out(video, "audio", "loudness") or found_out(video, "loudness", "loudness"),
+        "loudness": task_result(video, "audio", "loudness") or task_result(video, "loudness", "loudness"),
     }
 
 
 def has_storyboard(video: Video) -> bool:
     """Return whether it was made: by its own task, or by the last one of an older version."""
-    return bool(found_out(video, "storyboard", "pictures") or found_out(video, "finish", "storyboard"))
+    return bool(task_result(video, "storyboard", "pictures") or task_result(video, "finish", "storyboard"))
 
 
-def found_out(video: Video, task: str, fact: str) -> object:
+def task_result(video: Video, task: str, key: str) -> object:
     """What a task of the engine reported; None before it is done."""
-    facts = video.facts.get(task)
-    return facts.get(fact) if isinstance(facts, Mapping) else None
+    facts = video.task_results.get(task)
+    return facts.get(key) if isinstance(facts, Mapping) else None
 
 
-def shown_work(video: Video, work: Work | None) -> Mapping[str, object] | None:
+def job_progress(video: Video, progress: EncodingProgress | None) -> Mapping[str, object] | None:
     """How far the engine is with a film; null when it is not in work."""
-    if work is None or video.status is not VideoStatus.PROCESSING:
+    if progress is None or video.status is not VideoStatus.PROCESSING:
         return None
-    return {"percent": min(99, int(work.percent)), "seconds_left": work.seconds_left}
+    return {"percent": min(99, int(progress.percent)), "seconds_left": progress.seconds_left}
 
 
-def shown_own(own: Own) -> Mapping[str, object]:
+def user_video_state(state: UserVideoState) -> Mapping[str, object]:
     """What the video is to this user, and how all users rated it."""
     return {
-        "progress": shown_progress(own.progress) if own.progress else None,
-        "rating": own.rating,
-        "ratings": {"up": own.votes.ups, "down": own.votes.downs},
-        "on_list": own.is_on_list,
+        "progress": playback_progress(state.progress) if state.progress else None,
+        "rating": state.rating,
+        "ratings": {"up": state.votes.ups, "down": state.votes.downs},
+        "on_list": state.is_on_list,
     }
 
 
-def shown_progress(progress: Progress) -> Mapping[str, object]:
+def playback_progress(progress: WatchProgress) -> Mapping[str, object]:
     """In seconds."""
     return {
         "position": progress.position,

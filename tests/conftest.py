@@ -23,7 +23,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support.event_loop import RunAsync
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from videoflix.embedded import binaries, processes, servers
 from videoflix.settings import Settings, load_settings
 
@@ -59,9 +59,9 @@ def run_async(io_loop: IOLoop) -> RunAsync:
 
 
 @pytest.fixture(scope="session")
-def tools() -> Tools:
+def tools() -> FfmpegBinaries:
     """Return the ffmpeg and ffprobe that a worker would use."""
-    return Tools(*binaries.ffmpeg_tools())
+    return FfmpegBinaries(*binaries.find_ffmpeg_binaries())
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +69,7 @@ def redis_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("REDIS_URL"):
         yield given
         return
-    with processes.running(servers.redis(tmp_path_factory.mktemp("redis"))) as server:
+    with processes.run_server(servers.make_redis_server(tmp_path_factory.mktemp("redis"))) as server:
         yield server.url
 
 
@@ -87,10 +87,10 @@ def mongodb_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given := os.environ.get("MONGODB_URI"):
         yield given
         return
-    server = servers.database(tmp_path_factory.mktemp("database"))
+    server = servers.make_database_server(tmp_path_factory.mktemp("database"))
     # Nobody pulls the plug on this one; waiting for the disk at every write would take half of most tests' time.
     argv = tuple(option for option in server.argv if option != "--sync-on-commit")
-    with processes.running(replace(server, argv=argv)):
+    with processes.run_server(replace(server, argv=argv)):
         yield server.url
 
 

@@ -12,22 +12,22 @@ from fractions import Fraction
 from itertools import pairwise
 
 SEGMENT_SECONDS = 4
-CLOCK = 90_000  # ticks per second of an MPEG transport stream
+MPEG_CLOCK_HZ = 90_000  # ticks per second of an MPEG transport stream
 
 # The first chunks are short, so that finished segments appear soon; long ones keep ffmpeg's start-up cost small.
-_FIRST_CHUNKS = (1, 2, 4)
-_CHUNK = 8
-_FIRST_TOTAL = sum(_FIRST_CHUNKS)
+_FIRST_CHUNK_SEGMENTS = (1, 2, 4)
+_CHUNK_SEGMENTS = 8
+_FIRST_CHUNKS_TOTAL_SEGMENTS = sum(_FIRST_CHUNK_SEGMENTS)
 
 # x264 with B-frames and a B-pyramid decodes two frames ahead of what it shows; `x264.py` fixes both.
-_DECODE_AHEAD = 2
+_DECODE_AHEAD_FRAMES = 2
 
-USUAL_RATES = tuple(
+STANDARD_FRAME_RATES = tuple(
     Fraction(rate) for rate in ("10", "12", "12.5", "15", "18", "20", "24000/1001", "24", "25", "30000/1001", "30")
 ) + tuple(Fraction(rate) for rate in ("40", "48000/1001", "48", "50", "60000/1001", "60"))
-FASTEST = Fraction(60)
-_SAME_RATE = Fraction(4, 10_000)  # 23.976 and 24 are 10/10000 apart
-_SLOWEST = Fraction(1)
+MAX_FRAME_RATE = Fraction(60)
+_FRAME_RATE_TOLERANCE = Fraction(4, 10_000)  # 23.976 and 24 are 10/10000 apart
+_MIN_CONSTANT_FRAME_RATE = Fraction(1)
 _LOWEST_FRACTION = Fraction(48)
 # Distances between pictures of a constant rate: so far off (frames, and seconds for rounded clocks), but so many.
 _JITTER, _CLOCK_STEP_S, _REGULAR_SHARE = 0.25, 0.0011, 0.99
@@ -42,7 +42,7 @@ _MAX_TIMES, _RUN = 20_000, 1_000
 _PHASES, _CHANCE = (0.0, 0.25, -0.25), 0.02
 
 
-def frame_rate(average: Fraction, nominal: Fraction) -> Fraction:
+def choose_frame_rate(average: Fraction, nominal: Fraction) -> Fraction:
     """The constant rate for a source: its own, or the nearest usual one of a variable source; at most 60.
 
     Of 100, 120, 144 and 240 pictures a second every second, third or fourth one is taken; 75 and 90 become 60.
@@ -53,18 +53,18 @@ def frame_rate(average: Fraction, nominal: Fraction) -> Fraction:
     if (divisor := _divisor(rate)) > 1:
         # A whole fraction shows every picture equally long. Below 48 too much is lost for that: 75, 85 and 90 become
         # 60 and skip single pictures, which at such rates nobody sees.
-        if rate / divisor < _LOWEST_FRACTION * (1 - _SAME_RATE):
-            return FASTEST
+        if rate / divisor < _LOWEST_FRACTION * (1 - _FRAME_RATE_TOLERANCE):
+            return MAX_FRAME_RATE
         rate, nominal = rate / divisor, nominal / divisor
-    nearest = min(USUAL_RATES, key=lambda usual: abs(usual - rate))
-    if abs(nearest - rate) <= nearest * _SAME_RATE:
+    nearest = min(STANDARD_FRAME_RATES, key=lambda usual: abs(usual - rate))
+    if abs(nearest - rate) <= nearest * _FRAME_RATE_TOLERANCE:
         return nearest
-    constant = rate >= _SLOWEST and abs(nominal - rate) <= rate * _SAME_RATE
+    constant = rate >= _MIN_CONSTANT_FRAME_RATE and abs(nominal - rate) <= rate * _FRAME_RATE_TOLERANCE
     return rate.limit_denominator(1001) if constant else nearest
 
 
 def _divisor(rate: Fraction) -> int:
-    return next(number for number in range(1, 100_000) if rate / number <= FASTEST * (1 + _SAME_RATE))
+    return next(number for number in range(1, 100_000) if rate / number <= MAX_FRAME_RATE * (1 + _FRAME_RATE_TOLERANCE))
 
 
 def pace(times: Sequence[float], origin: float, average: Fraction, nominal: Fraction) -> tuple[Fraction, Fraction]:
@@ -72,8 +72,8 @@ def pace(times: Sequence[float], origin: float, average: Fraction, nominal: Frac
 
     `average` and `nominal` are what headers say, see `frame_rate`; of a constant rate that is right.
     """
-    rate, own = frame_rate(average, nominal), average or nominal
-    is_kept = own > FASTEST or abs(rate - own) <= own * _SAME_RATE
+    rate, own = choose_frame_rate(average, nominal), average or nominal
+    is_kept = own > MAX_FRAME_RATE or abs(rate - own) <= own * _FRAME_RATE_TOLERANCE
     if len(times) < _FEWEST or not own or (is_kept and _is_regular(times, own)):
         return rate, Fraction(0)
     return _variable_rate(times, origin, rate)
@@ -95,7 +95,7 @@ def _variable_rate(times: Sequence[float], origin: float, average: Fraction) -> 
     telecined films are, do not fall on one. A picture that stands costs next to nothing, lost ones are missed.
     """
     times = _thinned(times)
-    rates = sorted({*USUAL_RATES, average})
+    rates = sorted({*STANDARD_FRAME_RATES, average})
     found = [min((_lost(times, origin, rate, phase), abs(phase), phase) for phase in _PHASES) for rate in rates]
     most = min(lost for lost, _, _ in found) + _MAX_LOST_SHARE * len(times)
     place = next(place for place, (lost, _, _) in enumerate(found) if lost <= most)
@@ -130,7 +130,7 @@ class Grid:
     """`frames` frames at a constant rate, cut into segments of `gop` frames, and those grouped into chunks."""
 
     fps: Fraction
-    frames: int
+    frame_count: int
 
     @property
     def gop(self) -> int:
@@ -138,62 +138,62 @@ class Grid:
         return max(1, round(self.fps * SEGMENT_SECONDS))
 
     @property
-    def segments(self) -> int:
+    def segment_count(self) -> int:
         """How many there are."""
-        return -(-self.frames // self.gop)
+        return -(-self.frame_count // self.gop)
 
     @property
     def duration(self) -> Fraction:
         """Seconds."""
-        return self.frames / self.fps
+        return self.frame_count / self.fps
 
     @property
-    def target(self) -> int:
+    def target_duration(self) -> int:
         """EXT-X-TARGETDURATION: no segment is longer when rounded to whole seconds (RFC 8216, 4.3.3.1)."""
-        return max(1, nearest_integer(min(self.gop, self.frames) / self.fps))
+        return max(1, nearest_integer(min(self.gop, self.frame_count) / self.fps))
 
-    def start(self, segment: int) -> Fraction:
+    def segment_start(self, segment: int) -> Fraction:
         """Time of a segment's first frame; of the film's end for the number after the last."""
         return self._first_frame(segment) / self.fps
 
-    def length(self, segment: int) -> Fraction:
+    def segment_duration(self, segment: int) -> Fraction:
         """Seconds of one segment."""
-        return self.frames_of(segment, segment + 1) / self.fps
+        return self.count_frames(segment, segment + 1) / self.fps
 
-    def frames_of(self, first: int, after: int) -> int:
+    def count_frames(self, first: int, stop: int) -> int:
         """Frames of a run of segments, `after` not included."""
-        return self._first_frame(after) - self._first_frame(first)
+        return self._first_frame(stop) - self._first_frame(first)
 
-    def cut(self, segment: int) -> int:
+    def cut_tick(self, segment: int) -> int:
         """The tick, on a clock that is 0 at the first frame, at which a muxer begins a segment.
 
         It is the decoding time of the segment's first frame: sound from there on goes into this segment.
         """
-        return nearest_integer((self._first_frame(segment) - _DECODE_AHEAD) * CLOCK / self.fps)
+        return nearest_integer((self._first_frame(segment) - _DECODE_AHEAD_FRAMES) * MPEG_CLOCK_HZ / self.fps)
 
     @property
-    def chunks(self) -> int:
+    def chunk_count(self) -> int:
         """How many there are."""
-        return self.chunk_of(self.segments - 1) + 1
+        return self.chunk_of(self.segment_count - 1) + 1
 
-    def chunk(self, index: int) -> range:
+    def chunk_segments(self, index: int) -> range:
         """The segments of a chunk."""
-        return range(min(_chunk_start(index), self.segments), min(_chunk_start(index + 1), self.segments))
+        return range(min(_chunk_start(index), self.segment_count), min(_chunk_start(index + 1), self.segment_count))
 
     def chunk_of(self, segment: int) -> int:
         """The chunk that a segment is in."""
-        if segment >= _FIRST_TOTAL:
-            return len(_FIRST_CHUNKS) + (segment - _FIRST_TOTAL) // _CHUNK
-        return next(index for index in range(len(_FIRST_CHUNKS)) if segment < _chunk_start(index + 1))
+        if segment >= _FIRST_CHUNKS_TOTAL_SEGMENTS:
+            return len(_FIRST_CHUNK_SEGMENTS) + (segment - _FIRST_CHUNKS_TOTAL_SEGMENTS) // _CHUNK_SEGMENTS
+        return next(index for index in range(len(_FIRST_CHUNK_SEGMENTS)) if segment < _chunk_start(index + 1))
 
     def _first_frame(self, segment: int) -> int:
-        return min(segment * self.gop, self.frames)
+        return min(segment * self.gop, self.frame_count)
 
 
 def _chunk_start(index: int) -> int:
-    if index >= len(_FIRST_CHUNKS):
-        return _FIRST_TOTAL + (index - len(_FIRST_CHUNKS)) * _CHUNK
-    return sum(_FIRST_CHUNKS[:index])
+    if index >= len(_FIRST_CHUNK_SEGMENTS):
+        return _FIRST_CHUNKS_TOTAL_SEGMENTS + (index - len(_FIRST_CHUNK_SEGMENTS)) * _CHUNK_SEGMENTS
+    return sum(_FIRST_CHUNK_SEGMENTS[:index])
 
 
 def nearest_integer(value: Fraction) -> int:

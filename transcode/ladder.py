@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-_WIDE = Fraction(16, 9)
-_LONGEST = 4096  # pixels of any side
+_WIDE_ASPECT_RATIO = Fraction(16, 9)
+_MAX_SIDE_PX = 4096  # pixels of any side
 
 # Caps of bits per second up to 30 frames a second: peaks of hard scenes, far above what films need on average.
-_CAPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
-_FAST = Fraction(7, 5)  # what more than 30 frames a second may cost on top
+_MAX_BITRATES_BPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
+_HIGH_FRAME_RATE_FACTOR = Fraction(7, 5)  # what more than 30 frames a second may cost on top
 
 # ITU-T H.264, table A-1: level, macroblocks a second, macroblocks a frame, bits a second (High profile).
-_LEVELS = (
+_H264_LEVELS = (
     ("3.0", 40_500, 1_620, 12_500_000),
     ("3.1", 108_000, 3_600, 17_500_000),
     ("3.2", 216_000, 5_120, 25_000_000),
@@ -42,14 +42,14 @@ class Rendition:
         return f"avc1.6400{int(self.level.replace('.', '')):02x}"
 
 
-def ladder(width: int, height: int, fps: Fraction) -> tuple[Rendition, ...]:
+def build_ladder(width: int, height: int, fps: Fraction) -> tuple[Rendition, ...]:
     """Renditions for a picture as it is shown (rotated, square pixels), the smallest first; never upscaled.
 
     The name is the shorter side, so portrait films climb like landscape ones. A wide film reaches a rung by its
     longer side too: 1920x800 is a 1080p film.
     """
-    reached = [name for name in _CAPS if _reaches(width, height, int(name[:-1]))] or ["480p"]
-    return _without_doubles([_rendition(name, width, height, fps) for name in reached])
+    reached = [name for name in _MAX_BITRATES_BPS if _reaches(width, height, int(name[:-1]))] or ["480p"]
+    return _without_doubles([_build_rendition(name, width, height, fps) for name in reached])
 
 
 def _without_doubles(rungs: Sequence[Rendition]) -> tuple[Rendition, ...]:
@@ -63,24 +63,24 @@ def _without_doubles(rungs: Sequence[Rendition]) -> tuple[Rendition, ...]:
 
 def _reaches(width: int, height: int, lines: int) -> bool:
     # A pixel or two of cropping does not cost a film its rung.
-    return min(width, height) >= lines - 8 or max(width, height) >= lines * _WIDE - 16
+    return min(width, height) >= lines - 8 or max(width, height) >= lines * _WIDE_ASPECT_RATIO - 16
 
 
-def _rendition(name: str, width: int, height: int, fps: Fraction) -> Rendition:
+def _build_rendition(name: str, width: int, height: int, fps: Fraction) -> Rendition:
     lines = int(name[:-1])
-    scale = min(Fraction(1), Fraction(lines, min(width, height)), Fraction(_LONGEST, max(width, height)))
-    size = _even(width * scale), _even(height * scale)
-    cap = int(_CAPS[name] * (_FAST if fps > 30 else 1))
-    return Rendition(name, *size, cap, _level(*size, fps, cap))
+    scale = min(Fraction(1), Fraction(lines, min(width, height)), Fraction(_MAX_SIDE_PX, max(width, height)))
+    size = _round_to_even(width * scale), _round_to_even(height * scale)
+    cap = int(_MAX_BITRATES_BPS[name] * (_HIGH_FRAME_RATE_FACTOR if fps > 30 else 1))
+    return Rendition(name, *size, cap, _select_level(*size, fps, cap))
 
 
-def _even(pixels: Fraction) -> int:
+def _round_to_even(pixels: Fraction) -> int:
     return max(16, 2 * round(pixels / 2))  # below 16 pixels nothing plays
 
 
-def _level(width: int, height: int, fps: Fraction, cap: int) -> str:
+def _select_level(width: int, height: int, fps: Fraction, bitrate: int) -> str:
     blocks = -(-width // 16) * -(-height // 16)
-    for level, per_second, per_frame, bits in _LEVELS:
-        if blocks <= per_frame and blocks * fps <= per_second and cap <= bits:
+    for level, per_second, per_frame, bits in _H264_LEVELS:
+        if blocks <= per_frame and blocks * fps <= per_second and bitrate <= bits:
             return level
-    return _LEVELS[-1][0]
+    return _H264_LEVELS[-1][0]

@@ -130,12 +130,12 @@ class Throttled(ServiceError):
 
     status = 429
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"Request was throttled. Expected available in {seconds} seconds.")
-        self.headers = {"Retry-After": str(seconds)}
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"Request was throttled. Expected available in {retry_after_s} seconds.")
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
-class ClientGone(ServiceError):
+class ClientClosedRequest(ServiceError):
     """499, as nginx logs it: nobody is there to take the answer."""
 
     status = 499
@@ -149,9 +149,9 @@ class Unavailable(ServiceError):
 
     status = 503
 
-    def __init__(self, detail: str, retry_after: int = 2) -> None:
+    def __init__(self, detail: str, retry_after_s: int = 2) -> None:
         super().__init__(detail)
-        self.headers = {"Retry-After": str(retry_after)}
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class InsufficientStorage(ServiceError):

@@ -7,16 +7,16 @@ import sys
 
 import structlog
 
-_OURS = ("videoflix", "handlers", "transcode")
+_OWN_LOGGERS = ("videoflix", "handlers", "transcode")
 
 
-def quiet() -> None:
+def show_errors_only() -> None:
     """For commands that end by themselves: what goes wrong is said in their own sentence, once."""
-    for name in _OURS:
+    for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def configure(process: str, level: str = "INFO") -> None:
+def configure(process_name: str, level: str = "INFO") -> None:
     """Send everything that any library logs to stderr, named after this process."""
     is_terminal = sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [
@@ -24,7 +24,7 @@ def configure(process: str, level: str = "INFO") -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper("%H:%M:%S" if is_terminal else "iso", utc=not is_terminal),
-        lambda *given: {"process": process, **given[2]},
+        lambda *given: {"process": process_name, **given[2]},
     ]
     # The renderer's own tracebacks show local variables, and with them passwords and tokens.
     renderer: structlog.typing.Processor = (
@@ -43,7 +43,7 @@ def configure(process: str, level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _OURS:
+    for name in _OWN_LOGGERS:
         logging.getLogger(name).setLevel(logging.NOTSET)
     for name in ("asyncio", "pymongo", "redis"):  # their DEBUG would bury ours
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -21,26 +21,26 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-from videoflix.background import running
-from videoflix.checks import Checks, answers
+from videoflix.background import run_in_background
+from videoflix.health import HealthChecks, is_reachable
 
 _log = logging.getLogger(__name__)
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-_LOOK = 1.0  # seconds between two looks at what is counted without this module
-_PATIENCE = 2.0  # seconds for each server to answer a scrape
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+MULTIPROC_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_UPDATE_INTERVAL_S = 1.0  # seconds between two looks at what is counted without this module
+_SCRAPE_TIMEOUT_S = 2.0  # seconds for each server to answer a scrape
+_LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
-Asked = Mapping[str, Callable[[], Awaitable[Mapping[str, int]]]]
+StateCounters = Mapping[str, Callable[[], Awaitable[Mapping[str, int]]]]
 
 
 @dataclass(slots=True)
-class Tally:
+class FastPathCounters:
     """What the fast lane counts: plain numbers, for it has no time for more."""
 
     requests: Counts[int] = field(default_factory=Counts)  # by status
-    sent: int = 0  # bytes of content
-    transfers: int = 0  # under way
+    sent_bytes: int = 0  # bytes of content
+    active_transfers: int = 0  # under way
 
 
 class Metrics:
@@ -49,73 +49,87 @@ class Metrics:
     `counts`: what there is of jobs, mails, ..., by state.
     """
 
-    def __init__(self, waiting: Callable[[], int], in_step: Callable[[], bool], checks: Checks, counts: Asked) -> None:
-        self._look_at = waiting, in_step
+    def __init__(
+        self,
+        count_waiters: Callable[[], int],
+        is_in_sync: Callable[[], bool],
+        checks: HealthChecks,
+        state_counters: StateCounters,
+    ) -> None:
+        self._gauge_sources = count_waiters, is_in_sync
         self._checks = checks
-        self._counts = counts
+        self._state_counters = state_counters
         self._registry = mine = CollectorRegistry()
         self._requests = Counter("videoflix_requests", "Answers.", ("family", "status"), registry=mine)
-        self._seconds = Histogram(
+        self._latency_s = Histogram(
             "videoflix_request_seconds",
             "Time to an answer, without the fast lane.",
             ("family",),
-            buckets=_BUCKETS,
+            buckets=_LATENCY_BUCKETS_S,
             registry=mine,
         )
-        self._sent = Counter("videoflix_media_sent_bytes", "Bytes of films that the fast lane sent.", registry=mine)
-        self._transfers = _gauge("videoflix_media_transfers", "Transfers that wait for their client.", "livesum", mine)
-        self._waiting = _gauge("videoflix_segment_waiters", "Requests that wait for an encode.", "livesum", mine)
-        self._in_step = _gauge("videoflix_revocations_in_step", "1: sign-outs are heard of.", "livemin", mine)
-        self._seen = Tally()
-        self.lane = Tally()
+        self._sent_bytes = Counter(
+            "videoflix_media_sent_bytes", "Bytes of films that the fast lane sent.", registry=mine
+        )
+        self._active_transfers = _make_gauge(
+            "videoflix_media_transfers", "Transfers that wait for their client.", "livesum", mine
+        )
+        self._segment_waiters = _make_gauge(
+            "videoflix_segment_waiters", "Requests that wait for an encode.", "livesum", mine
+        )
+        self._revocations_in_sync = _make_gauge(
+            "videoflix_revocations_in_step", "1: sign-outs are heard of.", "livemin", mine
+        )
+        self._last_counters = FastPathCounters()
+        self.fast_path = FastPathCounters()
 
-    def observe(self, family: str, status: int, seconds: float) -> None:
+    def observe(self, family: str, status: int, duration_s: float) -> None:
         """An ordinary request was answered."""
         self._requests.labels(family, str(status)).inc()
-        self._seconds.labels(family).observe(seconds)
+        self._latency_s.labels(family).observe(duration_s)
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    async def run_in_background(self) -> AsyncIterator[None]:
         """For as long as the block lasts, what is counted here is a second old at most to the other processes."""
-        async with running(self._keep()):
+        async with run_in_background(self._run()):
             yield
 
-    async def text(self) -> bytes:
+    async def render(self) -> bytes:
         """The answer to a scrape."""
-        self._look()
+        self._update()
         everywhere = CollectorRegistry()
-        everywhere.register(_Ready(await self._of_site()))
-        return generate_latest(_of_all_processes() or self._registry) + generate_latest(everywhere)
+        everywhere.register(_StaticCollector(await self._collect_site_metrics()))
+        return generate_latest(_multiprocess_registry() or self._registry) + generate_latest(everywhere)
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         while True:
-            self._look()
-            await asyncio.sleep(_LOOK)
+            self._update()
+            await asyncio.sleep(_UPDATE_INTERVAL_S)
 
-    def _look(self) -> None:
-        now, seen = self.lane, self._seen
+    def _update(self) -> None:
+        now, seen = self.fast_path, self._last_counters
         for status, count in now.requests.items():
             self._requests.labels("media", str(status)).inc(count - seen.requests[status])
-        self._sent.inc(now.sent - seen.sent)
-        self._seen = Tally(now.requests.copy(), now.sent)
-        self._transfers.set(now.transfers)
-        waiting, in_step = self._look_at
-        self._waiting.set(waiting())
-        self._in_step.set(in_step())
+        self._sent_bytes.inc(now.sent_bytes - seen.sent_bytes)
+        self._last_counters = FastPathCounters(now.requests.copy(), now.sent_bytes)
+        self._active_transfers.set(now.active_transfers)
+        waiting, in_step = self._gauge_sources
+        self._segment_waiters.set(waiting())
+        self._revocations_in_sync.set(in_step())
 
-    async def _of_site(self) -> list[GaugeMetricFamily]:
+    async def _collect_site_metrics(self) -> list[GaugeMetricFamily]:
         up = GaugeMetricFamily("videoflix_server_up", "1: it answers.", labels=("server",))
-        well = await asyncio.gather(*(answers(name, check) for name, check in self._checks.items()))
+        well = await asyncio.gather(*(is_reachable(name, check) for name, check in self._checks.items()))
         for name, is_well in zip(self._checks, well, strict=True):
             up.add_metric((name,), is_well)
-        found = await asyncio.gather(*(self._counted(name) for name in self._counts))
+        found = await asyncio.gather(*(self._collect_state_counts(name) for name in self._state_counters))
         return [up, *(family for family in found if family is not None)]
 
-    async def _counted(self, name: str) -> GaugeMetricFamily | None:
+    async def _collect_state_counts(self, name: str) -> GaugeMetricFamily | None:
         """None when nobody knows."""
         try:
-            async with asyncio.timeout(_PATIENCE):
-                counts = await self._counts[name]()
+            async with asyncio.timeout(_SCRAPE_TIMEOUT_S):
+                counts = await self._state_counters[name]()
         except Exception as error:  # whatever a driver raises: the rest is told without it
             _log.warning("not counted what=%s error=%s", name, error)
             return None
@@ -125,7 +139,7 @@ class Metrics:
         return family
 
 
-class _Ready(Collector):
+class _StaticCollector(Collector):
     def __init__(self, families: Iterable[GaugeMetricFamily]) -> None:
         self._families = families
 
@@ -133,18 +147,18 @@ class _Ready(Collector):
         return self._families
 
 
-def _gauge(name: str, sentence: str, mode: str, registry: CollectorRegistry) -> Gauge:
-    return Gauge(name, sentence, multiprocess_mode=mode, registry=registry)  # type: ignore[arg-type]  # a Literal
+def _make_gauge(name: str, help_text: str, multiprocess_mode: str, registry: CollectorRegistry) -> Gauge:
+    return Gauge(name, help_text, multiprocess_mode=multiprocess_mode, registry=registry)  # type: ignore[arg-type]  # a Literal
 
 
-def _of_all_processes() -> CollectorRegistry | None:
+def _multiprocess_registry() -> CollectorRegistry | None:
     """None when this is the only one."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(MULTIPROC_DIR_VARIABLE)
     if not folder:
         return None
     for place in Path(folder).glob("gauge_live*_*.db"):
         found = re.search(r"_(\d+)\.db$", place.name)
-        if found and not _lives(int(found[1])):  # what it was doing has ended; what it did still counts
+        if found and not _is_alive(int(found[1])):  # what it was doing has ended; what it did still counts
             with suppress(FileNotFoundError):  # another process answers a scrape too
                 mark_process_dead(int(found[1]), folder)  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
@@ -152,9 +166,9 @@ def _of_all_processes() -> CollectorRegistry | None:
     return registry
 
 
-def _lives(process: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # of somebody else

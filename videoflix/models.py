@@ -30,13 +30,13 @@ class User:
     is_active: bool = False
     is_disabled: bool = False
     is_admin: bool = False
-    is_leaving: bool = False  # the deletion of the account has begun
+    is_being_deleted: bool = False  # the deletion of the account has begun
     created_at: datetime = field(default_factory=now)
     # The last time; None once the address is confirmed, or an admin has decided.
     asked_to_confirm_at: datetime | None = None
 
     @property
-    def may_sign_in(self) -> bool:
+    def can_sign_in(self) -> bool:
         """Whether a right password opens a session."""
         return self.is_active and not self.is_disabled
 
@@ -84,7 +84,7 @@ class Tombstone:
 
     session_id: str
     ended_at: datetime
-    until: float
+    expires: float
 
 
 class VideoStatus(StrEnum):
@@ -121,13 +121,13 @@ class Video:
     status: VideoStatus = VideoStatus.PROCESSING
     error: str | None = None
     warning: str | None = None  # it is a film, but something about the upload should be known
-    timeline: Mapping[str, object] | None = field(default=None, repr=False)
+    presentation: Mapping[str, object] | None = field(default=None, repr=False)
     renditions: tuple[str, ...] = ()  # names, smallest first
     segments: int = 0  # of each rendition
     duration: float = 0.0  # seconds
     chunks_done: frozenset[int] = frozenset()
-    kinds_done: frozenset[str] = frozenset()
-    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what tasks found out, by their kinds
+    tasks_done: frozenset[str] = frozenset()
+    task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what tasks found out, by their kinds
     omissions: Mapping[str, str] = field(default_factory=dict)  # published without: error sentences by kinds of tasks
     tries: int = 0  # later attempts to make up for the omissions
     tried_at: float = 0.0  # Unix time of the last one
@@ -144,9 +144,9 @@ class Video:
         return self.status is VideoStatus.FAILED or (self.status is VideoStatus.READY and bool(self.omissions))
 
     @property
-    def playable(self) -> bool:
+    def is_playable(self) -> bool:
         """From the probe on: the playlists are complete and missing segments are encoded when they are asked for."""
-        return self.timeline is not None and self.status is not VideoStatus.FAILED
+        return self.presentation is not None and self.status is not VideoStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ class ListedVideo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class WatchProgress:
     """How far somebody has watched a film; `position` and `duration` in seconds."""
 
     user_id: int

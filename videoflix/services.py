@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from videoflix.accounts.admission import Admission
-from videoflix.accounts.departures import Departures
-from videoflix.accounts.people import People
+from videoflix.accounts.maintenance import AccountPurge, UnconfirmedAccounts
+from videoflix.accounts.rate_limits import RateLimiter
 from videoflix.accounts.service import Accounts
-from videoflix.accounts.throttle import Throttle
-from videoflix.accounts.unconfirmed import Unconfirmed
+from videoflix.accounts.user_admin import UserAdmin
+from videoflix.auth.verifier import TokenVerifier
 from videoflix.catalogue import Catalogue
-from videoflix.catalogue.leftovers import Leftovers
-from videoflix.catalogue.listing import Listing
-from videoflix.checks import Checks
+from videoflix.catalogue.index_sync import IndexSync
+from videoflix.catalogue.maintenance import VideoPurge
+from videoflix.health import HealthChecks
 from videoflix.mail.mailer import Mailer
 from videoflix.mail.outbox import Outbox
 from videoflix.media.service import Media
 from videoflix.metrics import Metrics
 from videoflix.ports import Engine
 from videoflix.settings import Settings
-from videoflix.uploads import Uploads
+from videoflix.upload_storage import UploadStorage
 from videoflix.viewing import Viewing
 
 
@@ -31,20 +30,20 @@ class Services:
 
     settings: Settings
     accounts: Accounts
-    admission: Admission
-    people: People
-    unconfirmed: Unconfirmed
-    departures: Departures
-    throttle: Throttle
+    token_verifier: TokenVerifier
+    user_admin: UserAdmin
+    unconfirmed_accounts: UnconfirmedAccounts
+    account_purge: AccountPurge
+    rate_limiter: RateLimiter
     outbox: Outbox
     mailer: Mailer
     catalogue: Catalogue
-    listing: Listing
+    index_sync: IndexSync
     viewing: Viewing
-    leftovers: Leftovers
+    video_purge: VideoPurge
     engine: Engine
     media: Media
-    uploads: Uploads
+    uploads: UploadStorage
     is_outage: Callable[[BaseException], bool]  # what drivers raise while their server is away
-    checks: Checks
+    health_checks: HealthChecks
     metrics: Metrics

@@ -10,43 +10,45 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from videoflix.accounts.addresses import checked_address
-from videoflix.cores import usable_cores
+from videoflix.cpu import count_usable_cores
+from videoflix.email_address import normalize_address
 from videoflix.errors import CommandError
 from videoflix.memory import usable_memory
 
 _GIB = 1024**3
 _FOR_FFMPEG = 0.75  # of the memory of the machine
 _LEAST_FFMPEG_MEMORY, _MOST_FFMPEG_MEMORY = 2 * _GIB, 12 * _GIB
-_PAGES = "http://127.0.0.1:5500/pages/auth"
+_DEFAULT_PAGES_URL = "http://127.0.0.1:5500/pages/auth"
 
 
-def _words(value: object) -> object:
+def _split_words(value: object) -> object:
     """Origins are written with blanks or commas between them."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-def _like(pattern: str, sentence: str) -> AfterValidator:
+def _matching(pattern: str, message: str) -> AfterValidator:
     """Empty, or of a form that the sentence names."""
 
     def check(value: str) -> str:
         if value and not re.fullmatch(pattern, value):
-            raise ValueError(sentence)
+            raise ValueError(message)
         return value
 
     return AfterValidator(check)
 
 
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Name = Annotated[str, _like(r"[A-Za-z0-9_-]{1,60}", "should be of letters, digits, - and _")]
-Location = Annotated[str, _like(r"/[A-Za-z0-9_-]+/", "should look like /_files/")]
-Domain = Annotated[str, _like(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "should be the name of a host")]
-Page = Annotated[
+WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
+DatabaseName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,60}", "should be of letters, digits, - and _")]
+LocationPath = Annotated[str, _matching(r"/[A-Za-z0-9_-]+/", "should look like /_files/")]
+CookieDomain = Annotated[str, _matching(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "should be the name of a host")]
+PageUrl = Annotated[
     str,
-    _like(r"https?://[^\s/]+[^\s]*\{token\}[^\s]*", "should be a URL with {token}, and {uid} where the page wants it"),
+    _matching(
+        r"https?://[^\s/]+[^\s]*\{token\}[^\s]*", "should be a URL with {token}, and {uid} where the page wants it"
+    ),
 ]
 SameSite = Annotated[Literal["Lax", "Strict", "None"], BeforeValidator(lambda text: str(text).capitalize())]
-Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(lambda text: str(text).upper())]
 
 
 class Settings(BaseSettings):
@@ -62,7 +64,7 @@ class Settings(BaseSettings):
 
     # Servers.
     mongodb_uri: SecretStr = SecretStr("")
-    mongodb_db: Name = "videoflix"
+    mongodb_db: DatabaseName = "videoflix"
     redis_url: SecretStr = SecretStr("")
 
     # Web.
@@ -73,20 +75,20 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     stop_seconds: float = Field(5.0, ge=0, le=600)
     public_url: str = ""
-    cors_origins: Words = (
+    cors_origins: WordList = (
         "http://127.0.0.1:5500",
         "http://localhost:5500",
         "http://127.0.0.1:4200",
         "http://localhost:4200",
     )
-    accel_redirect: Location = ""
+    accel_redirect: LocationPath = ""
     trusted_proxies: int = Field(0, ge=0, le=10)
     max_connections_per_address: int = Field(1000, ge=0, le=1_000_000)
     max_upload_gib: float = Field(50.0, gt=0, le=1_000_000)
 
     # Cookies and tokens.
     cookie_samesite: SameSite = "Lax"
-    cookie_domain: Domain = ""
+    cookie_domain: CookieDomain = ""
     cookie_partitioned: bool = False
     access_token_minutes: float = Field(30.0, gt=0, le=24 * 60)
     refresh_token_days: float = Field(7.0, gt=0, le=400)  # browsers keep no cookie for longer
@@ -103,8 +105,8 @@ class Settings(BaseSettings):
     unconfirmed_days: int = Field(7, ge=0, le=3650)
 
     # Pages of the frontend that mails link to.
-    frontend_activation_url: Page = _PAGES + "/activate.html?uid={uid}&token={token}"
-    frontend_reset_url: Page = _PAGES + "/confirm_password.html?uid={uid}&token={token}"
+    frontend_activation_url: PageUrl = _DEFAULT_PAGES_URL + "/activate.html?uid={uid}&token={token}"
+    frontend_reset_url: PageUrl = _DEFAULT_PAGES_URL + "/confirm_password.html?uid={uid}&token={token}"
 
     # Mail.
     email_host: str = ""
@@ -123,11 +125,11 @@ class Settings(BaseSettings):
     worker_slots: int = Field(0, ge=0, le=64)
     ffmpeg_memory_gib: float = Field(0.0, ge=0, le=1_000_000)
     min_free_gib: float = Field(1.0, ge=0, le=1_000_000)
-    log_level: Level = "INFO"
+    log_level: LogLevel = "INFO"
 
     @field_validator("public_url")
     @classmethod
-    def _an_absolute_url(cls, value: str) -> str:
+    def _validate_public_url(cls, value: str) -> str:
         """As browsers write an origin."""
         if value and not _is_origin(value):
             raise ValueError("should look like https://videoflix.example, without a path")
@@ -135,21 +137,21 @@ class Settings(BaseSettings):
 
     @field_validator("secret_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
+    def _validate_secret_key(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < 32:
             raise ValueError("should have at least 32 characters")
         return value
 
     @field_validator("metrics_token")
     @classmethod
-    def _hard_to_guess(cls, value: SecretStr) -> SecretStr:
+    def _validate_metrics_token(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and len(value.get_secret_value()) < 16:
             raise ValueError("should have at least 16 characters")
         return value
 
     @field_validator("email_from")
     @classmethod
-    def _an_address(cls, value: str) -> str:
+    def _validate_email_from(cls, value: str) -> str:
         _, address = parseaddr(value)
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", address) or re.search(r"[\r\n]", value):
             raise ValueError("should look like Videoflix <noreply@videoflix.example>")
@@ -157,22 +159,22 @@ class Settings(BaseSettings):
 
     @field_validator("admin_email")
     @classmethod
-    def _in_one_spelling(cls, value: str) -> str:
+    def _normalize_admin_email(cls, value: str) -> str:
         try:
-            return checked_address(value) if value else ""
+            return normalize_address(value) if value else ""
         except ValueError:
             raise ValueError("should be an email address") from None
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _normalize_cors_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """As browsers send them: in lower case and without a slash at the end."""
         if not all(map(_is_origin, value)):
             raise ValueError("should hold origins that look like https://app.example.org, without a path")
         return tuple(origin.lower().rstrip("/") for origin in value)
 
     @property
-    def secure_cookies(self) -> bool:
+    def has_secure_cookies(self) -> bool:
         """Browsers send `Secure` cookies over https alone, so the public URL decides."""
         return self.public_url.startswith("https://")
 
@@ -196,19 +198,19 @@ class Settings(BaseSettings):
     @property
     def hashing_threads(self) -> int:
         """How many passwords are hashed at once; by default one for each core that this process may use."""
-        return self.password_threads or usable_cores()
+        return self.password_threads or count_usable_cores()
 
     @property
-    def slots(self) -> int:
+    def batch_slots(self) -> int:
         """How many bulk tasks run at once; by default one for each core; each of them uses two threads."""
-        return self.worker_slots or usable_cores()
+        return self.worker_slots or count_usable_cores()
 
     @property
     def ffmpeg_memory(self) -> int:
         """Bytes that one ffmpeg may write to; by default a share of the memory for each slot, and enough for 4K films
         on a small machine too.
         """
-        share = int(_FOR_FFMPEG * usable_memory() / self.slots)
+        share = int(_FOR_FFMPEG * usable_memory() / self.batch_slots)
         return int(self.ffmpeg_memory_gib * _GIB) or min(max(share, _LEAST_FFMPEG_MEMORY), _MOST_FFMPEG_MEMORY)
 
 
@@ -219,7 +221,7 @@ def load_settings(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them, and says which one is wrong
     except ValidationError as error:
         wrong = [item for item in error.errors(include_input=False) if item["type"] != "default_factory_not_called"]
-        raise CommandError("\n".join(map(_sentence, wrong))) from None
+        raise CommandError("\n".join(map(_format_error, wrong))) from None
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
         raise CommandError(f"The file .env cannot be read: {why}.") from None
@@ -230,8 +232,8 @@ def _is_origin(text: str) -> bool:
     return re.fullmatch(r"https?://[^\s/?#@]+/?", text, re.IGNORECASE) is not None
 
 
-def _sentence(item: object) -> str:
-    assert isinstance(item, dict)
-    name = str(item["loc"][0]).upper() if item["loc"] else "settings"
-    message = str(item["msg"]).removeprefix("Value error, ").removeprefix("Input ").partition(", unable to parse")[0]
+def _format_error(error: object) -> str:
+    assert isinstance(error, dict)
+    name = str(error["loc"][0]).upper() if error["loc"] else "settings"
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ").partition(", unable to parse")[0]
     return f"{name} is not valid: it {message}."

@@ -16,52 +16,54 @@ from random import Random
 
 import benchmarks.soak
 from benchmarks.soak import films
-from benchmarks.soak.asking import Asker
-from benchmarks.soak.faults import Faults
+from benchmarks.soak.asking import CheckedClient
+from benchmarks.soak.faults import FaultInjector
 from benchmarks.soak.invariants import Invariants
 from benchmarks.soak.library import Admin, Viewer
-from benchmarks.soak.people import Mails, Person, session_of
-from benchmarks.soak.record import Record
+from benchmarks.soak.people import Mailbox, Person, session_of
+from benchmarks.soak.record import SoakReport
 from benchmarks.soak.site import Site
 from tests.support.disks import small_disk
-from transcode.tools import Tools
-from videoflix.embedded.binaries import ffmpeg_tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from videoflix.embedded.binaries import find_ffmpeg_binaries
 
-_DISK = 320  # megabytes
+_DISK_MB = 320  # megabytes
 _SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "10000", "WORKER_SLOTS": "1"}
 
 
-async def soak(site: Site, record: Record, seed: int, seconds: float, tools: Tools, *, can_fill: bool) -> None:
+async def soak(
+    site: Site, report: SoakReport, seed: int, duration_s: float, binaries: FfmpegBinaries, *, can_fill: bool
+) -> None:
     """Live, with faults; then recover, and look."""
     over, calm, crashing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
-    keeping = asyncio.create_task(site.keep())
-    kinds = await asyncio.to_thread(films.make, tools, site.folder / "sources")
-    token = await _sign_in(site, record)
-    mails = Mails(site.folder / "var" / "mail")
-    admins = [Admin(site, record, kinds, Random(f"{seed} admin {n}"), token) for n in range(2)]
-    writers = [Admin(site, record, kinds, Random(f"{seed} writer {n}"), token) for n in range(3)]
-    viewers = [Viewer(site, record, Random(f"{seed} viewer {n}"), token) for n in range(4)]
-    asker = Asker(site.up.url, record)
-    people = [Person(f"person{n}@example.org", asker, mails, record, Random(f"{seed} person {n}")) for n in range(8)]
+    keeping = asyncio.create_task(site.keep_second_worker())
+    kinds = await asyncio.to_thread(films.make_samples, binaries, site.folder / "sources")
+    token = await _sign_in(site, report)
+    mails = Mailbox(site.folder / "var" / "mail")
+    admins = [Admin(site, report, kinds, Random(f"{seed} admin {n}"), token) for n in range(2)]
+    writers = [Admin(site, report, kinds, Random(f"{seed} writer {n}"), token) for n in range(3)]
+    viewers = [Viewer(site, report, Random(f"{seed} viewer {n}"), token) for n in range(4)]
+    asker = CheckedClient(site.instance.url, report)
+    people = [Person(f"person{n}@example.org", asker, mails, report, Random(f"{seed} person {n}")) for n in range(8)]
     faults = [
-        Faults(site, record, Random(f"{seed} faults {n}"), writer, crashing, can_fill=can_fill)
+        FaultInjector(site, report, Random(f"{seed} faults {n}"), writer, crashing, can_fill=can_fill)
         for n, writer in enumerate(writers)
     ]
     living = [asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people)]
     breaking = [asyncio.create_task(one.run(calm)) for one in faults]
-    await asyncio.wait([*living, *breaking], timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.wait([*living, *breaking], timeout=duration_s, return_when=asyncio.FIRST_EXCEPTION)
     calm.set()
     await asyncio.gather(*breaking)
-    record.tell("the faults are over")
+    report.log_event("the faults are over")
     over.set()
     await asyncio.gather(*living)
-    await Invariants(site, record, admins[0], people, tools).check()
+    await Invariants(site, report, admins[0], people, binaries).check()
     keeping.cancel()
 
 
-async def _sign_in(site: Site, record: Record) -> str:
+async def _sign_in(site: Site, report: SoakReport) -> str:
     body = {"email": site.banner["Sign in"], "password": site.banner["Password"]}
-    answer = await Asker(site.up.url, record).ask("POST", "/api/login/", body)
+    answer = await CheckedClient(site.instance.url, report).request("POST", "/api/login/", body)
     return session_of(answer).access
 
 
@@ -74,7 +76,7 @@ def main() -> int:
     given = parser.parse_args()
     os.environ.update(_SETTINGS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    record = Record()
+    record = SoakReport()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-"))).resolve() / "disk"
         can_fill = _mount(stack, folder)
@@ -82,41 +84,50 @@ def main() -> int:
         (folder / "tmp").mkdir()
         site = Site(folder)
         try:
-            asyncio.run(soak(site, record, given.seed, given.minutes * 60, Tools(*ffmpeg_tools()), can_fill=can_fill))
+            asyncio.run(
+                soak(
+                    site,
+                    record,
+                    given.seed,
+                    given.minutes * 60,
+                    FfmpegBinaries(*find_ffmpeg_binaries()),
+                    can_fill=can_fill,
+                )
+            )
         finally:
             for stray in site.stop():
-                record.complain(f"still running: {stray}")
+                record.report_violation(f"still running: {stray}")
             if given.keep:
-                _write(given.keep, site, record)
-    _report(given.seed, record)
-    return 1 if record.complaints else 0
+                _write_logs(given.keep, site, record)
+    _print_report(given.seed, record)
+    return 1 if record.violations else 0
 
 
 def _mount(stack: ExitStack, folder: Path) -> bool:
     """A small volume for all of it, where this user may have one."""
     try:
-        stack.enter_context(small_disk(folder, _DISK))
+        stack.enter_context(small_disk(folder, _DISK_MB))
     except OSError as error:
         print(f"no disk will be full: {error}")
         return False
     return True
 
 
-def _write(folder: Path, site: Site, record: Record) -> None:
+def _write_logs(folder: Path, site: Site, report: SoakReport) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "site.log").write_text(site.text())
-    (folder / "story.txt").write_text("\n".join(record.story))
+    (folder / "site.log").write_text(site.output())
+    (folder / "story.txt").write_text("\n".join(report.events))
     for log in (site.folder / "var").glob("*.log"):
         shutil.copy(log, folder)
 
 
-def _report(seed: int, record: Record) -> None:
-    for name, number in sorted(record.counts.items()):
+def _print_report(seed: int, report: SoakReport) -> None:
+    for name, number in sorted(report.counts.items()):
         if not name.startswith("tried"):
             print(f"{number:6} {name}")
-    for complaint in record.complaints:
+    for complaint in report.violations:
         print(f"! {complaint}")
-    print(f"seed {seed}: {len(record.complaints)} complaints")
+    print(f"seed {seed}: {len(report.violations)} complaints")
 
 
 if __name__ == "__main__":

@@ -10,24 +10,24 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.simple_httpclient import HTTPTimeoutError
 
-from benchmarks.soak.record import Record
+from benchmarks.soak.record import SoakReport
 from tests.support.http_client import HttpResponse
 
-_LONGEST = 25.0  # seconds for a segment: players wait 20, and the machine is busy
-_PATIENCE = 60.0  # for anything: with all web processes killed, connections wait until others are there
-_ALLOWED = (503, 507)  # of the answers that are the server's fault
-_NONE = HttpResponse(0, HTTPHeaders(), b"")
+_MAX_SEGMENT_WAIT_S = 25.0  # seconds for a segment: players wait 20, and the machine is busy
+_REQUEST_TIMEOUT_S = 60.0  # for anything: with all web processes killed, connections wait until others are there
+_ALLOWED_SERVER_ERRORS = (503, 507)  # of the answers that are the server's fault
+_NO_RESPONSE = HttpResponse(0, HTTPHeaders(), b"")
 
 
-class Asker:
+class CheckedClient:
     """`answer.status` 0 stands for no answer: a process that was killed, or a client that gave up."""
 
-    def __init__(self, url: str, record: Record) -> None:
+    def __init__(self, url: str, report: SoakReport) -> None:
         self.url = url
-        self.record = record
+        self.report = report
         self._client = AsyncHTTPClient(force_instance=True, max_clients=500)
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -35,36 +35,36 @@ class Asker:
         *,
         token: str = "",
         cookie: str = "",
-        kind: str = "application/json",
-        patience: float = _PATIENCE,
+        content_type: str = "application/json",
+        timeout_s: float = _REQUEST_TIMEOUT_S,
     ) -> HttpResponse:
         """`body`: bytes as they are, of this `kind`, anything else as JSON."""
-        headers = {"Content-Type": kind, "Cookie": cookie, "Authorization": f"Bearer {token}" if token else ""}
+        headers = {"Content-Type": content_type, "Cookie": cookie, "Authorization": f"Bearer {token}" if token else ""}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         begin = time.monotonic()
         try:
             response = await self._client.fetch(
                 self.url + path, method=method, body=data, raise_error=False, allow_nonstandard_methods=True,
-                headers={name: value for name, value in headers.items() if value}, request_timeout=patience,
-                connect_timeout=patience,
+                headers={name: value for name, value in headers.items() if value}, request_timeout=timeout_s,
+                connect_timeout=timeout_s,
             )  # fmt: skip
         except HTTPTimeoutError:
-            self.record.require(patience < _PATIENCE, f"{method} {path}: no answer in {patience} s")
-            return _NONE
+            self.report.require(timeout_s < _REQUEST_TIMEOUT_S, f"{method} {path}: no answer in {timeout_s} s")
+            return _NO_RESPONSE
         except Exception:  # whatever a broken connection is called
-            return _NONE
-        self._look(method, path, response, time.monotonic() - begin)
+            return _NO_RESPONSE
+        self._check_response(method, path, response, time.monotonic() - begin)
         return HttpResponse(response.code, response.headers, response.body)
 
-    def _look(self, method: str, path: str, response: HTTPResponse, seconds: float) -> None:
+    def _check_response(self, method: str, path: str, response: HTTPResponse, seconds: float) -> None:
         status, said = response.code, response.body[:300]
         what = f"{method} {path}: {status} {said!r} after {seconds:.1f} s"
-        self.record.count(f"answers {status}")
-        self.record.require(seconds < _LONGEST or not path.endswith(".ts"), f"slow: {what}")
-        self.record.require(status < 500 or status in _ALLOWED, what)
-        self.record.require(status != 503 or "Retry-After" in response.headers, f"no Retry-After: {what}")
+        self.report.count(f"answers {status}")
+        self.report.require(seconds < _MAX_SEGMENT_WAIT_S or not path.endswith(".ts"), f"slow: {what}")
+        self.report.require(status < 500 or status in _ALLOWED_SERVER_ERRORS, what)
+        self.report.require(status != 503 or "Retry-After" in response.headers, f"no Retry-After: {what}")
         if status >= 400 or path.startswith("/api/"):
-            self.record.require(_is_json(response.body), f"no JSON: {what}")
+            self.report.require(_is_json(response.body), f"no JSON: {what}")
 
 
 def _is_json(body: bytes) -> bool:

@@ -14,34 +14,34 @@ from random import Random
 import psutil
 
 from benchmarks.soak.library import Admin
-from benchmarks.soak.record import Record
+from benchmarks.soak.record import SoakReport
 from benchmarks.soak.site import Site
-from transcode.waiting import wait_for_event
+from transcode.aio import wait_for_event
 
-_BEYOND_A_LEASE = 18.0  # seconds
+_LONGER_THAN_LEASE_S = 18.0  # seconds
 
 
-class Faults:
+class FaultInjector:
     """One after another, with pauses; several run at once."""
 
     def __init__(
-        self, site: Site, record: Record, random: Random, admin: Admin, crashing: asyncio.Lock, *, can_fill: bool
+        self, site: Site, report: SoakReport, random: Random, admin: Admin, crash_lock: asyncio.Lock, *, can_fill: bool
     ) -> None:
         self._site = site
-        self._record = record
+        self._report = report
         self._random = random
-        self._fills = can_fill
+        self._can_fill = can_fill
         self._admin = admin
-        self._crashing = crashing
+        self._crash_lock = crash_lock
 
-    async def run(self, until: asyncio.Event) -> None:
+    async def run(self, stop_event: asyncio.Event) -> None:
         """Until then. The last fault is over when this returns."""
-        while not until.is_set():
+        while not stop_event.is_set():
             fault, name = self._choose()
-            self._record.tell(f"fault: {name}")
-            self._record.count(f"fault {name}")
+            self._report.log_event(f"fault: {name}")
+            self._report.count(f"fault {name}")
             await fault()
-            await wait_for_event(until, self._random.uniform(0.5, 8))
+            await wait_for_event(stop_event, self._random.uniform(0.5, 8))
 
     def _choose(self) -> tuple[Callable[[], Awaitable[None]], str]:
         kills = dict.fromkeys(("worker", "hand", "web", "redis", "database"), 2) | {"ffmpeg": 4}
@@ -51,59 +51,59 @@ class Faults:
         faults += [
             (lambda: self._kill("worker", signal.SIGTERM), "worker told to leave", 2),
             (lambda: self._kill("web", signal.SIGTERM), "web told to leave", 1),
-            (self._empty_redis, "redis loses its data", 2),
-            (lambda: self._stop("ffmpeg", self._random.choice((1, _BEYOND_A_LEASE))), "ffmpeg stands still", 2),
-            (lambda: self._stop("worker", _BEYOND_A_LEASE), "worker stands still", 2),
-            (lambda: self._stop("hand", _BEYOND_A_LEASE), "hand stands still", 1),
-            (lambda: self._stop("redis", self._random.choice((2, _BEYOND_A_LEASE))), "redis stands still", 2),
-            (lambda: self._stop("database", self._random.choice((2, 8))), "database stands still", 1),
+            (self._wipe_redis, "redis loses its data", 2),
+            (lambda: self._suspend("ffmpeg", self._random.choice((1, _LONGER_THAN_LEASE_S))), "ffmpeg stands still", 2),
+            (lambda: self._suspend("worker", _LONGER_THAN_LEASE_S), "worker stands still", 2),
+            (lambda: self._suspend("hand", _LONGER_THAN_LEASE_S), "hand stands still", 1),
+            (lambda: self._suspend("redis", self._random.choice((2, _LONGER_THAN_LEASE_S))), "redis stands still", 2),
+            (lambda: self._suspend("database", self._random.choice((2, 8))), "database stands still", 1),
             (self._kill_all, "all servers and workers killed", 1),
-            (self._kill_after_an_answer, "database killed at the moment of an answer", 3),
-            (self._crash, "everything killed and started again", 1),
+            (self._kill_database_after_response, "database killed at the moment of an answer", 3),
+            (self._crash_site, "everything killed and started again", 1),
         ]
-        if self._fills:
-            faults.append((self._fill, "disk full", 2))
+        if self._can_fill:
+            faults.append((self._fill_disk, "disk full", 2))
         fault, name, _ = self._random.choices(faults, [weight for _, _, weight in faults])[0]
         return fault, name
 
-    async def _kill(self, kind: str, number: int = signal.SIGKILL) -> None:
-        victim = await self._victim(kind)
+    async def _kill(self, kind: str, signal_number: int = signal.SIGKILL) -> None:
+        victim = await self._pick_process(kind)
         if victim is not None:
-            _send(victim, number)
+            _send_signal(victim, signal_number)
 
     async def _kill_all(self) -> None:
         for kind in ("worker", "database", "redis"):
-            for victim in self._site.of(kind):
-                _send(victim, signal.SIGKILL)
+            for victim in self._site.processes_of_kind(kind):
+                _send_signal(victim, signal.SIGKILL)
 
-    async def _kill_after_an_answer(self) -> None:
-        await self._admin.describe()
-        for database in self._site.of("database"):
-            _send(database, signal.SIGKILL)
+    async def _kill_database_after_response(self) -> None:
+        await self._admin.set_description()
+        for database in self._site.processes_of_kind("database"):
+            _send_signal(database, signal.SIGKILL)
 
-    async def _crash(self) -> None:
-        async with self._crashing:
-            await asyncio.to_thread(self._site.crash)
+    async def _crash_site(self) -> None:
+        async with self._crash_lock:
+            await asyncio.to_thread(self._site.crash_and_restart)
 
-    async def _stop(self, kind: str, seconds: float) -> None:
-        victim = await self._victim(kind)
+    async def _suspend(self, kind: str, duration_s: float) -> None:
+        victim = await self._pick_process(kind)
         if victim is None:
             return
-        _send(victim, signal.SIGSTOP)
-        await asyncio.sleep(seconds)
-        _send(victim, signal.SIGCONT)
+        _send_signal(victim, signal.SIGSTOP)
+        await asyncio.sleep(duration_s)
+        _send_signal(victim, signal.SIGCONT)
 
-    async def _empty_redis(self) -> None:
+    async def _wipe_redis(self) -> None:
         """Nobody starts it again before its files are gone."""
-        async with self._crashing:
-            self._empty()
+        async with self._crash_lock:
+            self._wipe_redis_files()
 
-    def _empty(self) -> None:
-        supervisor = psutil.Process(self._site.up.process.pid)
+    def _wipe_redis_files(self) -> None:
+        supervisor = psutil.Process(self._site.instance.process.pid)
         supervisor.suspend()
         try:
-            for redis in self._site.of("redis"):
-                _send(redis, signal.SIGKILL)
+            for redis in self._site.processes_of_kind("redis"):
+                _send_signal(redis, signal.SIGKILL)
             folder = self._site.folder / "var" / "redis"
             for file in folder.iterdir():
                 if file.name != "redis.conf":
@@ -111,31 +111,31 @@ class Faults:
         finally:
             supervisor.resume()
 
-    async def _fill(self) -> None:
+    async def _fill_disk(self) -> None:
         """Not a byte is left, then a little, then all of it again."""
         ballast = self._site.folder / "ballast"
         try:
             for _ in range(self._random.randint(2, 8)):
-                _fill(ballast, shutil.disk_usage(self._site.folder).free)
+                _write_ballast(ballast, shutil.disk_usage(self._site.folder).free)
                 await asyncio.sleep(self._random.uniform(0.5, 3))
         finally:
             ballast.unlink(missing_ok=True)
 
-    async def _victim(self, kind: str) -> psutil.Process | None:
+    async def _pick_process(self, kind: str) -> psutil.Process | None:
         """One of a kind; an encoder that lives for a moment only is waited for."""
         for _ in range(100):
-            if found := self._site.of(kind):
+            if found := self._site.processes_of_kind(kind):
                 return self._random.choice(found)
             await asyncio.sleep(0.02)
         return None
 
 
-def _fill(ballast: Path, free: int) -> None:
+def _write_ballast(ballast: Path, free_bytes: int) -> None:
     with suppress(OSError), ballast.open("ab", buffering=0) as file:
-        while free > 0:
-            free -= file.write(bytes(min(free, 1 << 20)))
+        while free_bytes > 0:
+            free_bytes -= file.write(bytes(min(free_bytes, 1 << 20)))
 
 
-def _send(process: psutil.Process, number: int) -> None:
+def _send_signal(process: psutil.Process, signal_number: int) -> None:
     with suppress(psutil.NoSuchProcess):
-        process.send_signal(number)
+        process.send_signal(signal_number)

@@ -11,29 +11,29 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from random import Random
 
-from benchmarks.soak.asking import Asker
-from benchmarks.soak.record import Record
+from benchmarks.soak.asking import CheckedClient
+from benchmarks.soak.record import SoakReport
 from tests.support.http_client import HttpResponse
 from tests.support.users import link_parameters, read_mail, registration_body
-from transcode.waiting import wait_for_event
+from transcode.aio import wait_for_event
 
-_GRACE = 30.0  # seconds in which the predecessor of a refresh token may come once more
-_UNKNOWN = (0, 503)  # what happened then is not known
+_REFRESH_GRACE_S = 30.0  # seconds in which the predecessor of a refresh token may come once more
+_UNKNOWN_OUTCOMES = (0, 503)  # what happened then is not known
 
 
-class Mails:
+class Mailbox:
     """What came into MAIL_DIR."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: set[str] = set()
+        self._read_files: set[str] = set()
         self._links: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
 
     def links(self, address: str, subject: str) -> list[tuple[str, str]]:
         """`uid` and `token`, the oldest first."""
-        files = [file for file in self._folder.glob("*.eml") if file.name not in self._read]
+        files = [file for file in self._folder.glob("*.eml") if file.name not in self._read_files]
         for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
-            self._read.add(file.name)
+            self._read_files.add(file.name)
             message = read_mail(file)
             if "changed" not in str(message["Subject"]):
                 self._links[message["To"], message["Subject"]].append(link_parameters(message))
@@ -46,18 +46,18 @@ class Session:
 
     access: str
     refresh: str
-    ended: bool | None = False
+    is_ended: bool | None = False
     tried_at: float | None = None
 
 
 @dataclass
-class Departure:
+class DeletedAccount:
     """An account that its owner has deleted, `surely` or perhaps: no answer came."""
 
     address: str
     password: str
     sessions: list[Session]
-    surely: bool
+    is_confirmed: bool
 
 
 @dataclass
@@ -65,87 +65,95 @@ class Person:
     """One account after the other is not needed: this one lives through everything."""
 
     address: str
-    asker: Asker
-    mails: Mails
-    record: Record
+    client: CheckedClient
+    mailbox: Mailbox
+    report: SoakReport
     random: Random
     passwords: list[str] = field(default_factory=list)  # more than one: nobody knows which is in force
-    registered: bool | None = False
-    active: bool = False
+    is_registered: bool | None = False
+    is_active: bool = False
     sessions: list[Session] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    doubtful: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be in force
-    listed: dict[int, bool | None] = field(default_factory=dict)
-    left: list[Departure] = field(default_factory=list)
-    number: int = 0
+    used_tokens: set[str] = field(default_factory=set)
+    uncertain_passwords: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be in force
+    expected_list: dict[int, bool | None] = field(default_factory=dict)
+    deleted_accounts: list[DeletedAccount] = field(default_factory=list)
+    account_number: int = 0
 
-    async def run(self, until: asyncio.Event) -> None:
+    async def run(self, stop_event: asyncio.Event) -> None:
         """Until then."""
-        while not until.is_set():
-            await self._move()()
-            await wait_for_event(until, self.random.uniform(0.2, 2))
+        while not stop_event.is_set():
+            await self._choose_action()()
+            await wait_for_event(stop_event, self.random.uniform(0.2, 2))
 
-    def _move(self) -> Callable[[], Awaitable[object]]:
-        if self.registered is False:
+    def _choose_action(self) -> Callable[[], Awaitable[object]]:
+        if self.is_registered is False:
             return self.register
-        if not self.active:
+        if not self.is_active:
             return self.activate
-        if not self._living():
+        if not self._live_sessions():
             return self.log_in
-        moves = [self.log_in, self.refresh, self.refresh, self.log_out, self.look, self.look, self.put_on_list]
+        moves = [
+            self.log_in,
+            self.refresh,
+            self.refresh,
+            self.log_out,
+            self.check_session,
+            self.check_session,
+            self.toggle_list_entry,
+        ]
         if self.random.random() < 0.3:
             moves.append(self.change_password)
         if self.random.random() < 0.02:
-            moves = [self.leave]
+            moves = [self.delete_account]
         return self.random.choice(moves)
 
-    def _living(self) -> list[Session]:
-        return [session for session in self.sessions if session.ended is False]
+    def _live_sessions(self) -> list[Session]:
+        return [session for session in self.sessions if session.is_ended is False]
 
-    async def _ask(
+    async def _request(
         self, method: str, path: str, body: object = None, *, token: str = "", cookie: str = ""
     ) -> HttpResponse:
-        answer = await self.asker.ask(
+        answer = await self.client.request(
             method, path, body if body is not None or method == "GET" else b"", token=token, cookie=cookie
         )
-        self.record.count(f"account calls answered {answer.status}")
+        self.report.count(f"account calls answered {answer.status}")
         return answer
 
-    def _claim(self, is_so: object, what: str, answer: HttpResponse) -> None:
-        self.record.require(is_so, f"{self.address}: {what}: {answer.status} {answer.body[:200]!r}")
+    def _require(self, condition: object, description: str, response: HttpResponse) -> None:
+        self.report.require(condition, f"{self.address}: {description}: {response.status} {response.body[:200]!r}")
 
     async def register(self) -> None:
         """Again and again until it is known that the account is there."""
         self.passwords = self.passwords or [self._new_password()]
-        answer = await self._ask("POST", "/api/register/", registration_body(self.address, self.passwords[0]))
+        answer = await self._request("POST", "/api/register/", registration_body(self.address, self.passwords[0]))
         if answer.status == 201:
-            self.registered = True
+            self.is_registered = True
         elif answer.status == 400:
-            self._claim(self.record.counts[f"tried {self.address}"], "register", answer)
-            self.registered = True  # the one before was taken, although nobody could say so
-        self.record.count(f"tried {self.address}")
+            self._require(self.report.counts[f"tried {self.address}"], "register", answer)
+            self.is_registered = True  # the one before was taken, although nobody could say so
+        self.report.count(f"tried {self.address}")
 
     async def activate(self) -> bool:
         """With the link of the last mail. False when none has come."""
-        links = self.mails.links(self.address, "Confirm your email")
+        links = self.mailbox.links(self.address, "Confirm your email")
         if not links:
             await asyncio.sleep(0.5)
             return False
         uid, token = self.random.choice(links)
-        answer = await self._ask("GET", f"/api/activate/{uid}/{token}/")
-        self._claim(answer.status in (200, *_UNKNOWN), "activate", answer)
-        self.active = answer.status == 200
-        return self.active
+        answer = await self._request("GET", f"/api/activate/{uid}/{token}/")
+        self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "activate", answer)
+        self.is_active = answer.status == 200
+        return self.is_active
 
     async def log_in(self) -> int:
         """A session more, when the password is right."""
         password = self.random.choice(self.passwords)
-        answer = await self._ask("POST", "/api/login/", {"email": self.address, "password": password})
-        self._claim(answer.status in (200, *_UNKNOWN) or len(self.passwords) > 1, "login", answer)
+        answer = await self._request("POST", "/api/login/", {"email": self.address, "password": password})
+        self._require(answer.status in (200, *_UNKNOWN_OUTCOMES) or len(self.passwords) > 1, "login", answer)
         if answer.status == 200:
             self.passwords = [password]
-            for session in self.doubtful.pop(password, []):  # it was changed, so this must be true as well
-                session.ended = True
+            for session in self.uncertain_passwords.pop(password, []):  # it was changed, so this must be true as well
+                session.is_ended = True
             self.sessions.append(session_of(answer))
         elif answer.status == 400 and len(self.passwords) > 1:
             self.passwords.remove(password)
@@ -153,100 +161,104 @@ class Person:
 
     async def refresh(self) -> None:
         """The next link of the chain. Whoever got no answer asks once more with the same."""
-        if not (living := self._living()):
+        if not (living := self._live_sessions()):
             return
         session = self.random.choice(living)
         asked = time.monotonic()
-        answer = await self._ask("POST", "/api/token/refresh/", cookie=f"refresh_token={session.refresh}")
+        answer = await self._request("POST", "/api/token/refresh/", cookie=f"refresh_token={session.refresh}")
         if answer.status == 200:
             following = session_of(answer)
             session.access, session.refresh, session.tried_at = following.access, following.refresh, None
-        elif answer.status in _UNKNOWN:
+        elif answer.status in _UNKNOWN_OUTCOMES:
             session.tried_at = session.tried_at or asked
         else:
-            late = session.tried_at is not None and time.monotonic() - session.tried_at > _GRACE - 2
-            self._claim(late and answer.status == 401, "refresh", answer)
-            session.ended = None
+            late = session.tried_at is not None and time.monotonic() - session.tried_at > _REFRESH_GRACE_S - 2
+            self._require(late and answer.status == 401, "refresh", answer)
+            session.is_ended = None
 
     async def log_out(self) -> None:
         """When it is answered, nothing of this session opens anything any more."""
-        session = self.random.choice(self._living())
-        session.ended = None
-        answer = await self._ask("POST", "/api/logout/", cookie=f"refresh_token={session.refresh}")
-        self._claim(answer.status in (200, *_UNKNOWN), "logout", answer)
+        session = self.random.choice(self._live_sessions())
+        session.is_ended = None
+        answer = await self._request("POST", "/api/logout/", cookie=f"refresh_token={session.refresh}")
+        self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "logout", answer)
         if answer.status == 200:
-            session.ended = True
+            session.is_ended = True
 
-    async def look(self) -> None:
+    async def check_session(self) -> None:
         """Some session, whether it lives or not: what it opens must fit."""
         session = self.random.choice(self.sessions)
-        ended = session.ended  # before the question
-        answer = await self._ask("GET", "/api/me/", token=session.access)
+        ended = session.is_ended  # before the question
+        answer = await self._request("GET", "/api/me/", token=session.access)
         if ended:
-            self._claim(answer.status in (401, *_UNKNOWN), "a session that was ended opens", answer)
-        elif ended is False and session.ended is False and session.tried_at is None:
-            self._claim(answer.status in (200, *_UNKNOWN), "a session that lives opens nothing", answer)
+            self._require(answer.status in (401, *_UNKNOWN_OUTCOMES), "a session that was ended opens", answer)
+        elif ended is False and session.is_ended is False and session.tried_at is None:
+            self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "a session that lives opens nothing", answer)
 
-    async def put_on_list(self) -> None:
+    async def toggle_list_entry(self) -> None:
         """A film, or it is taken off again."""
-        there, living = self.record.there(), self._living()
+        there, living = self.report.existing_videos(), self._live_sessions()
         if not there or not living:
             return
         film, wanted = self.random.choice(there).id, self.random.random() < 0.7
-        self.listed[film] = None
+        self.expected_list[film] = None
         method = "PUT" if wanted else "DELETE"
-        answer = await self._ask(method, f"/api/me/list/{film}/", token=living[0].access)
+        answer = await self._request(method, f"/api/me/list/{film}/", token=living[0].access)
         if answer.status in (200, 201):
-            self.listed[film] = wanted
+            self.expected_list[film] = wanted
 
-    async def leave(self) -> None:
+    async def delete_account(self) -> None:
         """Delete the account. The next one has another address: this one must be free again, or its owner back in."""
-        session, password = self._living()[0], self.passwords[0]
+        session, password = self._live_sessions()[0], self.passwords[0]
         if len(self.passwords) > 1:
             return
         for other in self.sessions:
-            other.ended = other.ended or None
-        answer = await self._ask("DELETE", "/api/me/", {"password": password}, token=session.access)
-        self.record.count(f"accounts deleted {answer.status}")
-        self._claim(answer.status in (200, *_UNKNOWN), "leave", answer)
-        self.left.append(Departure(self.address, password, self.sessions, answer.status == 200))
-        self.number += 1
+            other.is_ended = other.is_ended or None
+        answer = await self._request("DELETE", "/api/me/", {"password": password}, token=session.access)
+        self.report.count(f"accounts deleted {answer.status}")
+        self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "leave", answer)
+        self.deleted_accounts.append(DeletedAccount(self.address, password, self.sessions, answer.status == 200))
+        self.account_number += 1
         name, _, domain = self.address.partition("@")
-        self.address = f"{name.partition('-')[0]}-{self.number}@{domain}"
-        self.registered, self.active, self.passwords, self.sessions, self.listed = False, False, [], [], {}
+        self.address = f"{name.partition('-')[0]}-{self.account_number}@{domain}"
+        self.is_registered, self.is_active, self.passwords, self.sessions, self.expected_list = False, False, [], [], {}
 
     async def change_password(self) -> None:
         """By a link in a mail; afterwards no earlier session opens anything."""
-        answer = await self._ask("POST", "/api/password_reset/", {"email": self.address})
-        self._claim(answer.status in (200, *_UNKNOWN), "reset", answer)
-        links = [found for found in self.mails.links(self.address, "Reset your password") if found[1] not in self.used]
+        answer = await self._request("POST", "/api/password_reset/", {"email": self.address})
+        self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "reset", answer)
+        links = [
+            found
+            for found in self.mailbox.links(self.address, "Reset your password")
+            if found[1] not in self.used_tokens
+        ]
         if links:
-            await self._confirm(*links[-1])
+            await self._confirm_password(*links[-1])
 
-    async def _confirm(self, uid: str, token: str) -> None:
+    async def _confirm_password(self, uid: str, token: str) -> None:
         """As people do who get no answer: once more with the same."""
-        self.used.add(token)
+        self.used_tokens.add(token)
         new = self._new_password()
         old, self.passwords = self.passwords, [*self.passwords, new]
         before = list(self.sessions)
         for session in before:
-            session.ended = session.ended or None
+            session.is_ended = session.is_ended or None
         body = {"new_password": new, "confirm_password": new}
         tries, status = 0, 0
-        while status in _UNKNOWN and tries < 40:
-            answer = await self._ask("POST", f"/api/password_confirm/{uid}/{token}/", body)
+        while status in _UNKNOWN_OUTCOMES and tries < 40:
+            answer = await self._request("POST", f"/api/password_confirm/{uid}/{token}/", body)
             tries, status = tries + 1, answer.status
-            await asyncio.sleep(min(tries, 3) if status in _UNKNOWN else 0)
-        self.record.count(f"passwords changed {status}" + (" after trouble" if tries > 1 else ""))
+            await asyncio.sleep(min(tries, 3) if status in _UNKNOWN_OUTCOMES else 0)
+        self.report.count(f"passwords changed {status}" + (" after trouble" if tries > 1 else ""))
         if status == 200:
             self.passwords = [new]
             for session in before:
-                session.ended = True
+                session.is_ended = True
         elif status == 400 and tries == 1:
             self.passwords = old  # the link was no good: an older mail, or a newer password has come meanwhile
-            self.record.tell(f"{self.address}: link refused {answer.body!r}")
+            self.report.log_event(f"{self.address}: link refused {answer.body!r}")
         elif status == 400:  # the first answer was lost, or the link never was any good: signing in will tell
-            self.doubtful[new] = before
+            self.uncertain_passwords[new] = before
 
     def _new_password(self) -> str:
         return f"correct horse {self.random.getrandbits(40):x}"

@@ -6,50 +6,52 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.soak.films import Kind
+from benchmarks.soak.films import SampleFile
 
 
 @dataclass
-class Promise:
+class ExpectedVideo:
     """A film whose upload was answered 201, or whose import ended well. `gone`: None when nobody knows."""
 
     id: int
-    kind: Kind
+    sample: SampleFile
     title: str
-    gone: bool | None = False
+    is_deleted: bool | None = False
     description: str | None = ""
 
 
 @dataclass
-class Record:
+class SoakReport:
     """All actors write here."""
 
-    films: dict[int, Promise] = field(default_factory=dict)
-    perhaps: dict[str, Kind] = field(default_factory=dict)  # films of these titles may have come in: no answer came
-    imported: dict[str, Kind] = field(default_factory=dict)  # by their titles
+    videos: dict[int, ExpectedVideo] = field(default_factory=dict)
+    possible_videos: dict[str, SampleFile] = field(
+        default_factory=dict
+    )  # films of these titles may have come in: no answer came
+    imported_videos: dict[str, SampleFile] = field(default_factory=dict)  # by their titles
     counts: Counter[str] = field(default_factory=Counter)
-    complaints: list[str] = field(default_factory=list)
-    story: list[str] = field(default_factory=list)
-    begun: float = field(default_factory=time.monotonic)
+    violations: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    started_at: float = field(default_factory=time.monotonic)
 
-    def tell(self, what: str) -> None:
+    def log_event(self, message: str) -> None:
         """Something happened, or was made to."""
-        self.story.append(f"{time.monotonic() - self.begun:7.2f} {what}")
+        self.events.append(f"{time.monotonic() - self.started_at:7.2f} {message}")
 
-    def count(self, what: str) -> None:
+    def count(self, name: str) -> None:
         """One more of them."""
-        self.counts[what] += 1
+        self.counts[name] += 1
 
-    def complain(self, what: str) -> None:
+    def report_violation(self, message: str) -> None:
         """Something is not as it should be."""
-        self.tell(f"COMPLAINT {what}")
-        self.complaints.append(what)
+        self.log_event(f"COMPLAINT {message}")
+        self.violations.append(message)
 
-    def require(self, is_so: object, what: str) -> None:
+    def require(self, condition: object, message: str) -> None:
         """Complain unless it is so."""
-        if not is_so:
-            self.complain(what)
+        if not condition:
+            self.report_violation(message)
 
-    def there(self) -> list[Promise]:
+    def existing_videos(self) -> list[ExpectedVideo]:
         """Films that nobody has deleted, oldest first."""
-        return [film for film in self.films.values() if film.gone is False]
+        return [film for film in self.videos.values() if film.is_deleted is False]

@@ -16,7 +16,7 @@ import psutil
 from tests.support.processes import still_running
 from tests.support.videoflix_process import VideoflixProcess, clean_environment
 
-KINDS = ("web", "worker", "hand", "ffmpeg", "redis", "database")
+PROCESS_KINDS = ("web", "worker", "hand", "ffmpeg", "redis", "database")
 
 
 class Site:
@@ -24,14 +24,14 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.media = folder / "media"
-        self.up = VideoflixProcess(folder, "--no-demo")
-        self.banner = self.up.banner()
+        self.media_root = folder / "media"
+        self.instance = VideoflixProcess(folder, "--no-demo")
+        self.banner = self.instance.banner()
         self._worker: subprocess.Popen[bytes] | None = None
-        self._seen: set[psutil.Process] = set()
-        self._said = ""
+        self._processes: set[psutil.Process] = set()
+        self._earlier_output = ""
 
-    async def keep(self) -> None:
+    async def keep_second_worker(self) -> None:
         """Start a second worker, again and again."""
         while True:
             if self._worker is None or self._worker.poll() is not None:
@@ -40,58 +40,60 @@ class Site:
                     self._worker = subprocess.Popen(
                         argv, cwd=self.folder, env=clean_environment(), stdout=log, stderr=log
                     )
-            self.family()
+            self.process_tree()
             await asyncio.sleep(1)
 
-    def crash(self) -> None:
+    def crash_and_restart(self) -> None:
         """Everything is killed at once, and started again; returns when it is up."""
-        for process in [psutil.Process(self.up.process.pid), *self.family()]:
+        for process in [psutil.Process(self.instance.process.pid), *self.process_tree()]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        while not self._is_up():
+        while not self._restart():
             time.sleep(1)  # what it needs may be broken at the moment, and it said so
 
-    def _is_up(self) -> bool:
-        self.up.stop()
-        self._said += self.up.text
-        self.up = VideoflixProcess(self.folder, "--no-demo", port=self.up.port)
+    def _restart(self) -> bool:
+        self.instance.stop()
+        self._earlier_output += self.instance.text
+        self.instance = VideoflixProcess(self.folder, "--no-demo", port=self.instance.port)
         with suppress(AssertionError):
-            self.up.banner()
+            self.instance.banner()
             return True
         return False
 
-    def family(self) -> list[psutil.Process]:
+    def process_tree(self) -> list[psutil.Process]:
         """All that live of what it ever started."""
-        for root in (self.up.process, self._worker):
+        for root in (self.instance.process, self._worker):
             with suppress(psutil.NoSuchProcess):
                 if root is not None and root.poll() is None:
                     parent = psutil.Process(root.pid)
-                    self._seen |= {parent, *parent.children(recursive=True)}
-        return [process for process in list(self._seen) if process.is_running()]
+                    self._processes |= {parent, *parent.children(recursive=True)}
+        return [process for process in list(self._processes) if process.is_running()]
 
-    def of(self, kind: str) -> list[psutil.Process]:
+    def processes_of_kind(self, kind: str) -> list[psutil.Process]:
         """Its processes of a kind, oldest first."""
-        found = [process for process in self.family() if _kind(process) == kind]
+        found = [process for process in self.process_tree() if _process_kind(process) == kind]
         return sorted(found, key=lambda process: process.pid)
 
-    def text(self) -> str:
+    def output(self) -> str:
         """What all of it said."""
         beside = self.folder / "worker.log"
-        return self._said + self.up.text + (beside.read_text(errors="replace") if beside.exists() else "")
+        return (
+            self._earlier_output + self.instance.text + (beside.read_text(errors="replace") if beside.exists() else "")
+        )
 
     def stop(self) -> Sequence[str]:
         """Stop everything; what lives on although it should not."""
-        family = self.family()
+        family = self.process_tree()
         for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
         if self._worker is not None:
             self._worker.terminate()
             self._worker.wait(30)
-        self.up.stop()
-        return [" ".join(_argv(process)) for process in still_running({*family, *self._strays()}, 3)]
+        self.instance.stop()
+        return [" ".join(_argv(process)) for process in still_running({*family, *self._stray_processes()}, 3)]
 
-    def _strays(self) -> list[psutil.Process]:
+    def _stray_processes(self) -> list[psutil.Process]:
         """Whatever works in the folder, wherever it came from."""
         mine, found = os.getpid(), []
         for process in psutil.process_iter():
@@ -101,7 +103,7 @@ class Site:
         return found
 
 
-def _kind(process: psutil.Process) -> str:
+def _process_kind(process: psutil.Process) -> str:
     argv = _argv(process)
     if not argv:
         return ""

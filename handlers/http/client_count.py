@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from videoflix.accounts.throttle import network_of
+from videoflix.accounts.rate_limits import client_network
 from videoflix.settings import Settings
 
 
@@ -21,13 +21,13 @@ class ClientCount:
 
     def admits(self, peer: str) -> bool:
         """Return whether this client may have one more connection; a Unix socket ("") has no address."""
-        return not self.most or not peer or self._counts[network_of(peer)] < self.most
+        return not self.most or not peer or self._counts[client_network(peer)] < self.most
 
     def enter(self, peer: str) -> Callable[[], None]:
         """Count a connection; return what is to be called, once, when it is closed."""
         if not self.most or not peer:
             return lambda: None
-        client = network_of(peer)
+        client = client_network(peer)
         self._counts[client] += 1
         return lambda: self._leave(client)
 

@@ -10,23 +10,23 @@ from contextlib import ExitStack, closing, contextmanager
 
 from tests.support.http_client import HttpClient
 from tests.support.users import ADDRESS, PASSWORD, link_parameters, read_mail, register
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
 from videoflix.embedded import processes
-from videoflix.embedded.servers import Server, free_port
+from videoflix.embedded.servers import ServerSpec, find_free_port
 from videoflix.settings import Settings
 
 
 @contextmanager
 def web(settings: Settings) -> Iterator[HttpClient]:
     """A web process, and a client of it."""
-    port = free_port()
+    port = find_free_port()
     environment = {**settings.as_environment(), "PORT": str(port), "MONGODB_DB": settings.mongodb_db}
     environment["MAIL_DIR"] = str(settings.mail_dir)
     given = (f"{name}={value}" for name, value in environment.items())
     settings.data_dir.mkdir(exist_ok=True)
     argv = ("/usr/bin/env", *given, sys.executable, "-m", "videoflix", "web")
-    server = Server("web process", argv, f"http://127.0.0.1:{port}", port, settings.data_dir / f"web-{port}.log")
-    with processes.running(server, 40), closing(HttpClient(port)) as client:
+    server = ServerSpec("web process", argv, f"http://127.0.0.1:{port}", port, settings.data_dir / f"web-{port}.log")
+    with processes.run_server(server, 40), closing(HttpClient(port)) as client:
         yield client
 
 

@@ -14,11 +14,11 @@ import pytest
 from tests.support.videos import make_video
 from tests.support.waiting import block_until
 from tests.support.web_processes import is_answering, running_web_processes
-from videoflix.composition.clients import open_clients
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.clients import open_clients
+from videoflix.bootstrap.services import open_services
 from videoflix.settings import Settings
-from videoflix.stores.progress import ProgressStore
 from videoflix.stores.videos import VideoStore
+from videoflix.stores.viewing import ProgressStore
 
 _FORM = (
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="My_film.mp4"\r\n\r\n' + b"x" * 100_000,
@@ -90,7 +90,7 @@ async def test_a_stopping_process_ends_what_it_began(settings: Settings, monkeyp
         assert stuck.rest() == b""  # cut off in the end
         block_until(lambda: process.status() == psutil.STATUS_ZOMBIE, 10)
     async with open_clients(settings) as clients:
-        [written] = await ProgressStore(clients.database).unfinished(user)
+        [written] = await ProgressStore(clients.database).list_unfinished(user)
         assert (written.video_id, written.position) == (7, 42.0)
     assert list((settings.media_root / "scratch" / "uploads").iterdir()) == []
     assert len(list((settings.media_root / "videos").iterdir())) == 1

@@ -23,20 +23,22 @@ from tests.support.event_loop import RunAsync
 from tests.support.waiting import wait_until
 from tests.support.worker_site import WorkerSite, make_video_file, open_worker_site
 from tests.support.workers import scratch_files
-from transcode.hls.transport import first_picture_size
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.hls.mpegts import first_picture_size
 from videoflix.embedded import processes, servers
 from videoflix.errors import Conflict, NotFound
 from videoflix.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Path:
+def film(tmp_path_factory: pytest.TempPathFactory, tools: FfmpegBinaries) -> Path:
     return make_video_file(tools, tmp_path_factory.mktemp("films") / "film.mp4")
 
 
 @pytest.fixture
-def site(run_async: RunAsync, settings: Settings, tmp_path: Path, film: Path, tools: Tools) -> Iterator[WorkerSite]:
+def site(
+    run_async: RunAsync, settings: Settings, tmp_path: Path, film: Path, tools: FfmpegBinaries
+) -> Iterator[WorkerSite]:
     stack = AsyncExitStack()
 
     async def opened() -> WorkerSite:
@@ -143,7 +145,7 @@ async def test_a_video_that_is_deleted_in_the_middle_leaves_nothing(site: Worker
 
 
 async def test_a_cancel_racing_the_end_leaves_a_ready_or_retryable_video(
-    site: WorkerSite, tmp_path: Path, tools: Tools
+    site: WorkerSite, tmp_path: Path, tools: FfmpegBinaries
 ) -> None:
     short = make_video_file(tools, tmp_path / "short.mp4", seconds=2)
     worker = site.start_worker()
@@ -221,7 +223,7 @@ async def test_what_a_finished_video_lost_comes_back_as_it_was(site: WorkerSite,
     root, folder = site.settings.media_root, site.settings.media_root / "hls" / str(number)
     whole = _names(folder)
     (folder / "480p" / "0001.ts").unlink()
-    await site.services.engine.want_segment(number, "480p", 1, user=1)
+    await site.services.engine.request_segment(number, "480p", 1, user_id=1)
 
     async def is_whole_again() -> bool:
         assert (await site.video(number)).status == "ready"  # all the time
@@ -261,8 +263,8 @@ def own_redis(tmp_path: Path, settings: Settings) -> Iterator[OwnRedis]:
     """A Redis that the test may kill: its settings, and what starts it again."""
     home = tmp_path / "redis-home"
     home.mkdir()
-    server = servers.redis(home)
-    child = [processes.spawn(server.argv, server.log)]
+    server = servers.make_redis_server(home)
+    child = [processes.spawn(server.argv, server.log_path)]
     _answers(server)
 
     def again(*, empty: bool) -> None:
@@ -273,22 +275,22 @@ def own_redis(tmp_path: Path, settings: Settings) -> Iterator[OwnRedis]:
                 if file.name != "redis.conf":
                     shutil.rmtree(file) if file.is_dir() else file.unlink()
         time.sleep(0.5)  # long enough for renewals to fail
-        child[0] = processes.spawn(server.argv, server.log)
+        child[0] = processes.spawn(server.argv, server.log_path)
         _answers(server)
 
     yield settings.model_copy(update={"redis_url": type(settings.redis_url)(server.url)}), again
     processes.stop(child[0])
 
 
-def _answers(server: servers.Server) -> None:
+def _answers(server: servers.ServerSpec) -> None:
     deadline = time.monotonic() + 20
-    while not server.answers():
+    while not server.is_listening():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 async def test_redis_is_killed_and_comes_back_with_its_data_and_then_without(
-    own_redis: OwnRedis, tmp_path: Path, film: Path, tools: Tools
+    own_redis: OwnRedis, tmp_path: Path, film: Path, tools: FfmpegBinaries
 ) -> None:
     settings, again = own_redis
     async with open_worker_site(settings, tmp_path, film, tools) as site:
@@ -310,13 +312,13 @@ async def test_redis_is_killed_and_comes_back_with_its_data_and_then_without(
 
 
 async def test_the_database_is_restarted_in_the_middle(
-    tmp_path: Path, settings: Settings, film: Path, tools: Tools
+    tmp_path: Path, settings: Settings, film: Path, tools: FfmpegBinaries
 ) -> None:
     home = tmp_path / "database-home"
     home.mkdir()
-    server = servers.database(home)
+    server = servers.make_database_server(home)
     with ExitStack() as stack:
-        child = processes.spawn(server.argv, server.log)
+        child = processes.spawn(server.argv, server.log_path)
         stack.callback(lambda: processes.stop(child))
         _answers(server)
         settings = settings.model_copy(update={"mongodb_uri": type(settings.mongodb_uri)(server.url)})
@@ -328,7 +330,7 @@ async def test_the_database_is_restarted_in_the_middle(
             child.wait()
             encoder.resume()
             await asyncio.sleep(1)
-            child = processes.spawn(server.argv, server.log)
+            child = processes.spawn(server.argv, server.log_path)
             await asyncio.to_thread(_answers, server)
             await site.check(number)
             assert worker.process.poll() is None
@@ -338,7 +340,7 @@ async def test_the_database_is_restarted_in_the_middle(
 
 @pytest.mark.parametrize("reserve", [0, 4])
 async def test_a_full_disk_is_shown_and_waited_for(
-    tmp_path: Path, settings: Settings, film: Path, tools: Tools, reserve: int
+    tmp_path: Path, settings: Settings, film: Path, tools: FfmpegBinaries, reserve: int
 ) -> None:
     """Without a reserve ffmpeg itself runs into the end of the disk; with one, the worker stops before that."""
     with ExitStack() as stack:
@@ -356,7 +358,7 @@ async def test_a_full_disk_is_shown_and_waited_for(
 
             async def waits() -> bool:
                 work = (await site.services.engine.progress([number])).get(number)
-                return work is not None and work.waits_for == "free disk space"
+                return work is not None and work.pause_reason == "free disk space"
 
             await wait_until(waits, details=site.worker_log)
             assert (await site.video(number)).status == "processing"

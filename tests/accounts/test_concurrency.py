@@ -11,7 +11,7 @@ import pymongo
 import pytest
 
 from videoflix.accounts.passwords import Passwords
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
 from videoflix.errors import BadRequest
 from videoflix.models import Client, Session
 from videoflix.services import Services
@@ -50,7 +50,7 @@ async def test_of_many_registrations_of_one_address_one_succeeds(settings: Setti
             *(services.accounts.register(ADDRESS, PASSWORD) for _ in range(5)), return_exceptions=True
         )
         assert sorted(type(result).__name__ for result in results) == ["BadRequest"] * 4 + ["User"], results
-        assert (await services.people.page("", 0, 10))[1] == 1
+        assert (await services.user_admin.list_page("", 0, 10))[1] == 1
 
 
 async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
@@ -62,13 +62,13 @@ async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
 
         async def disabled_meanwhile(self: Passwords, encoded: str | None, password: str) -> bool:
             matches = await verify(self, encoded, password)
-            await services.people.change(0, 1, is_disabled=True)
+            await services.user_admin.update(0, 1, is_disabled=True)
             return matches
 
         monkeypatch.setattr(Passwords, "verify", disabled_meanwhile)
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD)
-        assert list(await services.accounts.sessions_of(1)) == []
+        assert list(await services.accounts.list_sessions(1)) == []
 
 
 async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
@@ -81,7 +81,7 @@ async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
             await services.accounts.delete(1)
             await add(self, session)
 
-        monkeypatch.setattr(SessionStore, "add", deleted_meanwhile)
+        monkeypatch.setattr(SessionStore, "record_deletion", deleted_meanwhile)
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD, Client("192.0.2.1", "a browser"))
     only_its_end_is_known(settings)
@@ -90,9 +90,9 @@ async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
 async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(settings: Settings) -> None:
     async with site_of_one(settings) as services:
         await services.accounts.log_in(ADDRESS, PASSWORD)
-        await services.accounts.request_reset(ADDRESS)
+        await services.accounts.request_password_reset(ADDRESS)
         await services.mailer.deliver_one()
-        await services.accounts.request_reset(ADDRESS)
+        await services.accounts.request_password_reset(ADDRESS)
         await services.accounts.delete(1)
     left = documents(settings)
     assert {name: number for name, number in left.items() if number} == {"counters": 1, "sessions": 1}

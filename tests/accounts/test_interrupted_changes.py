@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from tests.support.users import deliver_mails, link_parameters
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
 from videoflix.errors import BadRequest
 from videoflix.settings import Settings
 from videoflix.stores.outbox import OutboxStore
@@ -43,7 +43,7 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
         password = PASSWORD
         for number, step in enumerate(((UserStore, "set_password"), (SessionStore, "end"))):
             before = (await services.accounts.log_in(ADDRESS, password)).access_token
-            await services.accounts.request_reset(ADDRESS)
+            await services.accounts.request_password_reset(ADDRESS)
             token = link_parameters((await deliver_mails(services))[-1])[1]
             password = f"{NEW} {number}"
             fail_once(*step)
@@ -52,8 +52,8 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
             with pytest.raises(BadRequest):  # the link is good for that password alone
                 await services.accounts.reset_password(token, None, PASSWORD)
             await services.accounts.reset_password(token, None, password)
-            assert not services.accounts.admits(before)
-            assert await services.accounts.opens(ADDRESS, password)
+            assert not services.accounts.is_access_token_valid(before)
+            assert await services.accounts.can_log_in(ADDRESS, password)
             with pytest.raises(BadRequest):
                 await services.accounts.reset_password(token, None, password)
 
@@ -84,9 +84,9 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
         token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
         fail_once(SessionStore, "end")
         with pytest.raises(AutoReconnect):
-            await services.people.change(0, 1, is_admin=False)
-        await services.people.change(0, 1, is_admin=False)
-        assert not services.accounts.admits(token)
+            await services.user_admin.update(0, 1, is_admin=False)
+        await services.user_admin.update(0, 1, is_admin=False)
+        assert not services.accounts.is_access_token_valid(token)
 
 
 async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
@@ -94,12 +94,12 @@ async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
 ) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
-        await services.departures.finish()
-        assert await services.accounts.opens(ADDRESS, PASSWORD)
+        await services.account_purge.run_once()
+        assert await services.accounts.can_log_in(ADDRESS, PASSWORD)
         fail_once(OutboxStore, "forget")
         with pytest.raises(AutoReconnect):
             await services.accounts.delete(1)
-        assert not await services.accounts.opens(ADDRESS, PASSWORD)
-        await services.departures.finish()
-        assert await services.people.page("", 0, 9) == ([], 0)
+        assert not await services.accounts.can_log_in(ADDRESS, PASSWORD)
+        await services.account_purge.run_once()
+        assert await services.user_admin.list_page("", 0, 9) == ([], 0)
         assert (await services.accounts.register(ADDRESS, PASSWORD)).id == 2

@@ -10,7 +10,7 @@ from typing import Any
 import pymongo
 import pytest
 
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
 from videoflix.errors import Conflict, ServiceError
 from videoflix.models import now
 from videoflix.services import Services
@@ -22,24 +22,24 @@ PASSWORD = "correct horse battery"
 TakeAway = Callable[[Services, int, int], Awaitable[object]]
 
 WAYS: dict[str, TakeAway] = {
-    "demote": lambda services, by, user: services.people.change(by, user, is_admin=False),
-    "disable": lambda services, by, user: services.people.change(by, user, is_disabled=True),
-    "deactivate": lambda services, by, user: services.people.change(by, user, is_active=False),
-    "delete": lambda services, by, user: services.people.delete(by, user),
-    "leave": lambda services, by, user: services.accounts.delete_own(user, PASSWORD),
+    "demote": lambda services, by, user: services.user_admin.update(by, user, is_admin=False),
+    "disable": lambda services, by, user: services.user_admin.update(by, user, is_disabled=True),
+    "deactivate": lambda services, by, user: services.user_admin.update(by, user, is_active=False),
+    "delete": lambda services, by, user: services.user_admin.delete(by, user),
+    "leave": lambda services, by, user: services.accounts.delete_own_account(user, PASSWORD),
 }
 
 
 async def admins(services: Services, count: int) -> list[int]:
     """So many admins, and no others."""
-    for user in (await services.people.page("", 0, 100))[0]:
+    for user in (await services.user_admin.list_page("", 0, 100))[0]:
         await services.accounts.delete(user.id)
     return [(await services.accounts.make_admin(f"admin{n}@example.org", PASSWORD)).id for n in range(count)]
 
 
 async def left(services: Services) -> int:
-    found, _ = await services.people.page("", 0, 100)
-    return sum(user.is_admin and user.may_sign_in for user in found)
+    found, _ = await services.user_admin.list_page("", 0, 100)
+    return sum(user.is_admin and user.can_sign_in for user in found)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -58,11 +58,11 @@ async def test_a_promotion_and_a_demotion_at_once_leave_an_admin(settings: Setti
     async with open_services(settings) as services:
         for _ in range(5):
             first, second = await admins(services, 2)
-            await services.people.change(first, second, is_admin=False)
+            await services.user_admin.update(first, second, is_admin=False)
             await asyncio.gather(
-                services.people.change(first, second, is_admin=True),
-                services.people.change(0, first, is_admin=False),
-                services.people.change(0, second, is_disabled=True),
+                services.user_admin.update(first, second, is_admin=True),
+                services.user_admin.update(0, first, is_admin=False),
+                services.user_admin.update(0, second, is_disabled=True),
                 return_exceptions=True,
             )
             assert await left(services) >= 1
@@ -71,13 +71,16 @@ async def test_a_promotion_and_a_demotion_at_once_leave_an_admin(settings: Setti
 async def test_the_last_admin_stays_one_and_of_two_one_can_go(settings: Settings) -> None:
     async with open_services(settings) as services:
         first, second = await admins(services, 2)
-        await services.people.change(first, second, is_admin=False)
-        for call in (services.people.change(second, first, is_admin=False), services.people.delete(second, first)):
+        await services.user_admin.update(first, second, is_admin=False)
+        for call in (
+            services.user_admin.update(second, first, is_admin=False),
+            services.user_admin.delete(second, first),
+        ):
             with pytest.raises(Conflict):
                 await call
-        assert (await services.people.get(first)).is_admin
-        await services.people.change(first, second, is_admin=True)
-        await services.people.delete(second, first)
+        assert (await services.user_admin.get(first)).is_admin
+        await services.user_admin.update(first, second, is_admin=True)
+        await services.user_admin.delete(second, first)
         assert await left(services) == 1
 
 
@@ -90,9 +93,9 @@ async def test_a_crash_in_the_middle_keeps_nobody_from_being_demoted_for_long(
             mark = {"stepping_down": {"token": "of a process that died", "since": now()}}
             client[settings.mongodb_db]["users"].update_one({"_id": first}, {"$set": mark})
         with pytest.raises(Conflict):
-            await services.people.change(first, second, is_admin=False)
+            await services.user_admin.update(first, second, is_admin=False)
         monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
-        await services.people.change(first, second, is_admin=False)
+        await services.user_admin.update(first, second, is_admin=False)
         assert await left(services) == 1
 
 
@@ -107,11 +110,11 @@ async def test_a_process_that_stood_still_in_the_middle_changes_nothing(
         async def late(self: UserStore, *given: Any) -> Any:
             monkeypatch.setattr(UserStore, "step_down", step_down)
             monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
-            await services.people.change(second, first, is_admin=False)
+            await services.user_admin.update(second, first, is_admin=False)
             monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(60))
             return await step_down(self, *given)
 
         monkeypatch.setattr(UserStore, "step_down", late)
         with pytest.raises(Conflict):
-            await services.people.change(first, second, is_admin=False)
-        assert (await services.people.get(second)).is_admin
+            await services.user_admin.update(first, second, is_admin=False)
+        assert (await services.user_admin.get(second)).is_admin

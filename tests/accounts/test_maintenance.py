@@ -11,8 +11,8 @@ from typing import Any
 import pymongo
 import pytest
 
-from videoflix.background import repeated
-from videoflix.composition.root import open_services
+from videoflix.background import run_periodically
+from videoflix.bootstrap.services import open_services
 from videoflix.models import User, now
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -34,7 +34,7 @@ async def registered(services: Services, *names: str) -> None:
 
 
 async def left(services: Services) -> Collection[str]:
-    users, _ = await services.people.page("", 0, 100)
+    users, _ = await services.user_admin.list_page("", 0, 100)
     return {user.email.partition("@")[0] for user in users}
 
 
@@ -51,18 +51,18 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
             (5, {"is_disabled": True}),
             (6, {"is_active": True}),
         ):
-            await services.people.change(1, user_id, **rights)
-        await services.people.change(1, 5, is_disabled=False)
-        await services.people.change(1, 6, is_active=False)
+            await services.user_admin.update(1, user_id, **rights)
+        await services.user_admin.update(1, 5, is_disabled=False)
+        await services.user_admin.update(1, 6, is_active=False)
         for address in ("active", "disabled", "enabled", "deactivated"):
-            await services.outbox.forget(f"{address}@example.org")
+            await services.outbox.delete_for_address(f"{address}@example.org")
         age(settings, 6.9)
-        await services.unconfirmed.sweep()
+        await services.unconfirmed_accounts.run_once()
         assert "never" in await left(services)
         age(settings, 7.1)
-        await services.unconfirmed.sweep()
+        await services.unconfirmed_accounts.run_once()
         assert await left(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
-        assert await services.outbox.all() == []  # nor is a mail owed that could not be delivered
+        assert await services.outbox.list_all() == []  # nor is a mail owed that could not be delivered
         assert "user_deleted user=2 unconfirmed_days=7" in caplog.messages
         await registered(services, "never")  # the address is free again
 
@@ -78,28 +78,28 @@ async def test_a_resent_mail_extends_the_deadline_and_0_days_disables_it(
         await services.accounts.resend_activation("late@example.org")
         await services.mailer.deliver_one()
         with monkeypatch.context() as patient:
-            patient.setattr(services.unconfirmed, "_days", 0)
-            await services.unconfirmed.sweep()
+            patient.setattr(services.unconfirmed_accounts, "_max_age_days", 0)
+            await services.unconfirmed_accounts.run_once()
         assert await left(services) == {"late", "never"}
-        await services.unconfirmed.sweep()
+        await services.unconfirmed_accounts.run_once()
         assert await left(services) == {"late"}
 
 
 async def test_who_confirms_at_the_moment_of_a_sweep_keeps_the_account(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = UserStore.unconfirmed
+    found = UserStore.list_unconfirmed
 
     async def confirmed_meanwhile(self: UserStore, since: datetime) -> list[User]:
         users = await found(self, since)
         await self.activate(1)
         return users
 
-    monkeypatch.setattr(UserStore, "unconfirmed", confirmed_meanwhile)
+    monkeypatch.setattr(UserStore, "list_unconfirmed", confirmed_meanwhile)
     async with open_services(settings) as services:
         await registered(services, "viewer")
         age(settings, 8)
-        await services.unconfirmed.sweep()
+        await services.unconfirmed_accounts.run_once()
         await services.accounts.log_in("viewer@example.org", PASSWORD)
 
 
@@ -111,6 +111,6 @@ async def test_a_sweep_that_fails_is_done_again(caplog: pytest.LogCaptureFixture
             done.set()
         raise ConnectionError("the database is away")
 
-    async with repeated(sweep, 0.01, logging.getLogger(__name__)), asyncio.timeout(10):
+    async with run_periodically(sweep, 0.01, logging.getLogger(__name__)), asyncio.timeout(10):
         await done.wait()
     assert "sweep waits error=the database is away" in caplog.messages[0]

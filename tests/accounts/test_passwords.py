@@ -8,17 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from videoflix.accounts.passwords import Cost, Passwords
-from videoflix.composition.root import open_services
+from videoflix.accounts.passwords import HashCost, Passwords
+from videoflix.bootstrap.services import open_services
 from videoflix.errors import Unavailable
 from videoflix.settings import Settings
 
-CHEAP = Cost(memory_mib=8, iterations=1)
+CHEAP = HashCost(memory_mib=8, iterations=1)
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 
 async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
-    passwords = Passwords(Cost(memory_mib=9, iterations=2, lanes=1), threads=1)
+    passwords = Passwords(HashCost(memory_mib=9, iterations=2, parallelism=1), threads=1)
     encoded = await passwords.hash(PASSWORD)
     assert encoded.startswith("$argon2id$v=19$m=9216,t=2,p=1$")
     assert await passwords.verify(encoded, PASSWORD)
@@ -31,12 +31,12 @@ async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
 
 def test_the_usual_cost_is_what_owasp_asks_for() -> None:
     usual = {name: field.default for name, field in Settings.model_fields.items()}
-    assert Cost() == Cost(usual["password_memory_mib"], usual["password_iterations"], usual["password_lanes"])
-    assert (Cost().memory_mib, Cost().iterations, Cost().lanes) == (19, 2, 1)
+    assert HashCost() == HashCost(usual["password_memory_mib"], usual["password_iterations"], usual["password_lanes"])
+    assert (HashCost().memory_mib, HashCost().iterations, HashCost().parallelism) == (19, 2, 1)
 
 
 async def test_a_storm_is_computed_a_few_at_a_time_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    passwords = Passwords(CHEAP, threads=2, most_waiting=30)
+    passwords = Passwords(CHEAP, threads=2, max_waiting=30)
     at_once, most, lock = 0, 0, threading.Lock()
     hasher = passwords._hasher
 
@@ -85,14 +85,14 @@ async def test_an_accent_is_the_same_however_a_keyboard_writes_it() -> None:
 async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
-        old = (await services.people.get(1)).password_hash
+        old = (await services.user_admin.get(1)).password_hash
     async with open_services(settings.model_copy(update={"password_memory_mib": 19})) as services:
         signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)
-        new = (await services.people.get(1)).password_hash
+        new = (await services.user_admin.get(1)).password_hash
         assert (old.split("$")[3], new.split("$")[3]) == ("m=8192,t=1,p=1", "m=19456,t=1,p=1")
         services.accounts.identify(signed_in.access_token)
         await services.accounts.log_in(ADDRESS, PASSWORD)
-        assert (await services.people.get(1)).password_hash == new
+        assert (await services.user_admin.get(1)).password_hash == new
 
 
 async def test_making_the_same_admin_again_signs_nobody_out(settings: Settings) -> None:

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from tests.support.processes import server_process
 from tests.support.waiting import wait_until
-from videoflix.accounts import revocations
-from videoflix.accounts.service import SignedIn
-from videoflix.composition.root import open_services
+from videoflix.accounts.service import LoginResult
+from videoflix.auth import revocations
+from videoflix.bootstrap.services import open_services
 from videoflix.embedded import processes, servers
 from videoflix.errors import TokenNotValid
 from videoflix.models import Tombstone, now
@@ -26,7 +26,7 @@ from videoflix.stores.sessions import SessionStore
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 
-def lets_in(services: Services, signed_in: SignedIn) -> bool:
+def lets_in(services: Services, signed_in: LoginResult) -> bool:
     try:
         services.accounts.identify(signed_in.access_token)
     except TokenNotValid:
@@ -34,7 +34,7 @@ def lets_in(services: Services, signed_in: SignedIn) -> bool:
     return True
 
 
-async def signed_in_at(services: Services) -> SignedIn:
+async def signed_in_at(services: Services) -> LoginResult:
     await services.accounts.make_admin(ADDRESS, PASSWORD)
     return await services.accounts.log_in(ADDRESS, PASSWORD)
 
@@ -43,7 +43,7 @@ async def signed_in_at(services: Services) -> SignedIn:
 async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Services]]:
     """The services of two web processes of one site, both in step."""
     async with open_services(settings) as one, open_services(settings) as other:
-        await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
+        await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
         yield one, other
 
 
@@ -62,38 +62,38 @@ async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
     settings: Settings, redis_home: Path
 ) -> None:
     """Only the process that signs out has lost Redis: here it has another one."""
-    with processes.running(servers.redis(redis_home)) as its_own:
+    with processes.run_server(servers.make_redis_server(redis_home)) as its_own:
         alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
         async with open_services(alone) as one, open_services(settings) as other:
-            await wait_until(lambda: other.accounts.in_step)
+            await wait_until(lambda: other.accounts.is_in_sync)
             signed_in = await signed_in_at(one)
             assert lets_in(other, signed_in)
             await one.accounts.end_sessions(signed_in.user.id)
             await wait_until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
-            assert other.accounts.in_step
+            assert other.accounts.is_in_sync
 
 
 async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    ended = SessionStore.ended
+    ended = SessionStore.list_ended_since
 
     async def watched(self: SessionStore, since: datetime) -> list[Tombstone]:
         asked.append(since)
         return await ended(self, since)
 
-    monkeypatch.setattr(SessionStore, "ended", watched)
-    monkeypatch.setattr(revocations, "_COMPARE", 0.02)
+    monkeypatch.setattr(SessionStore, "list_ended_since", watched)
+    monkeypatch.setattr(revocations, "_RECONCILE_INTERVAL_S", 0.02)
     overlap = timedelta(seconds=0.5)
-    monkeypatch.setattr(revocations, "_OVERLAP", overlap)
+    monkeypatch.setattr(revocations, "_RECONCILE_OVERLAP", overlap)
     async with open_services(settings) as one:
         signed_in = await signed_in_at(one)
         await one.accounts.end_sessions(signed_in.user.id)
         await wait_until(
             lambda: asked[-1] - overlap in asked
         )  # for a while what may have become visible late, then no more
-        assert set(asked) == {revocations._BEGINNING, asked[-1] - overlap, asked[-1]}
+        assert set(asked) == {revocations._EARLIEST, asked[-1] - overlap, asked[-1]}
         assert now() - asked[-1] < timedelta(minutes=1)
 
 
@@ -101,12 +101,12 @@ async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_services(settings) as one:
-        await wait_until(lambda: one.accounts.in_step)
-        monkeypatch.setattr(one.admission._revocations, "_ended", None)  # asking the database fails
-        time.sleep(revocations._SILENCE + 0.1)
-        assert not one.accounts.in_step
+        await wait_until(lambda: one.accounts.is_in_sync)
+        monkeypatch.setattr(one.token_verifier._revocations, "_list_ended", None)  # asking the database fails
+        time.sleep(revocations._SYNC_TIMEOUT_S + 0.1)
+        assert not one.accounts.is_in_sync
         await one.accounts.ensure_current()
-        assert one.accounts.in_step
+        assert one.accounts.is_in_sync
     assert not any("channel lost" in record.message for record in caplog.records)
 
 
@@ -126,26 +126,26 @@ def redis_home(tmp_path: Path) -> Path:
 
 
 async def test_revoked_sessions_stay_out_while_redis_is_away_or_hangs(settings: Settings, redis_home: Path) -> None:
-    server = servers.redis(redis_home)
+    server = servers.make_redis_server(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
-    with processes.running(server):
+    with processes.run_server(server):
         opened = two_processes(settings)
         one, other = await opened.__aenter__()
         server_process(server).suspend()  # no connection is closed: it hangs, or a firewall forgot about it
         await an_end_is_heard_of_when_asked(one, other)
         server_process(server).resume()
-        await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
+        await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
     try:
         await an_end_is_heard_of_when_asked(one, other)
-        with processes.running(server):
-            await wait_until(lambda: one.accounts.in_step and other.accounts.in_step)
+        with processes.run_server(server):
+            await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
     finally:
         await opened.__aexit__(None, None, None)
 
 
 async def an_end_is_heard_of_when_asked(one: Services, other: Services) -> None:
     signed_in = await signed_in_at(one)
-    await wait_until(lambda: not other.accounts.in_step, 5)  # a second
+    await wait_until(lambda: not other.accounts.is_in_sync, 5)  # a second
     await one.accounts.end_sessions(signed_in.user.id)
     assert not lets_in(one, signed_in)
     await other.accounts.ensure_current()
@@ -158,16 +158,16 @@ async def test_what_could_not_be_announced_is_announced_when_redis_is_back(
     async def nothing(*_: object) -> list[Tombstone]:
         return []
 
-    monkeypatch.setattr(SessionStore, "ended", nothing)
-    server = servers.redis(redis_home)
+    monkeypatch.setattr(SessionStore, "list_ended_since", nothing)
+    server = servers.make_redis_server(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
-    with processes.running(server):
+    with processes.run_server(server):
         opened = two_processes(settings)
         one, other = await opened.__aenter__()
         signed_in = await signed_in_at(one)
     try:
         await one.accounts.end_sessions(signed_in.user.id)
-        with processes.running(server):
+        with processes.run_server(server):
             await wait_until(lambda: not lets_in(other, signed_in))
     finally:
         await opened.__aexit__(None, None, None)

@@ -17,7 +17,7 @@ from tests.support.players import Player
 from tests.support.processes import require_program
 from tests.support.videoflix_process import VideoflixProcess, running_videoflix
 from tests.support.waiting import block_until
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from videoflix.embedded import demo
 
 HLS_JS = "1.7.4"
@@ -85,10 +85,10 @@ def _hls_js(config: pytest.Config) -> bytes:
 
 
 @pytest.fixture(scope="package")
-def demo_film(tmp_path_factory: pytest.TempPathFactory, tools: Tools) -> Path:
+def demo_film(tmp_path_factory: pytest.TempPathFactory, tools: FfmpegBinaries) -> Path:
     """Like that of a first start, with fewer pictures a second, for all of them are encoded."""
     place = tmp_path_factory.mktemp("demo") / "film.mp4"
-    demo.make(tools.ffmpeg, place, rate=10)
+    demo.make_demo_video(tools.ffmpeg, place, frame_rate=10)
     return place
 
 
@@ -100,7 +100,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, other_origin: str, demo_film:
         patch.setenv("WORKER_SLOTS", "1")  # with many, a film of ten minutes is done before a viewer jumps to its end
         with running_videoflix(tmp_path_factory.mktemp("site"), "--no-demo") as running:
             cookie = running.log_in()
-            imported = running.command("import", str(demo_film), "--title", demo.DESCRIPTION.title)
+            imported = running.command("import", str(demo_film), "--title", demo.DEMO_VIDEO.title)
             assert imported.returncode == 0, imported.stderr
             block_until(lambda: running.get("/api/video/", cookie), 60)
             yield running

@@ -15,8 +15,8 @@ from tests.support import sample_videos
 from tests.support.players import Player
 from tests.support.sample_videos import PATCHES, colour_tags, patches
 from tests.support.video_builder import VideoBuilder
-from transcode.plans import picture
-from transcode.tools import Tools
+from transcode.ffmpeg import video_filters
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 pytestmark = pytest.mark.browser
 
@@ -73,9 +73,9 @@ def files(tmp_path: Path) -> Iterator[str]:
     ids=["phone", "gamma28", "ntsc", "untagged", "large", "mjpeg", "full_range", "gamma22", "bt2020", "rgb"],
 )
 def test_chromium_draws_the_colours_of_the_source(
-    page: Page, files: str, tools: Tools, tmp_path: Path, filters: str, codec: list[str], suffix: str
+    page: Page, files: str, tools: FfmpegBinaries, tmp_path: Path, filters: str, codec: list[str], suffix: str
 ) -> None:
-    tools = Tools(tools.ffmpeg, tools.ffprobe)
+    tools = FfmpegBinaries(tools.ffmpeg, tools.ffprobe)
     source = tmp_path / f"film.{suffix}"
     sample_videos.run_ffmpeg(tools, *patches(filters, 2), *codec, str(source))
     film = VideoBuilder(tmp_path / "media", source, tools)
@@ -83,11 +83,11 @@ def test_chromium_draws_the_colours_of_the_source(
     film.encode_chunks()
     page.goto(files)
     player = Player(page)
-    player.native(f"{files}/media/hls/1/{film.timeline.top.name}/index.m3u8")
+    player.native(f"{files}/media/hls/1/{film.timeline.top_rendition.name}/index.m3u8")
     player.wait("seen.ended")
     found = player.ask(_PIXELS)
     # Chromium's own arithmetic for BT.709 without a graphics card is some levels off in strong colours.
-    tolerance = 3 if picture.colour_tags(film.timeline)[1] == "smpte170m" else 8
+    tolerance = 3 if video_filters.color_tags(film.timeline)[1] == "smpte170m" else 8
     for number, (drawn, patch) in enumerate(zip(found, PATCHES, strict=True)):
         most = 3 if number < 2 else tolerance  # greys come first
         assert max(abs(one - other) for one, other in zip(drawn, patch, strict=True)) <= most, f"{drawn} for {patch}"

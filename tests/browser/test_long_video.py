@@ -13,7 +13,7 @@ import pytest
 from tests.support.players import Player
 from tests.support.videoflix_process import VideoflixProcess
 from tests.support.waiting import block_until
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +29,7 @@ def shade(minute: int) -> int:
     return 20 + 22 * minute
 
 
-def make_film(tools: Tools, folder: Path) -> Path:
+def make_film(tools: FfmpegBinaries, folder: Path) -> Path:
     """One second for each minute and some sound are encoded, and copied again and again."""
 
     def ffmpeg(*arguments: str) -> None:
@@ -77,7 +77,7 @@ class LongFilm:
 
 
 @pytest.fixture(scope="module")
-def film(site: VideoflixProcess, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongFilm]:
+def film(site: VideoflixProcess, tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LongFilm]:
     """Imported a moment ago; deleted in the middle of the work, after which nothing is left of it."""
     source = make_film(tools, tmp_path_factory.mktemp("ten"))
     imported = site.command("import", str(source), "--title", "Ten minutes")

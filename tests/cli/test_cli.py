@@ -18,19 +18,19 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from tests.support.commands import error_message
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from videoflix import __version__
-from videoflix.cli import app, moving
-from videoflix.cli.context import settings_here
-from videoflix.cli.films import import_film
-from videoflix.cli.up import _Start as start_up
-from videoflix.composition.clients import open_clients
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.clients import open_clients
+from videoflix.bootstrap.services import open_services
+from videoflix.cli import app, copy_database
+from videoflix.cli.context import load_command_settings
+from videoflix.cli.up import _Launcher as start_up
+from videoflix.cli.videos import import_video
 from videoflix.embedded import processes, servers
-from videoflix.embedded.home import Home, Running
+from videoflix.embedded.data_dir import DataDir, RunningInstance
 from videoflix.errors import CommandError, Conflict
 from videoflix.settings import Settings
-from videoflix.stores import copying
+from videoflix.stores import copy
 
 
 def start(settings: Settings, *arguments: str, **env: str) -> subprocess.Popen[str]:
@@ -78,28 +78,28 @@ def test_a_superuser_with_a_bad_address_or_password_is_refused(settings: Setting
 
 
 def test_commands_use_the_servers_and_folders_of_a_running_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = Home(tmp_path / "var")
-    home.prepare()
-    with home.locked():
-        home.announce(Running("mongodb://there", "redis://there", str(tmp_path / "films")))
-        found = settings_here(home.folder)
+    home = DataDir(tmp_path / "var")
+    home.create()
+    with home.hold_lock():
+        home.save_running(RunningInstance("mongodb://there", "redis://there", str(tmp_path / "films")))
+        found = load_command_settings(home.path)
         assert (found.mongodb_uri.get_secret_value(), found.media_root) == ("mongodb://there", tmp_path / "films")
         monkeypatch.setenv("MEDIA_ROOT", "elsewhere")
-        assert settings_here(home.folder).media_root == Path("elsewhere")
+        assert load_command_settings(home.path).media_root == Path("elsewhere")
     monkeypatch.delenv("MEDIA_ROOT")
-    assert settings_here(home.folder, needs_servers=False).media_root == Path("media")
+    assert load_command_settings(home.path, needs_servers=False).media_root == Path("media")
 
 
 def test_without_room_for_the_demo_video_the_site_starts_anyway(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start_up(settings.model_copy(update={"min_free_gib": 1_000_000}), Home(settings.data_dir))._make_film()
+    start_up(settings.model_copy(update={"min_free_gib": 1_000_000}), DataDir(settings.data_dir))._make_demo_video()
     assert "demo film left out: There is not enough room on the disk" in caplog.text
 
 
 def test_the_address_for_other_devices_is_told_where_they_can_use_it(settings: Settings) -> None:
     def told(**given: object) -> list[str]:
-        return list(start_up(settings.model_copy(update=given), Home(settings.data_dir))._network_lines())
+        return list(start_up(settings.model_copy(update=given), DataDir(settings.data_dir))._network_lines())
 
     assert told(host="127.0.0.1") == told(host="0.0.0.0", public_url="https://videoflix.example") == []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -117,7 +117,7 @@ def test_the_version_is_told() -> None:
 
 def test_a_folder_is_not_told_to_be_absent(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="is no file but a folder"):
-        import_film(tmp_path, data_dir=tmp_path / "var")
+        import_video(tmp_path, data_dir=tmp_path / "var")
 
 
 async def jobs(settings: Settings) -> int:
@@ -144,7 +144,7 @@ def test_what_is_no_video_is_refused_with_one_sentence_and_nothing_stays(
 
 
 @pytest.fixture
-def film(tmp_path: Path, tools: Tools) -> Path:
+def film(tmp_path: Path, tools: FfmpegBinaries) -> Path:
     """One second of a test picture."""
     made = tmp_path / "A_walk.mp4"
     source = ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=25:duration=1"]
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_an_import_at_once_and_nothing_stays(settings: Settings, fil
 
 def test_a_database_that_goes_away_meanwhile_is_one_sentence(settings: Settings, tmp_path: Path, film: Path) -> None:
     (tmp_path / "own").mkdir()
-    with processes.running(servers.database(tmp_path / "own")) as server:
+    with processes.run_server(servers.make_database_server(tmp_path / "own")) as server:
         uri = f"{server.url}&serverSelectionTimeoutMS=500"
         importing = start(settings, "import", str(film), "--wait", MONGODB_URI=uri)
         while "is video 1" not in (line := importing.stdout.readline() if importing.stdout else ""):
@@ -209,21 +209,21 @@ async def test_a_refused_password_is_not_reported_as_an_unreachable_server(setti
 
 def test_a_database_is_copied_into_an_empty_one(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     target = settings.model_copy(update={"mongodb_db": f"{settings.mongodb_db}_copy"})
-    monkeypatch.setattr(copying, "_AT_ONCE", 2)
+    monkeypatch.setattr(copy, "_BATCH_SIZE", 2)
     films = [{"_id": number, "title": "Größe"} for number in range(5)]
     with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
         client[settings.mongodb_db]["videos"].insert_many(films)
         client[settings.mongodb_db]["counters"].insert_one({"_id": "videos", "value": 5})
-        assert asyncio.run(moving._copy(settings, target)) == 6
+        assert asyncio.run(copy_database._copy(settings, target)) == 6
         assert list(client[target.mongodb_db]["videos"].find().sort("_id")) == films
         with pytest.raises(Conflict, match="is not empty"):
-            asyncio.run(moving._copy(settings, target))
+            asyncio.run(copy_database._copy(settings, target))
         client.drop_database(target.mongodb_db)
     with pytest.raises(CommandError, match="MONGODB_URI is not set"):
-        moving.copy_database(settings.data_dir)
+        copy_database.copy_database(settings.data_dir)
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1")
     with pytest.raises(CommandError, match="holds no database of `videoflix up`"):
-        moving.copy_database(settings.data_dir)
+        copy_database.copy_database(settings.data_dir)
 
 
 def test_malformed_urls_are_one_sentence_that_names_the_variable(settings: Settings) -> None:

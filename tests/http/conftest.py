@@ -8,15 +8,15 @@ from socket import socket
 
 import pytest
 
-from handlers.entrance import Entrance
-from handlers.media import lane
+from handlers.application import Application
+from handlers.media import fast_path
 from handlers.routes import make_application
 from handlers.server import Server
 from tests.support.event_loop import RunAsync
 from tests.support.http_client import HttpClient
 from tests.support.videos import VideoLibrary, open_video_store
-from videoflix.composition.clients import Clients, open_clients
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.clients import Clients, open_clients
+from videoflix.bootstrap.services import open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.videos import VideoStore
@@ -31,13 +31,13 @@ def services(run_async: RunAsync, settings: Settings) -> Iterator[Services]:
 
 
 @pytest.fixture
-def app(services: Services) -> Entrance:
+def app(services: Services) -> Application:
     """What pytest-tornasync serves."""
     return make_application(services)
 
 
 @pytest.fixture
-def http_server(run_async: RunAsync, app: Entrance, http_server_port: tuple[socket, int]) -> Iterator[Server]:
+def http_server(run_async: RunAsync, app: Application, http_server_port: tuple[socket, int]) -> Iterator[Server]:
     """The server of a web process, in the place of pytest-tornasync's."""
     server = Server(app)
     server.add_socket(http_server_port[0])
@@ -72,7 +72,7 @@ def library(settings: Settings) -> Iterator[VideoLibrary]:
 def serving_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every rule holds on both; without Linux, or for what is not at hand, there is only the handler."""
     if request.param == "handler":
-        monkeypatch.setattr(lane, "can_carry", lambda _: False)
+        monkeypatch.setattr(fast_path, "can_sendfile", lambda _: False)
     return str(request.param)
 
 

@@ -49,7 +49,7 @@ def asked(run_async: RunAsync, ask: Callable[[], Coroutine[Any, Any, HttpRespons
 
 
 def test_any_body_gets_an_answer_of_the_contract(run_async: RunAsync, client: HttpClient, services: Services) -> None:
-    services.throttle._factor = 0
+    services.rate_limiter._factor = 0
 
     @EXAMPLES
     @given(path=st.sampled_from(PATHS), body=bodies, kind=kinds)
@@ -66,7 +66,7 @@ def test_any_body_gets_an_answer_of_the_contract(run_async: RunAsync, client: Ht
 def test_any_token_opens_nothing_and_breaks_nothing(
     run_async: RunAsync, client: HttpClient, services: Services
 ) -> None:
-    services.throttle._factor = 0
+    services.rate_limiter._factor = 0
     run_async(lambda: sign_up(client, services))
     genuine = dict(client.cookies)
     cookie_octets = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='",;\\')

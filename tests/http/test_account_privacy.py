@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.http_client import HttpClient
 from tests.support.users import ADDRESS, PASSWORD, deliver_mails, link_parameters, sign_up
-from videoflix.accounts.passwords import Cost
+from videoflix.accounts.passwords import HashCost
 from videoflix.services import Services
 from videoflix.settings import Settings
 
@@ -17,7 +17,7 @@ from videoflix.settings import Settings
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A hash costs what it usually does."""
-    usual = Cost()
+    usual = HashCost()
     return settings.model_copy(
         update={"password_memory_mib": usual.memory_mib, "password_iterations": usual.iterations}
     )
@@ -34,7 +34,7 @@ async def test_known_and_unknown_addresses_take_the_same_time(
 ) -> None:
     """Quickest of interleaved requests; without the dummy hash an unknown one is answered ten times as fast."""
     await sign_up(client, services)
-    monkeypatch.setattr(services.throttle, "_factor", 0)
+    monkeypatch.setattr(services.rate_limiter, "_factor", 0)
     client.cookies = {}
     for path in ("/api/login/", "/api/password_reset/", "/api/resend_activation/"):
         known, unknown = [], []

@@ -246,7 +246,7 @@ async def test_whatever_is_wrong_at_sign_in_the_words_are_the_same(client: HttpC
     for mail in await deliver_mails(services):
         if "disabled" in mail["To"]:
             await client.get("/api/activate/{}/{}/".format(*link_parameters(mail)))
-    await services.people.change(0, 3, is_disabled=True)
+    await services.user_admin.update(0, 3, is_disabled=True)
     client.cookies = {}
     for address, password in (
         (ADDRESS, PASSWORD + "x"),
@@ -396,14 +396,14 @@ async def test_the_last_admin_cannot_delete_himself(admin: HttpClient, services:
     password = {"password": "correct horse battery"}
     for number in (2, 3):
         await services.accounts.make_admin(f"admin{number}@example.org", PASSWORD)
-    await services.people.change(1, 2, is_disabled=True)
-    await services.people.change(1, 3, is_active=False)
+    await services.user_admin.update(1, 2, is_disabled=True)
+    await services.user_admin.update(1, 3, is_active=False)
     last = await admin.fetch("DELETE", "/api/me/", password)
     assert (last.status, last.json) == (
         409,
         {"detail": "You are the last admin: make an admin of somebody else first."},
     )
-    await services.people.change(1, 2, is_disabled=False)
+    await services.user_admin.update(1, 2, is_disabled=False)
     assert (await admin.fetch("DELETE", "/api/me/", password)).status == 200
 
 

@@ -19,7 +19,7 @@ from transcode.ledger import Ledger
 from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.stores.videos import VideoStore
-from videoflix.uploads import Uploads
+from videoflix.upload_storage import UploadStorage
 
 BOUNDARY = "----film"
 
@@ -93,7 +93,7 @@ async def test_an_upload_becomes_a_video_in_work(admin: HttpClient, settings: Se
 
 async def test_a_video_that_plays_although_its_upload_is_damaged_says_so(admin: HttpClient, videos: VideoStore) -> None:
     await upload(admin, form(b"film", title="t"))
-    await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0, "About 40 % of the file cannot be read.")
+    await videos.set_presentation(1, {"version": 1}, ["480p"], 3, 12.0, "About 40 % of the file cannot be read.")
     shown = (await admin.get("/api/admin/videos/1/")).json
     assert (shown["playable"], shown["error"]) == (True, None)
     assert shown["warning"] == "About 40 % of the file cannot be read."
@@ -230,15 +230,15 @@ async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
         with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
             client[settings.mongodb_db]["users"].update_one({"_id": 1}, {"$set": {"is_admin": False}})
     elif isinstance(change, dict):
-        await services.people.change(2, 1, **change)
+        await services.user_admin.update(2, 1, **change)
     else:
-        await services.people.delete(2, 1)
+        await services.user_admin.delete(2, 1)
     writer.write(body[200_000:])
     assert f"HTTP/1.1 {status} ".encode() in await reader.readuntil(b"}")
     writer.close()
     await writer.wait_closed()
     assert leftovers(settings) == []
-    assert await services.catalogue.all() == []
+    assert await services.catalogue.list_all() == []
     assert list((settings.media_root / "videos").glob("*")) == []
 
 
@@ -284,7 +284,7 @@ async def test_a_full_disk_is_told_and_nothing_stays(
         said = await send(admin, form(b"x" * 3_000_000), chunked=True)
         assert said.startswith(b"HTTP/1.1 507 ")
         assert said.endswith(b'{"detail":"There is not enough room on the disk for this file."}')
-        monkeypatch.setattr(Uploads, "require_room", lambda *_: None)  # a quota does not show in the numbers
+        monkeypatch.setattr(UploadStorage, "require_space", lambda *_: None)  # a quota does not show in the numbers
         said = await send(admin, form(b"x" * 3_000_000), chunked=True)
         assert said.startswith(b"HTTP/1.1 507 ")
         assert said.endswith(b'{"detail":"The disk is full."}')
@@ -367,7 +367,7 @@ async def test_only_a_cancelled_or_failed_video_can_be_retried(admin: HttpClient
 async def test_a_video_that_waits_for_room_says_so(admin: HttpClient, settings: Settings) -> None:
     await upload(admin, form(b"film", title="t"))
     async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
-        await Ledger(redis).hold("free disk space")
+        await Ledger(redis).set_pause_reason("free disk space")
         shown = (await admin.get("/api/admin/videos/1/")).json
         assert (shown["status"], shown["waits_for"]) == ("processing", "free disk space")
 

@@ -10,16 +10,16 @@ from contextlib import suppress
 import pytest
 from tornado.httputil import HTTPInputError, _normalize_header
 
-from handlers.http import seen_headers
-from handlers.http.seen_headers import HeaderParser, HeadTooLarge
-from handlers.media import lane
+from handlers.media import fast_path
+from handlers.tornado_internals import header_cache
+from handlers.tornado_internals.header_cache import CachingHeaderParser, HeadTooLarge
 from tests.http.test_malformed_requests import line
 from tests.support.http_client import HttpClient
-from videoflix.accounts import admission, renewals
-from videoflix.accounts.admission import Verified
-from videoflix.accounts.renewals import Renewals
-from videoflix.media import texts
-from videoflix.media.texts import Text, Texts, Wanted
+from videoflix.auth import renewals, verifier
+from videoflix.auth.renewals import RenewedTokenCache
+from videoflix.auth.verifier import VerifiedTokenCache
+from videoflix.media import playlist_cache
+from videoflix.media.playlist_cache import CachedPlaylist, PlaylistCache, PlaylistKey
 from videoflix.models import Identity
 
 MIB = 1024**2
@@ -52,10 +52,10 @@ def heads() -> Iterator[str]:
 
 
 def test_heads_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_headers, "_MAX_CACHE_BYTES", MIB)
+    monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", MIB)
 
-    def fill() -> HeaderParser:
-        parser = HeaderParser()
+    def fill() -> CachingHeaderParser:
+        parser = CachingHeaderParser()
         for head in itertools.islice(heads(), 2000):
             _, headers = parser.parse(f"GET / HTTP/1.1\r\n{head}\r\n".encode())
             for name in ("Host", "Range", "Cookie", "If-None-Match", "Origin", "Authorization"):
@@ -66,40 +66,43 @@ def test_heads_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_cookies_take_no_more_memory_than_is_said() -> None:
-    lane._tokens.cache_clear()
+    fast_path._parse_token_cookies.cache_clear()
 
     def fill() -> object:
         for number in range(5_000):
-            lane._tokens(f"access_token={number}{'x' * (number % 2900)}")
-        return lane._tokens
+            fast_path._parse_token_cookies(f"access_token={number}{'x' * (number % 2900)}")
+        return fast_path._parse_token_cookies
 
-    assert growth(fill) < lane._MAX_COOKIE_CACHE_BYTES + MIB
-    lane._tokens.cache_clear()
+    assert growth(fill) < fast_path._MAX_COOKIE_CACHE_BYTES + MIB
+    fast_path._parse_token_cookies.cache_clear()
 
 
 def test_lists_with_a_token_each_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(texts, "_MOST", 4 * MIB)
+    monkeypatch.setattr(playlist_cache, "_MAX_CACHE_BYTES", 4 * MIB)
 
-    def fill() -> Texts:
-        kept = Texts("/nowhere")
+    def fill() -> PlaylistCache:
+        kept = PlaylistCache("/nowhere")
         for number in range(6_000):
             body = f"#EXTM3U {number}".encode()
-            kept.keep(Wanted(("1", "480p", "index.m3u8"), f"{number}" * 40), Text(f"{number}", number, body, None))
+            kept.put(
+                PlaylistKey(("1", "480p", "index.m3u8"), f"{number}" * 40),
+                CachedPlaylist(f"{number}", number, body, None),
+            )
         return kept
 
     assert growth(fill) < 4 * MIB + MIB
 
 
 def test_tokens_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "_MOST", 100)
-    monkeypatch.setattr(renewals, "_MOST", 100)
-    verified = Verified(lambda token: Identity(1, "s", False, 2.0**40))
-    renewed = Renewals()
+    monkeypatch.setattr(verifier, "_MAX_CACHED_TOKENS", 100)
+    monkeypatch.setattr(renewals, "_MAX_RENEWED_TOKENS", 100)
+    verified = VerifiedTokenCache(lambda token: Identity(1, "s", False, 2.0**40))
+    renewed = RenewedTokenCache()
     for number in range(1000):
         verified(str(number))
         verified("x" * 2000 + str(number))
-        renewed.keep(str(number), "token")
-    assert len(verified._known) == len(renewed._known) == 100
+        renewed.put(str(number), "token")
+    assert len(verified._cached) == len(renewed._cached) == 100
     assert renewed.get("999") == "token"
     assert renewed.get("1") is None
 
@@ -116,7 +119,7 @@ def test_a_long_name_is_refused_before_tornado_keeps_it() -> None:
     before = _normalize_header.cache_info().currsize
     for number in range(100):
         with pytest.raises(HeadTooLarge):
-            HeaderParser().parse(f"GET / HTTP/1.1\r\n{'x' * 300}{number}: y\r\n\r\n".encode())
+            CachingHeaderParser().parse(f"GET / HTTP/1.1\r\n{'x' * 300}{number}: y\r\n\r\n".encode())
     assert _normalize_header.cache_info().currsize == before
 
 
@@ -124,14 +127,14 @@ def test_a_long_name_is_refused_before_tornado_keeps_it() -> None:
     "request_", ["GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n"]
 )
 def test_a_host_that_is_no_name_is_refused(request_: str) -> None:
-    HeaderParser().parse(request_.format("a" * 253 + ":8000").encode())
+    CachingHeaderParser().parse(request_.format("a" * 253 + ":8000").encode())
     with pytest.raises(HTTPInputError):
-        HeaderParser().parse(request_.format("a" * 301).encode())
+        CachingHeaderParser().parse(request_.format("a" * 301).encode())
 
 
 def test_what_is_refused_is_not_kept() -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     for block in ("Content-Length: x", "Transfer-Encoding: gzip", "Content-Length: 1", "a b: c", "X: \x01"):
         with suppress(HTTPInputError):
             parser.parse(f"GET / HTTP/1.1\r\n{block}\r\n\r\n".encode())
-    assert not parser._seen
+    assert not parser._cache

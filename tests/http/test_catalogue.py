@@ -21,9 +21,9 @@ from tests.support.event_loop import RunAsync
 from tests.support.http_client import HttpClient
 from tests.support.videos import make_listed_video, make_video
 from tests.support.waiting import wait_until
-from videoflix.catalogue.listing import Listing
-from videoflix.catalogue.shelf import Query
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
+from videoflix.catalogue.index import Query
+from videoflix.catalogue.index_sync import IndexSync
 from videoflix.embedded import processes, servers
 from videoflix.models import ListedVideo, VideoStatus
 from videoflix.services import Services
@@ -102,7 +102,7 @@ async def test_thumbnails_are_on_the_host_that_was_asked_but_for_a_public_url(
     for host in (*hosts, hosts[0]):
         [video] = (await admin.get("/api/video/", Host=host)).json
         assert video["thumbnail_url"] == f"http://{host}/media/thumbnails/1.jpg"
-    ready = await services.listing.whole("https://films.example")
+    ready = await services.index_sync.get_encoded_list("https://films.example")
     assert json.loads(ready.body)[0]["thumbnail_url"] == "https://films.example/media/thumbnails/1.jpg"
 
 
@@ -158,8 +158,8 @@ async def test_what_the_engine_does_is_seen_when_it_says_so(
 ) -> None:
     await videos.add(make_video(1, timeline=None, status=VideoStatus.PROCESSING))
     assert await titles(admin) == []
-    await videos.set_timeline(1, {"version": 1}, ["480p"], 3, 12.0)
-    await services.engine.film_changed(1)
+    await videos.set_presentation(1, {"version": 1}, ["480p"], 3, 12.0)
+    await services.engine.publish_video_changed(1)
 
     async def is_listed() -> bool:
         return await titles(admin) == ["Film 1"]
@@ -171,14 +171,14 @@ async def test_a_change_whose_message_was_lost_is_seen_when_the_list_is_old(
     services: Services, videos: VideoStore
 ) -> None:
     await videos.add(make_video(1))
-    await videos.all()  # the connection is there: what takes long to read is not read often
-    listing = Listing(videos, services.engine, max_age=0.05)
-    assert list((await listing.shelf()).ids()) == [1]
+    await videos.list_all()  # the connection is there: what takes long to read is not read often
+    listing = IndexSync(videos, services.engine, max_age_s=0.05)
+    assert list((await listing.get_index()).ids()) == [1]
     await videos.add(make_video(2))
     await videos.delete(1)
 
     async def is_right() -> bool:
-        return list((await listing.shelf()).ids()) == [2]
+        return list((await listing.get_index()).ids()) == [2]
 
     await wait_until(is_right)
     await listing.close()
@@ -196,24 +196,24 @@ async def test_a_stale_list_is_served_while_the_database_is_away(
         yield
 
     await videos.add(make_video(1))
-    monkeypatch.setattr("videoflix.catalogue.listing._AGAIN", 0.02)
-    listing = Listing(videos, services.engine, max_age=0.02)
+    monkeypatch.setattr("videoflix.catalogue.index_sync._RETRY_DELAY_S", 0.02)
+    listing = IndexSync(videos, services.engine, max_age_s=0.02)
 
     async def shows(expected: list[int]) -> bool:
         try:
-            return sorted((await listing.shelf()).ids()) == expected
+            return sorted((await listing.get_index()).ids()) == expected
         except ConnectionError:  # the first failure is remembered for a moment
             return False
 
     with monkeypatch.context() as context:
-        context.setattr(VideoStore, "playable", away)
+        context.setattr(VideoStore, "iter_playable", away)
         for _ in range(2):
             with pytest.raises(ConnectionError):
-                await listing.shelf()
+                await listing.get_index()
     await wait_until(partial(shows, [1]))
     await videos.add(make_video(2))
     with monkeypatch.context() as context:
-        context.setattr(VideoStore, "playable", away)
+        context.setattr(VideoStore, "iter_playable", away)
         tried.clear()
         while len(tried) < 3:
             assert await shows([1])
@@ -242,15 +242,17 @@ async def test_videos_are_changed_and_shown_while_redis_is_away(
     settings: Settings, videos: VideoStore, tmp_path: Path
 ) -> None:
     await videos.add(make_video(1, "Before", status=VideoStatus.PROCESSING))
-    with processes.running(servers.redis(tmp_path)) as server:
+    with processes.run_server(servers.make_redis_server(tmp_path)) as server:
         opened = open_services(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
         services = await opened.__aenter__()
-        library = await services.listing.shelf()
+        library = await services.index_sync.get_index()
     try:
-        changed = await services.catalogue.change(1, {"title": "After"})
-        assert (changed.title, list(library.choose(Query("after")))) == ("After", [1])
-        assert await services.catalogue.work([changed]) == {}
-        assert await services.viewing.report(1, 1, 5.0, None, None) == await services.viewing.progress(1, 1)
+        changed = await services.catalogue.update(1, {"title": "After"})
+        assert (changed.title, list(library.select_ids(Query("after")))) == ("After", [1])
+        assert await services.catalogue.get_encoding_progress([changed]) == {}
+        assert await services.viewing.report_progress(1, 1, 5.0, None, None) == await services.viewing.get_progress(
+            1, 1
+        )
     finally:
         await opened.__aexit__(None, None, None)
 
@@ -375,7 +377,7 @@ async def test_ten_thousand_videos_are_listed_paged_and_searched(
         for number in range(1, 10_001):
             yield make_listed_video(number, f"Film {number}" if number > 1 else "Needle")
 
-    monkeypatch.setattr(VideoStore, "playable", playable)
+    monkeypatch.setattr(VideoStore, "iter_playable", playable)
     assert len((await admin.get("/api/video/")).json) == 10_000
     assert await titles(admin, "?search=needle") == ["Needle"]
     assert await titles(admin, "?limit=2&offset=9998") == ["Film 2", "Needle"]

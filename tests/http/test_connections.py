@@ -11,11 +11,11 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
 
-from handlers.http import connections
 from handlers.server import Server
+from handlers.tornado_internals import connections
 from tests.support.http_client import HttpClient
 from tests.support.waiting import wait_until
-from videoflix.composition import web
+from videoflix.bootstrap import web
 from videoflix.settings import Settings
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -25,8 +25,8 @@ CHUNKED = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_PATIENCE", 0.4)
-    monkeypatch.setattr(connections, "_LOOK", 0.05)
+    monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(connections, "_CHECK_INTERVAL_S", 0.05)
 
 
 async def test_a_connection_is_closed_when_no_request_comes(
@@ -44,7 +44,7 @@ async def test_a_connection_is_closed_when_no_request_comes(
 async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
     client: HttpClient, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_SLOWEST", 50)
+    monkeypatch.setattr(connections, "_MIN_BODY_BYTES_PER_TIMEOUT", 50)
 
     async def is_dropped(head: bytes, size: int) -> bool:
         reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
@@ -63,8 +63,8 @@ async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
 async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
     client: HttpClient, http_server: Server, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_STALLED", 0.2)
-    monkeypatch.setattr(connections, "_PATIENCE", 60)
+    monkeypatch.setattr(connections, "_WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 60)
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
         peer.connect(("127.0.0.1", http_server_port[1]))
@@ -77,38 +77,38 @@ async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
 
 async def test_a_client_that_takes_its_answer_slowly_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
-    monkeypatch.setattr(connections, "_close", closed.append)
-    monkeypatch.setattr(connections, "_STALLED", -1)
+    monkeypatch.setattr(connections, "_close_idle", closed.append)
+    monkeypatch.setattr(connections, "_WRITE_TIMEOUT_S", -1)
     kept, slow = connections.Connections(), HTTP1Connection.__new__(HTTP1Connection)
     slow.stream = SimpleNamespace(writing=lambda: True, _total_write_done_index=0)
-    kept.begin("slow", slow, has_body=False)
+    kept.on_headers("slow", slow, has_body=False)
     for slow.stream._total_write_done_index in range(3):
-        kept._look()
+        kept._close_expired()
     assert closed == []
-    kept._look()
+    kept._close_expired()
     assert closed == [slow]
-    kept.closed("slow")
+    kept.on_close("slow")
     await wait_until(lambda: kept._timer is None)
 
 
 async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
-    monkeypatch.setattr(connections, "_close", closed.append)
-    monkeypatch.setattr(connections, "_PATIENCE", -1)
+    monkeypatch.setattr(connections, "_close_idle", closed.append)
+    monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", -1)
     kept, film, trickle = connections.Connections(), HTTPConnection(), HTTPConnection()
-    kept.begin("film", film, has_body=True)
-    kept.begin("trickle", trickle, has_body=True)
+    kept.on_headers("film", film, has_body=True)
+    kept.on_headers("trickle", trickle, has_body=True)
     written = asyncio.Event()
-    piece = asyncio.create_task(kept.taking("film", written.wait()))
+    piece = asyncio.create_task(kept.track_consumer("film", written.wait()))
     await asyncio.sleep(0)
-    kept._look()
+    kept._close_expired()
     assert closed == [trickle]
     written.set()
     await piece
-    kept._look()
+    kept._close_expired()
     assert closed == [trickle, film, trickle]
     for each in ("film", "trickle"):
-        kept.closed(each)
+        kept.on_close(each)
     await wait_until(lambda: kept._timer is None)
 
 
@@ -119,19 +119,19 @@ async def test_at_the_limit_the_longest_idle_connection_is_closed(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    http_server._most = 3
-    monkeypatch.setattr(connections, "_PATIENCE", 60)
+    http_server._max_connections = 3
+    monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 60)
     port = http_server_port[1]
-    kept = http_server._entrance.connections
+    kept = http_server._application.connections
     lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
     lines[1][1].write(LENGTH)  # its body is still to come
-    await wait_until(lambda: (len(kept._waiting), len(kept._bodies)) == (2, 1))
+    await wait_until(lambda: (len(kept._idle), len(kept._bodies)) == (2, 1))
     for taken in (2, 3):  # the places of the first and of the third
         lines.append(await asyncio.open_connection("127.0.0.1", port))
         lines[-1][1].write(LENGTH)
         await wait_until(lambda taken=taken: len(kept._bodies) == taken)
     lines.append(await asyncio.open_connection("127.0.0.1", port))
-    monkeypatch.setattr(connections, "_HURRY", 0)
+    monkeypatch.setattr(connections, "_CONTENDED_BODY_GRACE_S", 0)
     lines.append(await asyncio.open_connection("127.0.0.1", port))  # in the place of the oldest body that hardly comes
     for gone in (0, 1, 2, 5):
         assert await lines[gone][0].read() == b""
@@ -145,7 +145,7 @@ async def test_at_the_limit_the_longest_idle_connection_is_closed(
 def test_the_connection_limit_leaves_descriptors_for_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
     for descriptors, most in ((64, 1), (1024, 308), (1_048_576, 10_000)):
         monkeypatch.setattr(connections.resource, "getrlimit", lambda _, limit=descriptors: (limit, limit))
-        assert connections.most_at_once() == most
+        assert connections.max_connections() == most
 
 
 async def test_a_connection_that_goes_on_asking_is_kept(
@@ -170,7 +170,7 @@ def test_socket_buffers_are_small_for_slow_viewers_and_large_enough(settings: Se
         stack.enter_context(socket.create_connection(sockets[0].getsockname()))
         sockets[0].settimeout(5)
         served = stack.enter_context(sockets[0].accept()[0])
-        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == web._UNSENT
-        if web._may_have(web._SEND_BUFFER):
-            assert served.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= web._SEND_BUFFER
-        assert not web._may_have(2**30)  # more than any system allows, so it is left to it
+        assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == web._MAX_UNSENT_BYTES
+        if web._can_set_send_buffer(web._SEND_BUFFER_BYTES):
+            assert served.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= web._SEND_BUFFER_BYTES
+        assert not web._can_set_send_buffer(2**30)  # more than any system allows, so it is left to it

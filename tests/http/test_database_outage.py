@@ -21,7 +21,7 @@ from tests.support.tokens import token_expiring_in
 from tests.support.users import ADDRESS, PASSWORD, registration_body, sign_up
 from tests.support.videos import make_video, open_video_store
 from tests.support.waiting import wait_until
-from videoflix.composition import clients
+from videoflix.bootstrap import clients
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
@@ -32,16 +32,16 @@ PATIENCE = 20  # seconds, on a machine that does much else
 async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert clients._HEARTBEAT_MS + clients._ANSWER_MS + clients._FIND_SERVER_MS == 6000
-    monkeypatch.setattr(clients, "_HEARTBEAT_MS", 500)  # the least that the driver takes
-    monkeypatch.setattr(clients, "_ANSWER_MS", 400)
-    monkeypatch.setattr(clients, "_FIND_SERVER_MS", 200)
+    assert clients._HEARTBEAT_INTERVAL_MS + clients._CONNECT_TIMEOUT_MS + clients._SERVER_SELECTION_TIMEOUT_MS == 6000
+    monkeypatch.setattr(clients, "_HEARTBEAT_INTERVAL_MS", 500)  # the least that the driver takes
+    monkeypatch.setattr(clients, "_CONNECT_TIMEOUT_MS", 400)
+    monkeypatch.setattr(clients, "_SERVER_SELECTION_TIMEOUT_MS", 200)
     (tmp_path / "own").mkdir()
-    server = servers.database(tmp_path / "own")
+    server = servers.make_database_server(tmp_path / "own")
     own: dict[str, Any] = {"mongodb_uri": SecretStr(server.url), "rate_limit_factor": 100.0}
     async with AsyncExitStack() as stack:
         running = stack.enter_context(ExitStack())
-        running.enter_context(processes.running(server))
+        running.enter_context(processes.run_server(server))
         client, services = await stack.enter_async_context(running_site(settings, **own))
         await sign_up(client, services)
         store, database_client = open_video_store(services.settings)
@@ -59,7 +59,7 @@ async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
         server_process(server).kill()
         await everything_else_goes_on(client, settings)
         running.close()
-        running.enter_context(processes.running(server))
+        running.enter_context(processes.run_server(server))
         await all_is_well(client, later)
 
 

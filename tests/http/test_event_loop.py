@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from handlers.entrance import Entrance
-from handlers.http import multipart
+from handlers.application import Application
+from handlers.uploads import multipart
 from tests.http.test_admin_videos import form, leftovers, upload
 from tests.http.test_malformed_requests import line
 from tests.support.http_client import HttpClient
 from tests.support.loop_watch import watched_loop
 from videoflix.settings import Settings
-from videoflix.uploads import Uploads
+from videoflix.upload_storage import UploadStorage
 
 SLOW_S, LIMIT_S = 3.0, 2.0  # far from each other, for a busy machine holds a loop up as well
 
@@ -42,14 +42,14 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[str]:
         (os, "fsync"),
         (multipart.MultipartForm, "close"),
         (multipart, "begin_write_back"),
-        (Uploads, "place"),
+        (UploadStorage, "place"),
     ):
         slowly(owner, name)
     return asked
 
 
 async def test_a_broken_off_upload_holds_nobody_up(
-    admin: HttpClient, settings: Settings, app: Entrance, slow_disk: list[str]
+    admin: HttpClient, settings: Settings, app: Application, slow_disk: list[str]
 ) -> None:
     head = (
         f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.cookies['access_token']}\r\n"
@@ -61,7 +61,7 @@ async def test_a_broken_off_upload_holds_nobody_up(
             while not leftovers(settings):
                 await asyncio.sleep(0.05)
         async with asyncio.timeout(60):
-            while leftovers(settings) or app.connections._busy or slow_disk.count("unlink") < 2:
+            while leftovers(settings) or app.connections._active or slow_disk.count("unlink") < 2:
                 await asyncio.sleep(0.05)
     assert {"unlink", "close", "place"} <= set(slow_disk)
 

@@ -11,13 +11,13 @@ import pytest
 from tests.support.http_client import HttpClient
 from tests.support.scripted_tasks import make_presentation
 from tests.support.videos import VideoLibrary
-from transcode import schedule
-from transcode.ledger import Lane, Lease, Ledger, State
-from transcode.worker.reconcile import Reconciler
-from videoflix.composition.clients import open_clients
-from videoflix.composition.films import CatalogueBook
+from transcode import task_graph
+from transcode.ledger import Lease, Ledger, Queue, State
+from transcode.worker.reconciler import Reconciler
+from videoflix.bootstrap.clients import open_clients
+from videoflix.bootstrap.video_repository import MongoVideoRepository
 from videoflix.settings import Settings
-from videoflix.stores.deletions import DeletionStore
+from videoflix.stores.file_journal import FileJournalStore
 from videoflix.stores.videos import VideoStore
 
 SEGMENTS = [f"/media/hls/1/480p/{number:04d}.ts" for number in range(3)]
@@ -26,34 +26,34 @@ SEGMENTS = [f"/media/hls/1/480p/{number:04d}.ts" for number in range(3)]
 class Work:
     """The work on a site's films, done by the test in the place of a worker."""
 
-    def __init__(self, ledger: Ledger, book: CatalogueBook, reconciler: Reconciler) -> None:
+    def __init__(self, ledger: Ledger, book: MongoVideoRepository, reconciler: Reconciler) -> None:
         self.ledger = ledger
         self.book = book
         self.reconciler = reconciler
 
     async def take(self, kind: str) -> Lease:
-        lease = await self.ledger.claim([Lane.OPENING, Lane.SOUND, Lane.BULK], "a test")
+        lease = await self.ledger.claim([Queue.PROBE, Queue.AUDIO, Queue.BATCH], "a test")
         assert isinstance(lease, Lease)
         assert lease.kind == kind
         return lease
 
     async def fail(self, kind: str, sentence: str) -> None:
-        await self.ledger.fail(await self.take(kind), sentence, hopeless=True)
+        await self.ledger.fail(await self.take(kind), sentence, permanent=True)
 
     async def fail_the_last_step(self) -> None:
         """As when the disk of the playlists cannot be written."""
-        await self.ledger.start(1, [], schedule.closing())
+        await self.ledger.start(1, [], task_graph.closing())
         await self.fail("iframes", "The encoder failed.")
         await self.fail("storyboard", "The encoder was killed.")
         await self.fail("finish", "A file could not be read or written.")
-        await self.reconciler.once()
+        await self.reconciler.run_once()
 
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Work]:
     async with open_clients(settings) as clients:
         ledger = Ledger(clients.redis)
-        book = CatalogueBook(VideoStore(clients.database), DeletionStore(clients.database), ledger)
+        book = MongoVideoRepository(VideoStore(clients.database), FileJournalStore(clients.database), ledger)
         yield Work(ledger, book, Reconciler(ledger, book, settings.media_root))
 
 
@@ -71,9 +71,9 @@ async def test_a_film_whose_last_step_fails_stays_playable(
     await put(library, is_done=False, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"thumbnail"}))
     async with working(settings) as work:
         await work.fail_the_last_step()
-        assert (await work.ledger.states([1]))[1] is State.DEAD
-        await work.reconciler.once()  # which finds nothing to do about it for now
-        assert (await work.ledger.states([1]))[1] is State.DEAD
+        assert (await work.ledger.job_states([1]))[1] is State.DEAD
+        await work.reconciler.run_once()  # which finds nothing to do about it for now
+        assert (await work.ledger.job_states([1]))[1] is State.DEAD
     assert [video["id"] for video in (await admin.get("/api/video/")).json] == [1]
     assert await statuses(admin) == [200, 200, 200]
     shown = (await admin.get("/api/admin/videos/1/")).json
@@ -94,19 +94,21 @@ async def test_it_plays_while_an_admins_retry_makes_what_is_missing(
         await work.fail_the_last_step()
         answer = await admin.post("/api/admin/videos/1/retry/")
         assert (answer.status, answer.json["status"], answer.json["playable"]) == (200, "ready", True)
-        assert (await work.ledger.states([1]))[1] is State.QUEUED
+        assert (await work.ledger.job_states([1]))[1] is State.QUEUED
         assert (await admin.post("/api/admin/videos/1/retry/")).status == 200  # the same job goes on
-        entry = await work.book.entry(1)
+        entry = await work.book.get(1)
         assert entry is not None
-        await work.ledger.settle(await work.take("probe"), {}, schedule.after("probe", entry, settings.media_root))
+        await work.ledger.complete(
+            await work.take("probe"), {}, task_graph.follow_ups("probe", entry, settings.media_root)
+        )
         for kind in ("iframes", "storyboard", "finish"):
             assert await statuses(admin) == [200, 200, 200]
             lease = await work.take(kind)
             if kind == "finish":
-                await work.book.finished(1, {})
+                await work.book.mark_finished(1, {})
             else:
-                await work.book.task_done(1, kind, 0, {"pictures": 3})
-            await work.ledger.settle(lease, {})
+                await work.book.mark_task_done(1, kind, 0, {"pictures": 3})
+            await work.ledger.complete(lease, {})
         shown = (await admin.get("/api/admin/videos/1/")).json
         assert (shown["status"], shown["warning"], shown["may_be_retried"]) == ("ready", None, False)
         assert (await admin.post("/api/admin/videos/1/retry/")).status == 409
@@ -130,11 +132,11 @@ async def test_a_film_that_was_cancelled_does_not_come_back(
 ) -> None:
     await put(library, is_done=False, chunks_done=frozenset({0, 1}))
     async with working(settings) as work:
-        await work.ledger.start(1, [], schedule.closing())
+        await work.ledger.start(1, [], task_graph.closing())
         assert (await admin.post("/api/admin/videos/1/cancel/")).status == 200
-        entry = await work.book.entry(1)
+        entry = await work.book.get(1)
         assert entry is not None
-        await work.book.ready_without(1, entry.omissions.updated({"finish": "Too late."}, 0))
+        await work.book.mark_ready_without(1, entry.omissions.updated({"finish": "Too late."}, 0))
     assert (await admin.get("/api/admin/videos/1/")).json["status"] == "failed"
 
 
@@ -153,11 +155,11 @@ async def test_a_film_of_an_older_version_has_its_storyboard_and_lacks_nothing(
     facts = {"finish": {"storyboard": {"pictures": 3, "sheets": 1}}}
     await put(library, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"finish"}), facts=facts)
     async with working(settings) as work:
-        entry = await work.book.entry(1)
+        entry = await work.book.get(1)
         assert entry is not None
-        assert {"iframes", "storyboard"} <= entry.done_kinds
-        await work.reconciler.once()
-        assert await work.ledger.states([1]) == {}
+        assert {"iframes", "storyboard"} <= entry.tasks_done
+        await work.reconciler.run_once()
+        assert await work.ledger.job_states([1]) == {}
     assert (await admin.get("/api/video/1/")).json["storyboard"] is not None
     assert (await admin.get("/api/admin/videos/1/")).json["warning"] is None
 
@@ -173,8 +175,8 @@ async def test_workers_try_again_when_the_time_has_come_and_count_it(
         (settings.media_root / "videos" / "1.mp4").touch()
     async with working(settings) as work:
         for _ in range(2):
-            await work.reconciler.once()
-        assert await work.ledger.states([1]) == ({1: State.QUEUED} if has_source else {})
+            await work.reconciler.run_once()
+        assert await work.ledger.job_states([1]) == ({1: State.QUEUED} if has_source else {})
         video = await videos.get(1)
         assert (video.tries, video.tried_at > 0) == ((1, True) if has_source else (0, False))
         assert video.omissions == {"thumbnail": "The encoder failed."}

@@ -21,29 +21,29 @@ from tornado.httputil import (
     parse_request_start_line,
 )
 
-from handlers import bodies, server
-from handlers.base import _valid
-from handlers.http.access_log import loggable
-from handlers.http.multipart import MultipartForm
-from handlers.http.origin import client_address
-from handlers.http.seen_headers import HeaderParser
-from handlers.media import answer, lane
+from handlers import schemas, server
+from handlers.base import _validate
+from handlers.http.access_log import redact_path
+from handlers.http.client_address import client_address
+from handlers.media import conditional, fast_path
+from handlers.tornado_internals.header_cache import CachingHeaderParser
+from handlers.uploads.multipart import MultipartForm
 from transcode.errors import MediaError
 from transcode.hls import playlists, webvtt
-from transcode.source import description, looking, tracks
+from transcode.probe import ffprobe, source, tracks
 from transcode.tasks import audio, thumbnail
-from videoflix.accounts.addresses import checked_address
-from videoflix.accounts.passwords import complaints
-from videoflix.accounts.playback import PlaybackTokens
-from videoflix.accounts.throttle import network_of
-from videoflix.accounts.tokens import Tokens
-from videoflix.catalogue import texts as video_texts
-from videoflix.catalogue.words import words
+from videoflix.accounts.passwords import find_password_problems
+from videoflix.accounts.rate_limits import client_network
+from videoflix.auth.playback_tokens import PlaybackTokens
+from videoflix.auth.tokens import Tokens
+from videoflix.catalogue import validation as video_texts
+from videoflix.catalogue.search import extract_words
+from videoflix.email_address import normalize_address
 from videoflix.errors import BadRequest, FieldErrors, TokenNotValid
 from videoflix.mail import transport
-from videoflix.media import names
-from videoflix.media.texts import Wanted, _rewritten
-from videoflix.uploads import suffix_of, title_of
+from videoflix.media import published_names
+from videoflix.media.playlist_cache import PlaylistKey, _rewrite_uris
+from videoflix.upload_storage import default_title, safe_suffix
 
 HALF, WHOLE = 32 * 1024, 64 * 1024
 SHORT_S = 0.1  # nothing quadratic is done with 64 KB in that
@@ -91,29 +91,30 @@ def headers(name: str, text: str) -> dict[str, str]:
 
 
 FUNCTIONS: dict[str, Use] = {
-    "fields of a bad head": lambda text: server._fields(latin("G\r\nX: x" + text + "y\r\n\r\n")),
-    "end of a head": lambda text: re.search(server._HEAD, latin("GET / HTTP/1.1\r\nX: x" + text)),
-    "size of a chunk": lambda text: re.search(server._LINE % (62, 65), latin(text)),
-    "value of a header": lambda text: HeaderParser().parse(latin(f"GET / HTTP/1.1\r\nX: x{text}y\r\n\r\n")),
-    "name of a header": lambda text: HeaderParser().parse(latin(f"GET / HTTP/1.1\r\n{text}: y\r\n\r\n")),
-    "length of a body": lambda text: HeaderParser().parse(latin(f"A / HTTP/1.1\r\nContent-Length: {text}\r\n\r\n")),
-    "target that is a URL": lambda text: HeaderParser().parse(latin(f"GET http://{text}\r\nHost: x\r\n\r\n")),
+    "fields of a bad head": lambda text: server._parse_unique_fields(latin("G\r\nX: x" + text + "y\r\n\r\n")),
+    "end of a head": lambda text: re.search(server._HEAD_PATTERN, latin("GET / HTTP/1.1\r\nX: x" + text)),
+    "size of a chunk": lambda text: re.search(server._CHUNK_SIZE_PATTERN % (62, 65), latin(text)),
+    "value of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\nX: x{text}y\r\n\r\n")),
+    "name of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\n{text}: y\r\n\r\n")),
+    "length of a body": lambda text:
+        CachingHeaderParser().parse(latin(f"A / HTTP/1.1\r\nContent-Length: {text}\r\n\r\n")),
+    "target that is a URL": lambda text: CachingHeaderParser().parse(latin(f"GET http://{text}\r\nHost: x\r\n\r\n")),
     "start line": lambda text: parse_request_start_line(f"GET /{text} HTTP/1.1"),
     "host": lambda text: asked(text, "/"),
     "query": lambda text: asked("x", "/?" + text),
     "cookies": parse_cookie,
-    "cookies of the lane": lane._tokens,
-    "path of the lane": lambda text: lane._PATH.fullmatch("/media/hls/1/" + text),
-    "range": lambda text: answer._part("bytes=" + text, 100),
-    "accepted encodings": lambda text: answer._takes_gzip(headers("Accept-Encoding", "gzip" + text + "x")),
-    "accepted weights": lambda text: answer._takes_gzip(headers("Accept-Encoding", "gzip;q=" + text + "x")),
-    "If-Match": lambda text: answer._is_another(headers("If-Match", text), '"x"', 1),
-    "If-None-Match": lambda text: answer._is_unchanged(headers("If-None-Match", text), '"x"', 1),
-    "If-Modified-Since": lambda text: answer._unix_time("Mon, 01 Jan " + text),
+    "cookies of the lane": fast_path._parse_token_cookies,
+    "path of the lane": lambda text: fast_path._MEDIA_PATH.fullmatch("/media/hls/1/" + text),
+    "range": lambda text: conditional._parse_range("bytes=" + text, 100),
+    "accepted encodings": lambda text: conditional._accepts_gzip(headers("Accept-Encoding", "gzip" + text + "x")),
+    "accepted weights": lambda text: conditional._accepts_gzip(headers("Accept-Encoding", "gzip;q=" + text + "x")),
+    "If-Match": lambda text: conditional._is_precondition_failed(headers("If-Match", text), '"x"', 1),
+    "If-None-Match": lambda text: conditional._is_not_modified(headers("If-None-Match", text), '"x"', 1),
+    "If-Modified-Since": lambda text: conditional._parse_http_date("Mon, 01 Jan " + text),
     "forwarded for": lambda text: client_address("192.0.2.1", headers("X-Forwarded-For", text), 2),
-    "address of a client": network_of,
-    "path in the log": lambda text: loggable("/api/activate/" + text),
-    "published name": names.parse,
+    "address of a client": client_network,
+    "path in the log": lambda text: redact_path("/api/activate/" + text),
+    "published name": published_names.parse_name,
     "JSON": lambda text: json.loads(text),
     "form": lambda text: parse_body_arguments("application/x-www-form-urlencoded", latin(text), {}, {}),
     "kind of a form": lambda text: parse_body_arguments("multipart/form-data; boundary=" + text, b"", {}, {}),
@@ -126,31 +127,31 @@ FUNCTIONS: dict[str, Use] = {
     ),
     "streamed form": form_feed,
     "streamed form's header": form_header,
-    "credentials": lambda text: _valid(bodies.Credentials, {"email": text, "password": text}),
-    "registration": lambda text: _valid(bodies.Registration, {"email": text, "password": text}),
-    "search": lambda text: _valid(bodies.ListQuery, {"search": text, "ordering": text, "limit": text}),
-    "password": lambda text: list(complaints(text)),
-    "mail address": checked_address,
+    "credentials": lambda text: _validate(schemas.Credentials, {"email": text, "password": text}),
+    "registration": lambda text: _validate(schemas.Registration, {"email": text, "password": text}),
+    "search": lambda text: _validate(schemas.VideoListQuery, {"search": text, "ordering": text, "limit": text}),
+    "password": lambda text: list(find_password_problems(text)),
+    "mail address": normalize_address,
     "access token": TOKENS.identify,
-    "playback token": PLAYBACK.check,
-    "words": words,
-    "title": lambda text: video_texts.checked({"title": text, "description": text, "category": text}),
-    "title of a file": title_of,
-    "suffix of a file": lambda text: suffix_of("x." + text),
-    "playlist": lambda text: _rewritten(text, Wanted(("1", "index.m3u8"), "token")),
-    "storyboard": lambda text: _rewritten(text, Wanted(("1", "index.vtt"), "token")),
-    "segments of a playlist": lambda text: playlists._PIECE.findall("#EXTINF:" + text),
+    "playback token": PLAYBACK.verify,
+    "words": extract_words,
+    "title": lambda text: video_texts.validate_texts({"title": text, "description": text, "category": text}),
+    "title of a file": default_title,
+    "suffix of a file": lambda text: safe_suffix("x." + text),
+    "playlist": lambda text: _rewrite_uris(text, PlaylistKey(("1", "index.m3u8"), "token")),
+    "storyboard": lambda text: _rewrite_uris(text, PlaylistKey(("1", "index.vtt"), "token")),
+    "segments of a playlist": lambda text: playlists._SEGMENT_PATTERN.findall("#EXTINF:" + text),
     "subtitles": webvtt.parse,
     "subtitle": lambda text: webvtt.parse(f"00:01.000 --> 00:02.000\nm{text}x\n"),
     "times of a subtitle": lambda text: webvtt.parse(f"{text}:00:01.000 --> 00:02.000\nx\n"),
-    "subtitles that are no UTF-8": lambda text: webvtt.decoded(latin(text)),
-    "what ffmpeg says": lambda text: looking._reason(Path("/nowhere"), "Decoder (" + text),
-    "loudness": lambda text: audio._INTEGRATED.findall("I: " + text),
-    "brightness": lambda text: thumbnail._LUMA.search("YAVG=" + text),
-    "rate of a film": lambda text: description._rate("1" + text),
-    "length of a film": description._clock,
+    "subtitles that are no UTF-8": lambda text: webvtt.decode(latin(text)),
+    "what ffmpeg says": lambda text: ffprobe._rejection_message(Path("/nowhere"), "Decoder (" + text),
+    "loudness": lambda text: audio._INTEGRATED_LOUDNESS.findall("I: " + text),
+    "brightness": lambda text: thumbnail._LUMA_PATTERN.search("YAVG=" + text),
+    "rate of a film": lambda text: source._parse_rate("1" + text),
+    "length of a film": source._parse_clock,
     "tag of a film": lambda text: tracks.tag({"tags": {"title": text}}, "title"),
-    "what a mail server says": lambda text: transport._sentence(OSError(text)),
+    "what a mail server says": lambda text: transport._describe_error(OSError(text)),
 }  # fmt: skip
 
 REFUSALS = (HTTPInputError, ValueError, BadRequest, FieldErrors, TokenNotValid, MediaError, OSError, RecursionError)

@@ -94,7 +94,7 @@ async def test_malformed_requests_get_json_and_leave_one_log_line(
             writer.write(request)
             answer = await heard(reader)
         assert answer.status == status, request[:200]
-        assert answer.body == {"detail": server._DETAILS[status]}
+        assert answer.body == {"detail": server._ERROR_DETAILS[status]}
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Connection"] == "close"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"

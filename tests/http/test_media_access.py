@@ -158,9 +158,9 @@ async def test_tokens_of_every_kind_die_with_their_session(
 
 
 async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(services: Services) -> None:
-    revocations = services.admission._revocations
-    assert revocations.lifetime >= services.settings.playback_token_hours * 3600
-    assert revocations.lifetime >= services.settings.access_token_minutes * 60
+    revocations = services.token_verifier._revocations
+    assert revocations.lifetime_s >= services.settings.playback_token_hours * 3600
+    assert revocations.lifetime_s >= services.settings.access_token_minutes * 60
 
 
 async def test_while_revocations_may_be_missed_the_database_is_asked(
@@ -170,14 +170,14 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
     await library.add()
     assert (await admin.get(SEGMENT)).status == 200
     assert (await admin.get(SEGMENT)).status == 200
-    revocations = services.admission._revocations
+    revocations = services.token_verifier._revocations
     monkeypatch.setattr(type(revocations), "in_step", False)
 
     async def ended(_: datetime) -> list[Tombstone]:
         session = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})["sid"]
         return [Tombstone(session, now(), time.time() + 60)]
 
-    monkeypatch.setattr(revocations, "_ended", ended)
+    monkeypatch.setattr(revocations, "_list_ended", ended)
     refused(await admin.get(SEGMENT), NOT_VALID)
 
 

@@ -14,13 +14,13 @@ import pytest
 from redis.asyncio import Redis
 from tornado.httputil import HTTPServerRequest
 
-from handlers.media import handler, lane, transfer
+from handlers.media import fast_path, handler, sendfile
 from tests.support.http_client import HttpClient
 from tests.support.videos import SEGMENT_BYTES, VideoLibrary
 from tests.support.waiting import wait_until
 from transcode.ledger import Ledger
 from transcode.ledger.states import State
-from transcode.places import Places
+from transcode.waiter_limit import WaiterLimit
 from videoflix.services import Services
 from videoflix.settings import Settings
 
@@ -126,7 +126,7 @@ async def test_a_late_segment_is_503_with_retry_after(
 ) -> None:
     await in_work(library, services)
     engine = services.engine._engine  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine, "_places", Places(0))
+    monkeypatch.setattr(engine, "_waiter_limit", WaiterLimit(0))
     answer = await admin.get(LATE, Origin="http://localhost:5500")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json == {"detail": "This part of the film is not ready yet."}
@@ -196,8 +196,8 @@ async def test_a_viewer_that_takes_nothing_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await big(library, admin)
-    monkeypatch.setattr(transfer, "_LOOK", 0.05)
-    monkeypatch.setattr(transfer, "_STALLED", 0.2)
+    monkeypatch.setattr(sendfile, "_CHECK_INTERVAL_S", 0.05)
+    monkeypatch.setattr(sendfile, "_STALL_TIMEOUT_S", 0.2)
     before = descriptors()
     with connect(http_server_port[1]) as client:
         client.sendall(ask(admin, "/media/hls/1/480p/0000.ts"))
@@ -254,12 +254,12 @@ async def test_a_segment_that_has_to_come_from_a_disk_does_not_stop_the_others(
     file = os.open(library.root / "hls" / "1" / "480p" / "0000.ts", os.O_RDONLY)
     os.fsync(file)
     os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-    if transfer.is_in_memory(file, 0, BIG):
+    if sendfile.is_in_page_cache(file, 0, BIG):
         pytest.skip("this file system keeps everything in memory")
     assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
-    assert transfer.is_in_memory(file, 0, BIG)
+    assert sendfile.is_in_page_cache(file, 0, BIG)
     os.posix_fadvise(file, BIG // 4, BIG // 2, os.POSIX_FADV_DONTNEED)
-    assert not transfer.is_in_memory(file, 0, BIG)  # both ends are there
+    assert not sendfile.is_in_page_cache(file, 0, BIG)  # both ends are there
     assert (await admin.get("/media/hls/1/480p/0000.ts")).body == content
     os.close(file)
     monkeypatch.delattr(handler.MediaHandler, "get")
@@ -270,6 +270,6 @@ async def test_the_lane_leaves_what_is_on_a_disk_to_the_handler(
     admin: HttpClient, library: VideoLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await big(library, admin)
-    monkeypatch.setattr(lane, "is_in_memory", lambda *_: False)
+    monkeypatch.setattr(fast_path, "is_in_page_cache", lambda *_: False)
     monkeypatch.delattr(handler.MediaHandler, "get")
     assert (await admin.get("/media/hls/1/480p/0000.ts")).status == 405

@@ -103,8 +103,11 @@ async def test_a_server_that_is_away_is_told_and_hides_nothing_else(caplog: pyte
 
     told = values(
         await Metrics(
-            waiting=lambda: 2, in_step=lambda: False, checks={"redis": away}, counts={"jobs": away, "mails": mails}
-        ).text()
+            count_waiters=lambda: 2,
+            is_in_sync=lambda: False,
+            checks={"redis": away},
+            state_counters={"jobs": away, "mails": mails},
+        ).render()
     )
     assert told["videoflix_server_up redis"] == 0
     assert told["videoflix_mails owed"] == 3

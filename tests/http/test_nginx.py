@@ -14,7 +14,7 @@ from tests.support.http_client import HttpClient
 from tests.support.processes import require_program
 from tests.support.videos import SEGMENT_BYTES, VideoLibrary
 from videoflix.embedded import processes
-from videoflix.embedded.servers import Server, free_port
+from videoflix.embedded.servers import ServerSpec, find_free_port
 from videoflix.settings import Settings
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
@@ -29,7 +29,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def front(settings: Settings, http_server: server.Server, http_server_port: tuple[object, int]) -> Iterator[HttpClient]:
     """A client of nginx."""
-    program, port, home = require_program("nginx"), free_port(), settings.data_dir.parent / "nginx"
+    program, port, home = require_program("nginx"), find_free_port(), settings.data_dir.parent / "nginx"
     home.mkdir()
     text = SAMPLE.read_text()
     for sample, here in (
@@ -48,7 +48,10 @@ def front(settings: Settings, http_server: server.Server, http_server_port: tupl
         f"uwsgi_temp_path {home}/u; scgi_temp_path {home}/s; include {home}/videoflix.conf; }}\n"
     )
     argv = (program, "-c", str(home / "main.conf"), "-p", str(home), "-e", f"{home}/error.log")
-    with processes.running(Server("nginx", argv, "", port, home / "error.log")), closing(HttpClient(port)) as client:
+    with (
+        processes.run_server(ServerSpec("nginx", argv, "", port, home / "error.log")),
+        closing(HttpClient(port)) as client,
+    ):
         yield client
 
 

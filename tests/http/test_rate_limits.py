@@ -13,7 +13,7 @@ from tests.support.http_client import HttpClient, HttpResponse
 from tests.support.processes import server_process
 from tests.support.sites import running_site
 from tests.support.users import ADDRESS, PASSWORD, deliver_mails, link_parameters, sign_up
-from videoflix.accounts import throttle
+from videoflix.accounts import rate_limits
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
@@ -81,8 +81,8 @@ async def test_one_network_keeps_no_owner_out_of_a_new_place(settings: Settings,
 async def test_guessing_from_everywhere_is_slowed_but_locks_no_owner_out(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "_TURN_S", 0.05)  # at this factor a second
-    monkeypatch.setattr(throttle, "_LONGEST_TURN_S", 3.0)
+    monkeypatch.setattr(rate_limits, "_TURN_S", 0.05)  # at this factor a second
+    monkeypatch.setattr(rate_limits, "_LONGEST_TURN_S", 3.0)
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert await log_in_from(client, HOME) == 200
@@ -141,7 +141,7 @@ async def test_a_browser_that_has_signed_in_before_is_no_stranger_anywhere(setti
 async def test_a_password_set_by_mail_lets_its_owner_in_whatever_strangers_do(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(throttle, "_LONGEST_TURN_S", 0.0)
+    monkeypatch.setattr(rate_limits, "_LONGEST_TURN_S", 0.0)
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert 429 in await guess_from(client, *(f"192.0.{n}.1" for n in range(9)))
@@ -190,8 +190,8 @@ async def test_without_redis_people_get_in_and_the_log_says_so(
 ) -> None:
     home = tmp_path / "own_redis"
     home.mkdir()
-    server = servers.redis(home)
-    with processes.running(server):
+    server = servers.make_redis_server(home)
+    with processes.run_server(server):
         opened = running_site(settings, redis_url=SecretStr(server.url))
         client, services = await opened.__aenter__()
         await sign_up(client, services)

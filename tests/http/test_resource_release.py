@@ -12,19 +12,19 @@ from typing import Any
 
 import pytest
 
-from handlers.entrance import Entrance
-from handlers.http import multipart
-from handlers.media import handler, lane, transfer
+from handlers.application import Application
+from handlers.media import fast_path, handler, sendfile
 from handlers.server import Server
+from handlers.uploads import multipart
 from tests.http.test_admin_videos import form, leftovers, upload
 from tests.http.test_media import put
 from tests.support.http_client import HttpClient
 from tests.support.videos import VideoLibrary
 from videoflix.catalogue.service import Catalogue
-from videoflix.media import files
+from videoflix.media import safe_open
 from videoflix.media.service import Media
 from videoflix.settings import Settings
-from videoflix.uploads import Uploads
+from videoflix.upload_storage import UploadStorage
 
 SEGMENT, LIST = "/media/hls/1/480p/0001.ts", "/media/hls/1/480p/index.m3u8"
 BAD_DATES = (
@@ -36,22 +36,26 @@ BAD_DATES = (
 )
 
 LANE = (
-    (lane, "answer"), (lane, "_can_be_sent_now"), (lane, "is_in_memory"),
-    (lane, "new_request_id"), (lane, "write_line"), (lane, "http_date"), (lane.MediaLane, "client"),
-    (lane.MediaLane, "head"), (lane._Errand, "__init__"), (lane._Errand, "_answer"), (lane._Errand, "_write"),
-    (lane._Errand, "_sent"), (lane._Errand, "_over"), (transfer.Transfers, "start"), (transfer._Transfer, "__init__"),
-    (transfer._Transfer, "send_head"), (transfer._Transfer, "go_on"), (transfer._Transfer, "_finish"),
-    (transfer._Transfer, "_wait"), (transfer.Transfers, "enter"), (transfer.Transfers, "sent"),
-    (files, "OpenFile"), (files.stat, "S_ISREG"), (files.OpenFile, "__init__"), (Media, "_open"),
+    (fast_path, "answer"), (fast_path, "_can_be_sent_now"), (fast_path, "is_in_memory"),
+    (fast_path, "new_request_id"), (fast_path, "write_line"), (fast_path, "http_date"), (fast_path.FastPath, "client"),
+    (fast_path.FastPath, "head"), (fast_path._FastResponse, "__init__"), (fast_path._FastResponse, "_answer"),
+    (fast_path._FastResponse, "_write"),
+    (fast_path._FastResponse, "_sent"), (fast_path._FastResponse, "_over"), (sendfile.SendfileTransfers, "start"),
+    (sendfile._Transfer, "__init__"),
+    (sendfile._Transfer, "send_head"), (sendfile._Transfer, "go_on"), (sendfile._Transfer, "_finish"),
+    (sendfile._Transfer, "_wait"), (sendfile.SendfileTransfers, "enter"), (sendfile.SendfileTransfers, "sent"),
+    (safe_open, "OpenFile"), (safe_open.stat, "S_ISREG"), (safe_open.OpenFile, "__init__"), (Media, "_open"),
 )  # fmt: skip
 HANDLER = (
     (handler, "answer"), (handler, "body_of"), (handler, "_pieces"), (handler.os, "pread"),
-    (handler.FileHandler, "_write"), (handler.FileHandler, "set_header"), (handler.FileHandler, "flush"),
-    (handler.FileHandler, "finish"), (handler.FileHandler, "on_finish"), (handler.FileHandler, "while_connected"),
-    (files, "OpenFile"), (files.stat, "S_ISREG"), (files.OpenFile, "__init__"), (Media, "find"),
+    (handler.MediaFileHandler, "_write"), (handler.MediaFileHandler, "set_header"), (handler.MediaFileHandler, "flush"),
+    (handler.MediaFileHandler, "finish"), (handler.MediaFileHandler, "on_finish"), (handler.MediaFileHandler,
+    "while_connected"),
+    (safe_open, "OpenFile"), (safe_open.stat, "S_ISREG"), (safe_open.OpenFile, "__init__"), (Media, "find"),
 )  # fmt: skip
 UPLOAD = (
-    (Uploads, "place"), (Uploads, "require_room"), (Uploads, "claim"), (Uploads, "secure"), (Catalogue, "check"),
+    (UploadStorage, "place"), (UploadStorage, "require_room"), (UploadStorage, "claim"), (UploadStorage, "secure"),
+    (Catalogue, "check"),
     (Catalogue, "take_in"), (multipart.MultipartForm, "__init__"), (multipart.MultipartForm, "feed"),
     (multipart.MultipartForm, "_begin_file"), (multipart.MultipartForm, "_data"),
     (multipart.MultipartForm, "_complete"), (multipart.MultipartForm, "_headers_end"),
@@ -89,15 +93,17 @@ async def asked(ask: Callable[[], Awaitable[object]]) -> None:
                 await ask()
 
 
-async def nothing_held(settings: Settings, app: Entrance, server: Server) -> None:
+async def nothing_held(settings: Settings, app: Application, server: Server) -> None:
     gc.collect()
     async with asyncio.timeout(20):
-        while open_files(settings) or app.connections._busy or app.lane.transfers._waiting or leftovers(settings):
+        while (
+            open_files(settings) or app.connections._active or app.fast_path.transfers._blocked or leftovers(settings)
+        ):
             await asyncio.sleep(0.02)
     kept = app.connections
     assert not kept._bodies
-    assert len(kept._waiting) == len(server._connections)
-    assert not set(kept._allowed) - set(kept._busy.values())
+    assert len(kept._idle) == len(server._connections)
+    assert not set(kept._allowed) - set(kept._active.values())
 
 
 @pytest.mark.parametrize(("owner", "name"), LANE, ids=lambda it: it if isinstance(it, str) else None)
@@ -105,7 +111,7 @@ async def test_the_fast_lane_lets_go_of_everything(
     admin: HttpClient,
     library: VideoLibrary,
     settings: Settings,
-    app: Entrance,
+    app: Application,
     http_server: Server,
     owner: Any,
     name: str,
@@ -125,13 +131,13 @@ async def test_the_media_handler_lets_go_of_everything(
     admin: HttpClient,
     library: VideoLibrary,
     settings: Settings,
-    app: Entrance,
+    app: Application,
     http_server: Server,
     monkeypatch: pytest.MonkeyPatch,
     owner: Any,
     name: str,
 ) -> None:
-    monkeypatch.setattr(lane, "can_carry", lambda _: False)
+    monkeypatch.setattr(fast_path, "can_sendfile", lambda _: False)
     await put(library, admin)
     with failing(owner, name) as called:
         await asked(lambda: admin.get(SEGMENT))
@@ -143,7 +149,7 @@ async def test_the_media_handler_lets_go_of_everything(
 
 @pytest.mark.parametrize(("owner", "name"), UPLOAD, ids=lambda it: it if isinstance(it, str) else None)
 async def test_an_upload_lets_go_of_everything(
-    admin: HttpClient, settings: Settings, app: Entrance, http_server: Server, owner: Any, name: str
+    admin: HttpClient, settings: Settings, app: Application, http_server: Server, owner: Any, name: str
 ) -> None:
     with failing(owner, name) as called:
         await asked(lambda: upload(admin, form(b"x" * 300_000, title="t")))
@@ -166,7 +172,7 @@ async def test_a_date_that_is_none_costs_no_descriptor(
 async def test_a_client_that_goes_at_the_end_of_its_upload_leaves_a_film(
     admin: HttpClient,
     settings: Settings,
-    app: Entrance,
+    app: Application,
     http_server_port: tuple[object, int],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -181,14 +187,14 @@ async def test_a_client_that_goes_at_the_end_of_its_upload_leaves_a_film(
         await writer.drain()
         writer.transport.abort()
     async with asyncio.timeout(20):  # a reset may overtake a body in the kernel: some, then, are no films
-        while len(app.connections._busy) or leftovers(settings) or not (await admin.get("/api/admin/videos/")).json:
+        while len(app.connections._active) or leftovers(settings) or not (await admin.get("/api/admin/videos/")).json:
             await asyncio.sleep(0.05)
     assert not [record for record in caplog.records if record.getMessage().startswith(("unhandled", "request ab"))]
 
 
 def test_a_file_that_nobody_closed_is_closed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    file = files.open_below(str(tmp_path), "file")
+    file = safe_open.open_below(str(tmp_path), "file")
     descriptor = file.descriptor
     del file
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -204,8 +210,8 @@ def test_a_file_that_cannot_be_looked_at_is_closed(tmp_path: Path, monkeypatch: 
         raise OSError("of a network share")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fstat", fail)
+        patch.setattr(safe_open.os, "fstat", fail)
         with pytest.raises(OSError, match="of a network share"):
-            files.open_below(str(tmp_path), "file")
+            safe_open.open_below(str(tmp_path), "file")
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(looked_at[0])

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from handlers.base import ApiHandler
-from handlers.page.handler import PageHandler
 from handlers.routes import ROUTES
+from handlers.web_ui.handler import WebUiHandler
 from tests.support.http_client import HttpClient, HttpResponse
 from tests.support.sites import running_site
 from tests.support.users import ADDRESS, PASSWORD, sign_up
@@ -40,7 +40,7 @@ def is_json(answer: HttpResponse) -> bool:
 
 def is_page(answer: HttpResponse, handler: type) -> bool:
     """The one endpoint that is no part of the API."""
-    return handler is PageHandler and answer.status == 200
+    return handler is WebUiHandler and answer.status == 200
 
 
 async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(client: HttpClient) -> None:
@@ -53,11 +53,11 @@ async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(c
                 assert answer.headers["Access-Control-Allow-Credentials"] == "true"
                 assert "Origin" in answer.headers["Vary"]
                 assert is_page(answer, handler) or is_json(answer), (verb, spelling)
-                if verb not in handler.methods():
+                if verb not in handler.allowed_methods():
                     assert answer.status == 405, (verb, spelling)
                     assert answer.json == {"detail": f'Method "{verb}" not allowed.'}
-                    assert answer.headers["Allow"] == ", ".join(handler.methods())
-                elif not handler.public:
+                    assert answer.headers["Allow"] == ", ".join(handler.allowed_methods())
+                elif not handler.is_public:
                     assert answer.status == 401, (verb, spelling)
                     assert answer.json == {"detail": "Authentication credentials were not provided."}
                     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
@@ -96,8 +96,8 @@ async def test_what_is_for_admins_is_for_nobody_else(client: HttpClient, service
     await sign_up(client, services)
     checked = 0
     for path, _, handler in EXAMPLES:
-        assert handler.admins_only == path.startswith(("/api/admin/", "/metrics")), path
-        for verb in handler.methods() if handler.admins_only else ():
+        assert handler.is_admin_only == path.startswith(("/api/admin/", "/metrics")), path
+        for verb in handler.allowed_methods() if handler.is_admin_only else ():
             if verb not in ("OPTIONS", "HEAD"):
                 answer = await client.fetch(verb, path, b"" if verb != "GET" else None)
                 assert answer.status == 403, (verb, path)
@@ -108,7 +108,7 @@ async def test_what_is_for_admins_is_for_nobody_else(client: HttpClient, service
 
 def test_exactly_these_handlers_are_public() -> None:
     """A new one that forgets to demand a sign-in is noticed here."""
-    public = {path for path, _, handler in EXAMPLES if handler.public}
+    public = {path for path, _, handler in EXAMPLES if handler.is_public}
     assert public == {
         "/",
         "/page/abc",
@@ -126,7 +126,7 @@ def test_exactly_these_handlers_are_public() -> None:
         "/api/password_confirm/abc/abc",
         "/api/csrf",
     } | {path for path in public if path.startswith("/metrics")}
-    assert ApiHandler.public is False
+    assert ApiHandler.is_public is False
 
 
 async def test_an_unknown_path_is_404_as_json(client: HttpClient) -> None:

@@ -17,7 +17,7 @@ from tests.support.http_client import HttpClient, HttpResponse
 from tests.support.sites import running_site
 from tests.support.tokens import token_expiring_in
 from tests.support.users import ADDRESS, PASSWORD, sign_up
-from videoflix.accounts import sessions
+from videoflix.auth import sessions
 from videoflix.models import now
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -173,8 +173,8 @@ async def test_a_session_that_an_older_version_has_rotated_keeps_its_grace(
 async def test_the_session_limit_ends_the_least_recently_used_session(
     client: HttpClient, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_MOST", 3)
-    monkeypatch.setattr(sessions, "_LOOK", 1)
+    monkeypatch.setattr(sessions, "_MAX_SESSIONS_PER_USER", 3)
+    monkeypatch.setattr(sessions, "_LOGINS_PER_LIMIT_CHECK", 1)
     kept: list[dict[str, str]] = []
     for address in (OTHER, ADDRESS):
         await services.accounts.make_admin(address, PASSWORD)
@@ -308,13 +308,13 @@ async def test_forged_tokens_open_nothing(client: HttpClient, services: Services
 
 async def test_whose_account_is_gone_or_disabled_is_signed_out(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
-    await services.people.change(0, 1, is_disabled=True)
+    await services.user_admin.update(0, 1, is_disabled=True)
     assert (await client.get("/api/me/")).status == 401
     assert (await refresh(client)).status == 401
-    await services.people.change(0, 1, is_disabled=False)
+    await services.user_admin.update(0, 1, is_disabled=False)
     assert (await refresh(client)).status == 401
     await client.log_in(ADDRESS, PASSWORD)
-    await services.people.delete(0, 1)
+    await services.user_admin.delete(0, 1)
     assert (await client.get("/api/me/")).status == 401
     assert (await client.post("/api/token/refresh/")).status == 401
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from tornado.routing import URLSpec
 
+from handlers.application import Application
 from handlers.base import ApiHandler, BaseHandler
-from handlers.entrance import Entrance
-from handlers.http import connections, lingering
+from handlers.http import lingering
 from handlers.http.client_count import ClientCount
 from handlers.server import Server
-from handlers.streamed_body import StreamedBodyHandler
+from handlers.tornado_internals import connections
+from handlers.uploads.streaming import StreamedBodyHandler
 from tests.http.test_malformed_requests import line
 from tests.support.http_client import HttpClient
 from tests.support.sites import running_site
@@ -80,11 +81,11 @@ async def status_of(client: HttpClient, request: bytes) -> int:
 
 @pytest.mark.parametrize(("request_", "status"), REQUESTS, ids=lambda value: repr(value)[2:90])
 async def test_strange_verbs_and_lengths_are_answered(
-    client: HttpClient, app: Entrance, request_: bytes, status: int
+    client: HttpClient, app: Application, request_: bytes, status: int
 ) -> None:
     assert await status_of(client, request_) == status
     async with asyncio.timeout(10):  # and keeps no place, although its body never comes
-        while app.connections._busy or app.connections._bodies:
+        while app.connections._active or app.connections._bodies:
             await asyncio.sleep(0.01)
 
 
@@ -137,7 +138,7 @@ class Broken(ApiHandler):
             self.set_header("Content-Length", 100)
             await self.flush()
             raise KeyError("in the middle")
-        self.answer({})
+        self.respond({})
 
 
 class BrokenUpload(Broken, StreamedBodyHandler):
@@ -148,7 +149,7 @@ class BrokenUpload(Broken, StreamedBodyHandler):
 
     async def taken(self) -> None:
         self.fail("taken")
-        self.answer({})
+        self.respond({})
 
     async def discard(self) -> None:
         self.fail("discard")
@@ -160,13 +161,13 @@ PLACES = (
 )  # fmt: skip
 
 
-def serve(app: Entrance, services: Services, handler: type[BaseHandler], wrong: str) -> None:
+def serve(app: Application, services: Services, handler: type[BaseHandler], wrong: str) -> None:
     app.add_handlers(".*", [URLSpec("/broken", handler, {"services": services, "wrong": wrong})])
 
 
 @pytest.mark.parametrize("wrong", PLACES)
 async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
-    client: HttpClient, app: Entrance, services: Services, caplog: pytest.LogCaptureFixture, wrong: str
+    client: HttpClient, app: Application, services: Services, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     serve(app, services, Broken, wrong)
     for verb in (b"GET", b"HEAD"):
@@ -182,7 +183,7 @@ async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
 
 @pytest.mark.parametrize("wrong", ["prepare", "take", "taken", "discard", "finish", "write_error", "on_finish"])
 async def test_an_upload_that_fails_anywhere_leaves_nobody_waiting(
-    client: HttpClient, app: Entrance, services: Services, wrong: str
+    client: HttpClient, app: Application, services: Services, wrong: str
 ) -> None:
     serve(app, services, BrokenUpload, wrong)
     for body in (b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
@@ -191,9 +192,9 @@ async def test_an_upload_that_fails_anywhere_leaves_nobody_waiting(
         await nothing_left(app)
 
 
-async def nothing_left(app: Entrance) -> None:
+async def nothing_left(app: Application) -> None:
     async with asyncio.timeout(10):
-        while app.connections._busy:
+        while app.connections._active:
             await asyncio.sleep(0.01)
 
 
@@ -209,12 +210,12 @@ class Forgetful(ApiHandler):
 
 async def test_a_handler_that_never_answers_is_given_up_with_one_line(
     client: HttpClient,
-    app: Entrance,
+    app: Application,
     services: Services,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connections, "_LOOK", 0.05)
+    monkeypatch.setattr(connections, "_CHECK_INTERVAL_S", 0.05)
     app.add_handlers(".*", [URLSpec("/forgetful", Forgetful, {"services": services})])
     caplog.set_level(logging.WARNING)
     async with line(client) as (reader, writer):
@@ -249,9 +250,9 @@ async def test_a_chunked_upload_that_is_refused_ends_with_its_body(
 
 
 async def test_an_endless_body_to_a_path_that_takes_none_goes_first(
-    client: HttpClient, http_server: Server, app: Entrance
+    client: HttpClient, http_server: Server, app: Application
 ) -> None:
-    http_server._most = 2
+    http_server._max_connections = 2
     async with line(client) as (keep_reader, keep_writer), line(client) as (reader, writer):
         keep_writer.write(head(b"GET", b"/healthz"))
         assert b" 200 " in await keep_reader.readline()

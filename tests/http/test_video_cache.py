@@ -11,7 +11,7 @@ from tests.support.http_client import HttpClient
 from tests.support.videos import VideoLibrary
 from tests.support.waiting import wait_until
 from videoflix.errors import NotFound
-from videoflix.media.films import Films
+from videoflix.media.video_cache import VideoCache
 from videoflix.models import Video, VideoStatus
 from videoflix.services import Services
 
@@ -34,7 +34,7 @@ async def test_a_message_of_another_process_is_followed(
     answer = await admin.get(SEGMENT)
     assert answer.headers["Cache-Control"] == "private, no-cache"
     await library.add_record(is_done=True)
-    await services.engine.film_changed(1)
+    await services.engine.publish_video_changed(1)
 
     async def is_final() -> bool:
         return "immutable" in (await admin.get(SEGMENT)).headers["Cache-Control"]
@@ -46,7 +46,7 @@ class Catalogue:
     """Stands for the collection: what it holds can be changed behind a cache's back, and it can be away."""
 
     def __init__(self) -> None:
-        self.video: Video | None = Video(id=1, title="t", source="s", timeline={}, renditions=("480p",), segments=3)
+        self.video: Video | None = Video(id=1, title="t", source="s", presentation={}, renditions=("480p",), segments=3)
         self.asked = 0
         self.is_away = False
         self.gate = asyncio.Event()
@@ -83,17 +83,17 @@ async def settled() -> None:
 
 async def test_requests_that_come_together_ask_the_database_once(clock: Clock) -> None:
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     await asyncio.gather(*(films.get(1) for _ in range(50)))
     for _ in range(100):
-        assert films.at_hand(1)
+        assert films.get_cached(1)
     assert catalogue.asked == 1
 
 
 async def test_who_comes_at_the_moment_when_a_video_is_loaded_gets_it(clock: Clock) -> None:
     """Whoever asks between the end of the loading and what asyncio calls after it."""
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     for _ in range(6):
         catalogue.gate.clear()
         films._entries.clear()
@@ -109,66 +109,66 @@ async def test_who_comes_at_the_moment_when_a_video_is_loaded_gets_it(clock: Clo
 
 async def test_without_messages_a_deleted_video_dies_within_seconds(clock: Clock) -> None:
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     await films.get(1)
     catalogue.video = None
     clock.now += 6  # somebody still watches
-    assert films.at_hand(1)
+    assert films.get_cached(1)
     await settled()
-    assert films.at_hand(1) is None
+    assert films.get_cached(1) is None
     with pytest.raises(NotFound):
         await films.get(1)
 
 
 async def test_what_nobody_watched_for_long_is_looked_up_before_it_is_served(clock: Clock) -> None:
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     await films.get(1)
     catalogue.video = None
     clock.now += 31
-    assert films.at_hand(1) is None
+    assert films.get_cached(1) is None
     with pytest.raises(NotFound):
         await films.get(1)
 
 
 async def test_a_change_while_a_video_is_loaded_is_not_lost(clock: Clock) -> None:
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     catalogue.gate.clear()
     first = asyncio.ensure_future(films.get(1))
     await settled()
     assert catalogue.video is not None
     catalogue.video = replace(catalogue.video, status=VideoStatus.READY)
-    films.changed(1)
+    films.refresh(1)
     catalogue.gate.set()
     await first
     await settled()
-    known = films.at_hand(1)
+    known = films.get_cached(1)
     assert known is not None
-    assert known.is_done
+    assert known.is_final
 
 
 async def test_videos_play_on_while_the_database_is_away(clock: Clock) -> None:
     """Nothing can be deleted from a database that does not answer."""
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     await films.get(1)
     catalogue.is_away = True
     for _ in range(20):
         clock.now += 4
-        assert films.at_hand(1)
+        assert films.get_cached(1)
         assert await films.get(1)
         await settled()
     catalogue.is_away, catalogue.video = False, None
     clock.now += 6
-    films.at_hand(1)
+    films.get_cached(1)
     await settled()
-    assert films.at_hand(1) is None
+    assert films.get_cached(1) is None
 
 
 async def test_an_unknown_video_is_not_asked_for_without_end(clock: Clock) -> None:
     catalogue = Catalogue()
-    films = Films(catalogue, clock)  # type: ignore[arg-type]
+    films = VideoCache(catalogue, clock)  # type: ignore[arg-type]
     for _ in range(10):
         with pytest.raises(NotFound):
             await films.get(2)

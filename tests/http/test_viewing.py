@@ -21,19 +21,18 @@ from tests.support.event_loop import RunAsync
 from tests.support.http_client import HttpClient
 from tests.support.videos import make_video
 from tests.support.waiting import wait_until
-from videoflix.catalogue import leftovers
-from videoflix.composition.clients import open_clients
-from videoflix.composition.root import open_services
-from videoflix.embedded.servers import free_port
-from videoflix.models import Progress, VideoStatus, now
+from videoflix.bootstrap.clients import open_clients
+from videoflix.bootstrap.services import open_services
+from videoflix.catalogue import maintenance
+from videoflix.embedded.servers import find_free_port
+from videoflix.models import VideoStatus, WatchProgress, now
 from videoflix.services import Services
 from videoflix.settings import Settings
-from videoflix.stores.my_lists import MyListStore
-from videoflix.stores.progress import ProgressStore
 from videoflix.stores.users import UserStore
 from videoflix.stores.videos import VideoStore
-from videoflix.viewing.bulletin import Bulletin
+from videoflix.stores.viewing import MyListStore, ProgressStore
 from videoflix.viewing.progress import ProgressReports
+from videoflix.viewing.recent_progress import RecentProgressCache
 
 HELD = ("progress", "list_entries", "ratings")
 
@@ -122,7 +121,11 @@ async def test_progress_reports_are_batched_and_flushed_at_shutdown(
         users, videos = UserStore(database), VideoStore(database)
         user = await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
         reports = ProgressReports(
-            ProgressStore(database), Bulletin(clients.channel), users.existing, videos.existing, interval=0.05
+            ProgressStore(database),
+            RecentProgressCache(clients.fail_fast_redis),
+            users.filter_existing,
+            videos.filter_existing,
+            interval_s=0.05,
         )
         for position in (1.0, 2.0, 3.0):
             await reports.put(report(user.id, 1, position))
@@ -132,7 +135,11 @@ async def test_progress_reports_are_batched_and_flushed_at_shutdown(
 
         await wait_until(is_written)
         patient = ProgressReports(
-            ProgressStore(database), Bulletin(clients.channel), users.existing, videos.existing, interval=3600
+            ProgressStore(database),
+            RecentProgressCache(clients.fail_fast_redis),
+            users.filter_existing,
+            videos.filter_existing,
+            interval_s=3600,
         )
         await patient.put(report(user.id, 2, 9.0))
         await patient.put(report(user.id, 99, 9.0))  # a film that was deleted meanwhile
@@ -148,14 +155,14 @@ async def test_progress_is_seen_by_other_processes(admin: HttpClient, films: Non
         for position in (12.5, 30.0):
             await admin.fetch("PUT", "/api/video/1/progress/", {"position": position})
             for found in (
-                await other.viewing.progress(user, 1),
-                (await other.viewing.own(user, 1)).progress,
-                *await other.viewing.begun(user),
+                await other.viewing.get_progress(user, 1),
+                (await other.viewing.get_user_state(user, 1)).progress,
+                *await other.viewing.list_in_progress(user),
             ):
                 assert found is not None
                 assert found.position == position
         assert stored(settings, "progress") == []
-        await other.viewing.report(user, 1, 100.0, None, None)
+        await other.viewing.report_progress(user, 1, 100.0, None, None)
         assert await ids(admin, "me/continue/") == []
         assert (await admin.get("/api/video/1/")).json["progress"]["finished"] is True
 
@@ -164,7 +171,7 @@ async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
     admin: HttpClient, films: None, settings: Settings, services: Services
 ) -> None:
     user = (await admin.get("/api/me/")).json["id"]
-    services.viewing._reports._interval = 0.5
+    services.viewing._reports._interval_s = 0.5
     for video in (1, 2):
         await admin.fetch("PUT", f"/api/video/{video}/progress/", {"position": 12.5})
     async with open_services(settings) as other:
@@ -187,10 +194,12 @@ async def test_progress_is_kept_while_redis_is_mute(settings: Settings, http_por
 
     mute = Redis.from_url(f"redis://127.0.0.1:{http_port}")
     async with open_clients(settings) as clients:
-        reports = ProgressReports(ProgressStore(clients.database), Bulletin(mute), everyone, everyone, interval=0.02)
+        reports = ProgressReports(
+            ProgressStore(clients.database), RecentProgressCache(mute), everyone, everyone, interval_s=0.02
+        )
         await reports.put(report(1, 1, 5.0))
-        assert await reports.get(1, 1) == (await reports.begun(1))[0]
-        assert [begun.video_id for begun in await reports.begun(1)] == [1]
+        assert await reports.get(1, 1) == (await reports.list_in_progress(1))[0]
+        assert [begun.video_id for begun in await reports.list_in_progress(1)] == [1]
 
         async def is_written() -> bool:
             return [found["position"] for found in stored(settings, "progress")] == [5.0]
@@ -208,9 +217,9 @@ async def test_a_report_never_replaces_a_newer_one_of_another_process(
     async with open_clients(settings) as clients:
         store = ProgressStore(clients.database)
         newer, older = report(7, 1, 60.0), report(7, 1, 10.0, seconds_ago=5)
-        await store.keep([newer])
-        await store.keep([older, report(7, 2, 1.0)])
-        assert {found.video_id: found.position for found in await store.unfinished(7)} == {1: 60.0, 2: 1.0}
+        await store.save_all([newer])
+        await store.save_all([older, report(7, 2, 1.0)])
+        assert {found.video_id: found.position for found in await store.list_unfinished(7)} == {1: 60.0, 2: 1.0}
 
 
 async def test_reports_wait_while_the_database_is_away(settings: Settings) -> None:
@@ -222,14 +231,16 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
         async def keep(self, reports: Any) -> None:
             if self.is_away:
                 raise ConnectionError("no database")
-            await super().keep(reports)
+            await super().save_all(reports)
 
     async def everyone(given: Any) -> set[int]:
         return set(given)
 
     async with open_clients(settings) as clients:
         store = Away(clients.database)
-        reports = ProgressReports(store, Bulletin(clients.channel), everyone, everyone, interval=0.02)
+        reports = ProgressReports(
+            store, RecentProgressCache(clients.fail_fast_redis), everyone, everyone, interval_s=0.02
+        )
         await reports.put(report(1, 1, 5.0))
         await asyncio.sleep(0.1)
         await reports.put(report(1, 1, 6.0))
@@ -243,8 +254,8 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
         await reports.close()
 
 
-def report(user_id: int, video_id: int, position: float, seconds_ago: float = 0) -> Progress:
-    return Progress(
+def report(user_id: int, video_id: int, position: float, seconds_ago: float = 0) -> WatchProgress:
+    return WatchProgress(
         user_id=user_id,
         video_id=video_id,
         position=position,
@@ -294,7 +305,7 @@ async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
     admin: HttpClient, films: None, settings: Settings
 ) -> None:
     async with open_clients(settings) as clients:
-        await ProgressStore(clients.database).keep([report(1, 1, 5.0), report(2, 1, 5.0), report(1, 3, 5.0)])
+        await ProgressStore(clients.database).save_all([report(1, 1, 5.0), report(2, 1, 5.0), report(1, 3, 5.0)])
     for number, rating in ((2, "up"), (3, "down")):
         await admin.fetch("PUT", f"/api/video/{number}/rating/", {"rating": rating})
     assert await ids(admin, "popular/") == [1, 2]
@@ -359,7 +370,7 @@ async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
         await admin.fetch("PUT", f"/api/me/list/{video}/")
         await admin.fetch("PUT", f"/api/video/{video}/rating/", {"rating": "up"})
     with monkeypatch.context() as broken:
-        broken.setattr(MyListStore, "forget_video", die)
+        broken.setattr(MyListStore, "delete_for_video", die)
         assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 500
         broken.setattr(VideoStore, "delete", die)
         assert (await admin.fetch("DELETE", "/api/admin/videos/2/")).status == 500
@@ -367,10 +378,10 @@ async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
     assert [found["video_id"] for found in stored(settings, "list_entries")] == [1, 2]
 
     async with open_services(settings) as services:
-        await services.leftovers.sweep()  # not yet: another process may still be about to write
+        await services.video_purge.run_once()  # not yet: another process may still be about to write
         assert len(stored(settings, "list_entries")) == 2
-        monkeypatch.setattr(leftovers, "_SETTLED", 0)
-        async with services.leftovers.swept():
+        monkeypatch.setattr(maintenance, "_MIN_DELETION_AGE_S", 0)
+        async with services.video_purge.run_in_background():
             await wait_until(first_is_finished)
     for collection in ("list_entries", "ratings"):
         assert [found["video_id"] for found in stored(settings, collection)] == [2]
@@ -382,7 +393,7 @@ async def web_process(
     settings: Settings, admin: HttpClient
 ) -> AsyncIterator[tuple[HttpClient, subprocess.Popen[bytes]]]:
     """A real one of the same site, and a client that is signed in there."""
-    port = free_port()
+    port = find_free_port()
     given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **given})
     client = HttpClient(port)

@@ -21,10 +21,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
-from videoflix.composition.root import open_services
-from videoflix.embedded.servers import free_port
+from videoflix.bootstrap.services import open_services
+from videoflix.embedded.servers import find_free_port
 from videoflix.mail import mailer, transport
-from videoflix.mail.outbox import Kind
+from videoflix.mail.outbox import MailKind
 from videoflix.models import now
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -89,12 +89,12 @@ def make_due(settings: Settings, **fields: object) -> None:
 
 
 async def test_a_mail_has_two_parts_and_no_header_of_a_stranger(settings: Settings) -> None:
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     with post_office(postman, port):
         async with open_services(with_server(settings, port)) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
             await deliver(services)
-            assert await services.outbox.all() == []
+            assert await services.outbox.list_all() == []
     (mail,) = postman.mails
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
     assert (mail["From"], mail["To"]) == (settings.email_from, ADDRESS)
@@ -109,24 +109,24 @@ async def test_a_mail_has_two_parts_and_no_header_of_a_stranger(settings: Settin
 async def test_every_queued_mail_is_sent_once_the_server_accepts_again(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     async with open_services(with_server(settings, port)) as services:
         for number in range(3):
             await services.accounts.register(f"viewer{number}@example.org", PASSWORD)
         await deliver(services)  # nobody listens
-        owed = await services.outbox.all()
+        owed = await services.outbox.list_all()
         assert [mail.attempts for mail in owed] == [1, 1, 1]
         assert all(mail.error and mail.next_at > now() for mail in owed)
         with post_office(postman, port):
             postman.refuses = "450 no room \x1b[31m for viewer@example.org"
             make_due(settings)
             await deliver(services)
-            assert {mail.attempts for mail in await services.outbox.all()} == {2}
-            error = (await services.outbox.all())[0].error
+            assert {mail.attempts for mail in await services.outbox.list_all()} == {2}
+            error = (await services.outbox.list_all())[0].error
             assert "<address>" in error
             assert error.isprintable()  # what a server says is shown at terminals
             postman.refuses = ""
-            async with services.mailer.working():  # one that arrives hastens the others
+            async with services.mailer.run_in_background():  # one that arrives hastens the others
                 make_due_first(settings)
                 await until_empty(services)
     assert {mail["To"] for mail in postman.mails} == {f"viewer{number}@example.org" for number in range(3)}
@@ -140,21 +140,21 @@ def make_due_first(settings: Settings) -> None:
 
 async def until_empty(services: Services) -> None:
     async with asyncio.timeout(20):
-        while await services.outbox.all():
+        while await services.outbox.list_all():
             await asyncio.sleep(0.02)
 
 
 async def test_a_server_that_hangs_holds_nobody_up_and_loses_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "_STEP", 0.5)
-    postman, port = Postman(), free_port()
+    monkeypatch.setattr(transport, "_COMMAND_TIMEOUT_S", 0.5)
+    postman, port = Postman(), find_free_port()
     with post_office(postman, port):
-        async with open_services(with_server(settings, port)) as services, services.mailer.working():
+        async with open_services(with_server(settings, port)) as services, services.mailer.run_in_background():
             postman.hangs.set()
             async with asyncio.timeout(10):
                 await services.accounts.register(ADDRESS, PASSWORD)
-                while not (owed := await services.outbox.all())[0].error:
+                while not (owed := await services.outbox.list_all())[0].error:
                     await asyncio.sleep(0.02)
             assert "Timeout" in owed[0].error
             postman.hangs.clear()
@@ -166,26 +166,26 @@ async def test_a_server_that_hangs_holds_nobody_up_and_loses_nothing(
 async def test_a_mail_is_given_up_after_a_day_and_can_be_retried(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     async with open_services(with_server(settings, port)) as services:
         await services.accounts.register(ADDRESS, PASSWORD)
         make_due(settings, created_at=now() - timedelta(days=1))
         await deliver(services)
-        (mail,) = await services.outbox.all()
+        (mail,) = await services.outbox.list_all()
         assert mail.given_up_at is not None
         assert any(record.message.startswith("mail given up kind=activation") for record in caplog.records)
         make_due(settings)
         await deliver(services)
-        assert (await services.outbox.all())[0].attempts == 1
+        assert (await services.outbox.list_all())[0].attempts == 1
         with post_office(postman, port):
             await services.outbox.retry(mail.id)
             await deliver(services)
-            assert await services.outbox.all() == []
+            assert await services.outbox.list_all() == []
     assert len(postman.mails) == 1
 
 
 async def test_two_processes_send_a_mail_once(settings: Settings) -> None:
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     given = with_server(settings, port)
     with post_office(postman, port):
         async with open_services(given) as one, open_services(given) as other:
@@ -209,10 +209,10 @@ async def test_the_same_mail_owed_twice_is_one_mail(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.accounts.register(ADDRESS, PASSWORD)
         for _ in range(3):
-            await services.outbox.owe(Kind.ACTIVATION, ADDRESS)
-        await services.outbox.owe(Kind.RESET, "nobody@example.org")
+            await services.outbox.enqueue(MailKind.ACTIVATION, ADDRESS)
+        await services.outbox.enqueue(MailKind.RESET, "nobody@example.org")
         await deliver(services)
-        assert await services.outbox.all() == []
+        assert await services.outbox.list_all() == []
     (file,) = settings.mail_dir.glob("*.eml")
     assert file.stat().st_mode & 0o077 == 0
 
@@ -220,10 +220,10 @@ async def test_the_same_mail_owed_twice_is_one_mail(settings: Settings) -> None:
 async def test_an_activation_mail_never_reaches_whom_an_admin_disabled(settings: Settings) -> None:
     async with open_services(settings) as services:
         user = await services.accounts.register(ADDRESS, PASSWORD)
-        await services.people.change(0, user.id, is_disabled=True)
-        await services.accounts.request_reset(ADDRESS)
+        await services.user_admin.update(0, user.id, is_disabled=True)
+        await services.accounts.request_password_reset(ADDRESS)
         await deliver(services)
-        assert await services.outbox.all() == []
+        assert await services.outbox.list_all() == []
     assert not settings.mail_dir.exists()
 
 
@@ -239,10 +239,10 @@ async def test_mails_go_encrypted_and_never_without(
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     options: dict[str, Any] = {"ssl_context": context} if way == "TLS" else {"tls_context": context}
     if way == "TLS":
-        monkeypatch.setattr(transport, "_TLS_PORT", port)
+        monkeypatch.setattr(transport, "_IMPLICIT_TLS_PORT", port)
 
     def authenticate(*given: Any) -> AuthResult:
         login = given[-1]
@@ -260,21 +260,21 @@ async def test_mails_go_encrypted_and_never_without(
         async with open_services(given) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
             await deliver(services)  # this certificate is nobody's
-            assert "certificate" in (await services.outbox.all())[0].error.lower()
+            assert "certificate" in (await services.outbox.list_all())[0].error.lower()
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
             make_due(settings)
             await deliver(services)
-            assert await services.outbox.all() == []
+            assert await services.outbox.list_all() == []
     assert (postman.was_secure, postman.knew) == ([True], [True])
 
 
 async def test_without_encryption_nothing_is_sent_when_it_is_demanded(settings: Settings) -> None:
-    postman, port = Postman(), free_port()
+    postman, port = Postman(), find_free_port()
     with post_office(postman, port):
         async with open_services(with_server(settings, port, email_use_tls=True)) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
             await deliver(services)
-            assert "STARTTLS" in (await services.outbox.all())[0].error
+            assert "STARTTLS" in (await services.outbox.list_all())[0].error
     assert postman.mails == []
 
 
@@ -283,11 +283,11 @@ async def test_a_mail_that_cannot_be_written_is_tried_again(
 ) -> None:
     settings.mail_dir.parent.mkdir(parents=True, exist_ok=True)
     settings.mail_dir.write_text("a file where the folder should be")
-    monkeypatch.setattr(mailer, "_LOOK_AGAIN", 0.02)
-    async with open_services(settings) as services, services.mailer.working():
+    monkeypatch.setattr(mailer, "_POLL_INTERVAL_S", 0.02)
+    async with open_services(settings) as services, services.mailer.run_in_background():
         await services.accounts.register(ADDRESS, PASSWORD)
         async with asyncio.timeout(10):
-            while not (owed := await services.outbox.all())[0].error:
+            while not (owed := await services.outbox.list_all())[0].error:
                 await asyncio.sleep(0.02)
         assert "cannot be written" in owed[0].error
         settings.mail_dir.unlink()

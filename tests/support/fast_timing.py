@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from transcode.times import Times
+from transcode.timing import Timing
 
-FAST_TIMING = Times(
-    lease=2.0, heartbeat=0.2, reap=0.3, poll=1.0, reconcile=0.5, backoff=0.05, backoff_max=0.2, stall=3.0,
-    stall_segment=1.0, room=0.2, away_first=0.05, away_most=0.3, wait_segment=5.0, interest=3.0, look=0.3,
-    dead_segment=1.0, cancel_patience=1.0,
+FAST_TIMING = Timing(
+    lease_ttl_s=2.0, heartbeat_interval_s=0.2, reap_interval_s=0.3, poll_interval_s=1.0, reconcile_interval_s=0.5,
+    retry_backoff_s=0.05, max_retry_backoff_s=0.2, stall_timeout_s=3.0,
+    segment_stall_timeout_s=1.0, disk_full_pause_s=0.2, min_reconnect_delay_s=0.05, max_reconnect_delay_s=0.3,
+    segment_wait_timeout_s=5.0, request_ttl_s=3.0, file_poll_interval_s=0.3,
+    failed_segment_ttl_s=1.0, cancel_timeout_s=1.0,
 )  # fmt: skip

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 CLOCK = 90_000
 CLOCK_START = 10  # seconds at which video time 0 lies
 RATE = 48_000
 AAC_FRAME = 1024  # samples; as many are heard before video time 0
 
-# A static ffmpeg looks for character sets of the system's C library; see `transcode.runner`.
+# A static ffmpeg looks for character sets of the system's C library; see `transcode.ffmpeg.process`.
 ENVIRONMENT = {**os.environ, "GCONV_PATH": "/nonexistent", "LC_ALL": "C"}
 
 
@@ -41,13 +41,13 @@ class DecodedPlaylist:
     complaints: str
 
 
-def run_ffprobe(tools: Tools, *arguments: str) -> str:
+def run_ffprobe(tools: FfmpegBinaries, *arguments: str) -> str:
     """Run ffprobe; return its output."""
     command = [tools.ffprobe, "-v", "error", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT).stdout
 
 
-def read_packets(tools: Tools, file: Path) -> SegmentPackets:
+def read_packets(tools: FfmpegBinaries, file: Path) -> SegmentPackets:
     """Return the packets of one file."""
     entries = "packet=codec_type,pts,dts,flags"
     packets = json.loads(run_ffprobe(tools, "-of", "json", "-show_packets", "-show_entries", entries, str(file)))[
@@ -63,7 +63,7 @@ def read_packets(tools: Tools, file: Path) -> SegmentPackets:
     )
 
 
-def decode_playlist(tools: Tools, playlist: Path, folder: Path, *, sound: bool) -> DecodedPlaylist:
+def decode_playlist(tools: FfmpegBinaries, playlist: Path, folder: Path, *, sound: bool) -> DecodedPlaylist:
     """Decode a playlist from end to end."""
     pictures, samples = folder / "pictures.raw", folder / "samples.raw"
     command = [
@@ -79,7 +79,7 @@ def decode_playlist(tools: Tools, playlist: Path, folder: Path, *, sound: bool) 
     )
 
 
-def decode_audio(tools: Tools, *source: str) -> array.array[int]:
+def decode_audio(tools: FfmpegBinaries, *source: str) -> array.array[int]:
     """Return all audio samples of a file, two channels interleaved."""
     command = [tools.ffmpeg, "-v", "error", "-nostdin", *source, "-map", "0:a", "-f", "s16le", "-"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60, env=ENVIRONMENT)

@@ -19,13 +19,13 @@ import pytest
 
 from tests.support import ffprobe
 from tests.support.ffprobe import AAC_FRAME, CLOCK, ENVIRONMENT, RATE, SegmentPackets
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 _IDR, _PARAMETERS = 5, (6, 7, 8, 9)  # types of NAL units: the picture, and what may come before it (H.264, 7.4.1)
 _SOUND = "mp4a.40.2"
 
 
-def check(folder: Path, tools: Tools, known: Mapping[Path, SegmentPackets] = MappingProxyType({})) -> None:
+def check(folder: Path, tools: FfmpegBinaries, known: Mapping[Path, SegmentPackets] = MappingProxyType({})) -> None:
     """Look at every playlist and every segment of a finished video; an assertion tells what is wrong.
 
     `known`: what has been looked at already.
@@ -60,7 +60,7 @@ def check_rendition(
     folder: Path,
     listed: m3u8.Playlist,
     sounds: Sequence[tuple[float, float]],
-    tools: Tools,
+    tools: FfmpegBinaries,
     known: Mapping[Path, SegmentPackets],
 ) -> tuple[tuple[Fraction, ...], Fraction]:
     """A variant of the master. Returns when its segments begin and the last one ends, and its frames per second."""
@@ -114,7 +114,9 @@ def check_segment(found: SegmentPackets, begin: Fraction, end: Fraction, fps: Fr
         assert end - ahead - step <= Fraction(found.audio_times[-1], CLOCK) + step <= end + step
 
 
-def check_i_frames(folder: Path, listed: m3u8.IFramePlaylist, starts: Sequence[Fraction], tools: Tools) -> None:
+def check_i_frames(
+    folder: Path, listed: m3u8.IFramePlaylist, starts: Sequence[Fraction], tools: FfmpegBinaries
+) -> None:
     """Every byte range is one picture that stands alone."""
     place, info = folder / listed.uri, listed.iframe_stream_info
     playlist = check_media_playlist(place)
@@ -129,7 +131,7 @@ def check_i_frames(folder: Path, listed: m3u8.IFramePlaylist, starts: Sequence[F
     check_rates(info, *rates(playlist, [len(part) for part in parts]))
 
 
-def check_audio_track(place: Path, tools: Tools) -> tuple[float, float]:
+def check_audio_track(place: Path, tools: FfmpegBinaries) -> tuple[float, float]:
     """A track of the audio group. Returns its peak and average bits per second."""
     playlist = check_media_playlist(place)
     files = [place.parent / piece.uri for piece in playlist.segments]
@@ -138,7 +140,7 @@ def check_audio_track(place: Path, tools: Tools) -> tuple[float, float]:
     return rates(playlist, [file.stat().st_size for file in files])
 
 
-def check_subtitles(place: Path, tools: Tools) -> None:
+def check_subtitles(place: Path, tools: FfmpegBinaries) -> None:
     """WebVTT that says where it lies on the clock of the segments (RFC 8216, 3.5)."""
     playlist = check_media_playlist(place)
     for piece in playlist.segments:
@@ -204,7 +206,7 @@ def _lengths(playlist: m3u8.M3U8) -> list[Fraction]:
     return [Fraction(str(piece.duration)) for piece in playlist.segments]
 
 
-def _streams(file: Path, tools: Tools) -> dict[str, dict[str, object]]:
+def _streams(file: Path, tools: FfmpegBinaries) -> dict[str, dict[str, object]]:
     """What ffprobe says of its streams, by their kind; there is one of a kind."""
     found = json.loads(ffprobe.run_ffprobe(tools, "-of", "json", "-show_streams", str(file)))["streams"]
     by_kind = {stream["codec_type"]: stream for stream in found}
@@ -212,7 +214,7 @@ def _streams(file: Path, tools: Tools) -> dict[str, dict[str, object]]:
     return by_kind
 
 
-def pictures(part: bytes, tools: Tools) -> list[tuple[str, int, int]]:
+def pictures(part: bytes, tools: FfmpegBinaries) -> list[tuple[str, int, int]]:
     """Kind, width and height."""
     entries = "frame=pict_type,width,height"
     command = [tools.ffprobe, "-v", "error", "-f", "mpegts", "-select_streams", "v", "-show_entries", entries]

@@ -11,7 +11,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from videoflix.embedded.servers import Server
+from videoflix.embedded.servers import ServerSpec
 
 
 def still_running(processes: Iterable[psutil.Process], seconds: float = 20) -> list[psutil.Process]:
@@ -40,7 +40,7 @@ def require_program(program: str) -> str:
     pytest.skip(f"{program} is not installed")
 
 
-def server_process(server: Server) -> psutil.Process:
+def server_process(server: ServerSpec) -> psutil.Process:
     """Return the child process of an embedded server, so that a test can kill or suspend it."""
     return next(child for child in psutil.Process().children() if str(server.port) in " ".join(child.cmdline()))
 

@@ -6,29 +6,29 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from transcode.book import NOTHING_OMITTED, BookAway, FilmBook, FilmEntry, Omissions
-from transcode.timeline import Timeline
+from transcode.presentation import Presentation
+from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord, VideoRepository
 
 
 @dataclass
-class InMemoryRepository(FilmBook):
+class InMemoryRepository(VideoRepository):
     """The videos of a catalogue in memory.
 
     `is_unavailable`: every call fails, as with a database that is down. `failing_kinds`: kinds of tasks whose results
     raise a bug when they are recorded. `completed_tasks`: what was recorded, as `kind:index`.
     """
 
-    records: dict[int, FilmEntry] = field(default_factory=dict)
+    records: dict[int, VideoRecord] = field(default_factory=dict)
     status: dict[int, str] = field(default_factory=dict)
     deleted_sources: dict[int, str] = field(default_factory=dict)
     is_unavailable: bool = False
     failing_kinds: set[str] = field(default_factory=set)
     completed_tasks: list[str] = field(default_factory=list)
 
-    def add(self, film: int, timeline: Timeline | None = None, chunks: Sequence[int] = ()) -> None:
+    def add(self, film: int, timeline: Presentation | None = None, chunks: Sequence[int] = ()) -> None:
         """Add a video in processing; without `timeline` its source was not probed yet."""
         known = timeline.as_json() if timeline else None
-        self.records[film] = FilmEntry(film, f"videos/{film}.mp4", known, frozenset(chunks), frozenset())
+        self.records[film] = VideoRecord(film, f"videos/{film}.mp4", known, frozenset(chunks), frozenset())
         self.status[film] = "processing"
 
     def delete(self, film: int) -> None:
@@ -38,43 +38,43 @@ class InMemoryRepository(FilmBook):
 
     def _answer(self) -> None:
         if self.is_unavailable:
-            raise BookAway("the database is away")
+            raise RepositoryUnavailable("the database is away")
 
     def _change(self, film: int, **fields: Any) -> None:
         self._answer()
         if film in self.records:
             self.records[film] = replace(self.records[film], **fields)
 
-    async def entry(self, film: int) -> FilmEntry | None:
+    async def get(self, film: int) -> VideoRecord | None:
         self._answer()
         return self.records.get(film)
 
-    async def unfinished(self) -> list[int]:
+    async def list_unfinished(self) -> list[int]:
         self._answer()
         return [film for film, status in self.status.items() if status == "processing"]
 
-    async def finished_after(self, film: int, limit: int) -> list[FilmEntry]:
+    async def list_finished_after(self, film: int, limit: int) -> list[VideoRecord]:
         self._answer()
         ready = [number for number in sorted(self.records) if number > film and self.status[number] == "ready"]
         return [self.records[number] for number in ready[:limit]]
 
-    async def lost(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+    async def mark_missing(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
         self._answer()
         if film in self.records:
             entry = self.records[film]
-            kept = entry.done_kinds - {*kinds, "finish"}
-            self._change(film, chunks_done=entry.chunks_done - frozenset(chunks), done_kinds=kept)
+            kept = entry.tasks_done - {*kinds, "finish"}
+            self._change(film, chunks_done=entry.chunks_done - frozenset(chunks), tasks_done=kept)
 
-    async def deleted(self) -> list[tuple[int, str]]:
+    async def list_deleted(self) -> list[tuple[int, str]]:
         self._answer()
         return list(self.deleted_sources.items())
 
-    async def probed(self, film: int, timeline: dict[str, Any]) -> None:
+    async def set_presentation(self, film: int, timeline: dict[str, Any]) -> None:
         self._answer()
-        if film in self.records and self.records[film].timeline is None:
-            self._change(film, timeline=timeline)
+        if film in self.records and self.records[film].presentation is None:
+            self._change(film, presentation=timeline)
 
-    async def task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
+    async def mark_task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
         self._answer()
         if kind in self.failing_kinds:
             raise TypeError(f"no {kind} can be written")
@@ -83,17 +83,17 @@ class InMemoryRepository(FilmBook):
         if entry is not None and kind == "chunk":
             self._change(film, chunks_done=entry.chunks_done | {index})
         elif entry is not None:
-            self._change(film, done_kinds=entry.done_kinds | {kind}, results={**entry.results, kind: result})
+            self._change(film, tasks_done=entry.tasks_done | {kind}, task_results={**entry.task_results, kind: result})
 
-    async def finished(self, film: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED) -> None:
+    async def mark_finished(self, film: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED) -> None:
         self._answer()
         if "finish" in self.failing_kinds:
             raise TypeError("no finish can be written")
         if film in self.status:
-            self._change(film, done_kinds=self.records[film].done_kinds | {"finish"}, omissions=omissions)
+            self._change(film, tasks_done=self.records[film].tasks_done | {"finish"}, omissions=omissions)
             self.status[film] = "ready"
 
-    async def ready_without(self, film: int, omissions: Omissions) -> None:
+    async def mark_ready_without(self, film: int, omissions: Omissions) -> None:
         self._answer()
         if self.status.get(film) == "processing":
             self._change(film, omissions=omissions)
@@ -102,8 +102,8 @@ class InMemoryRepository(FilmBook):
     async def set_omissions(self, film: int, omissions: Omissions) -> None:
         self._change(film, omissions=omissions)
 
-    async def failed(self, film: int, sentence: str) -> None:
+    async def mark_failed(self, film: int, sentence: str) -> None:
         self._answer()
         if self.status.get(film) == "processing":
             self.status[film] = f"failed: {sentence}"
-            self._change(film, failed=True)
+            self._change(film, is_failed=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 RATE = 48_000
 
@@ -104,7 +104,7 @@ class Recipe:
         # Of two source frames that fall on one of the video either will do.
         return {number} if self.fps == self.source_fps else {number - 1, number, number + 1}
 
-    def make(self, tools: Tools, folder: Path) -> Path:
+    def make(self, tools: FfmpegBinaries, folder: Path) -> Path:
         """Write the source; return its path."""
         made = folder / f"{self.name}.{self.suffix}"
         if not self.again:
@@ -116,7 +116,7 @@ class Recipe:
         return made
 
 
-def run_ffmpeg(tools: Tools, *arguments: str) -> None:
+def run_ffmpeg(tools: FfmpegBinaries, *arguments: str) -> None:
     """Run ffmpeg; it overwrites the output file."""
     subprocess.run([tools.ffmpeg, "-v", "error", "-nostdin", "-y", *arguments], check=True, timeout=60)
 

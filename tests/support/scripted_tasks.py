@@ -9,20 +9,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from transcode import layout
-from transcode.errors import Lost, MediaError, NoRoom, Stopped, TooLarge
+from transcode import paths
+from transcode.errors import DiskFull, InputMissing, MediaError, OutputTooLarge, Stopped
 from transcode.grid import Grid
 from transcode.hls.storyboard import sheet_name
-from transcode.ladder import ladder
-from transcode.tasks.assignment import Assignment, Monitor
-from transcode.timeline import AudioTrack, Timeline, VideoTrack
+from transcode.ladder import build_ladder
+from transcode.presentation import AudioTrack, Presentation, VideoTrack
+from transcode.tasks.context import ProgressSink, TaskContext
 
 
-def make_presentation(seconds: int, *, sound: bool = False) -> Timeline:
+def make_presentation(seconds: int, *, sound: bool = False) -> Presentation:
     """Return the presentation of a small video: one rendition, a segment every four seconds."""
     fps = Fraction(25)
     audio = (AudioTrack(1, 2),) if sound else ()
-    return Timeline(Grid(fps, 25 * seconds), ladder(320, 180, fps), VideoTrack(0, 320, 180), audio)
+    return Presentation(Grid(fps, 25 * seconds), build_ladder(320, 180, fps), VideoTrack(0, 320, 180), audio)
 
 
 class TaskScript:
@@ -63,29 +63,29 @@ class TaskScript:
             file.write(f"{index}\n")
 
 
-def run_scripted_task(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+def run_scripted_task(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     """Do in a pool child what the script says for this kind of task, then publish empty files."""
-    script = TaskScript(assignment.root)
+    script = TaskScript(assignment.media_root)
     script.record_start(assignment.kind, assignment.index)
     done = 0.0
     while (order := script.get(assignment.kind)) in ("work", "hang", "ignore stop"):
-        if monitor.stopped() and order != "ignore stop":
+        if monitor.is_stop_requested() and order != "ignore stop":
             raise Stopped
         if order == "work":
             done = min(0.9, done + 0.001)
-            monitor.progress(done)
-        (assignment.scratch / "half-made").touch()
+            monitor.report_progress(done)
+        (assignment.scratch_dir / "half-made").touch()
         time.sleep(0.01)
     if order == "fail":
-        raise MediaError("It failed.", last_words="the last words")
+        raise MediaError("It failed.", stderr_tail="the last words")
     if order == "fail permanently":
-        raise MediaError("This file is not a film.", hopeless=True)
+        raise MediaError("This file is not a film.", permanent=True)
     if order == "disk full":
-        raise NoRoom
+        raise DiskFull
     if order == "too large":
-        raise TooLarge("There is no room for it.")
+        raise OutputTooLarge("There is no room for it.")
     if order == "miss input":
-        raise Lost
+        raise InputMissing
     if order == "raise bug":
         raise ZeroDivisionError
     if order == "exit":
@@ -93,48 +93,48 @@ def run_scripted_task(assignment: Assignment, monitor: Monitor) -> dict[str, Any
     return _made(assignment, monitor)
 
 
-def _made(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
-    root, film = assignment.root, assignment.film
+def _made(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+    root, film = assignment.media_root, assignment.video_id
     if assignment.kind == "probe":
-        found = assignment.known if assignment.timeline else make_presentation(20)
-        if not layout.film_dir(root, film).parent.exists():
+        found = assignment.presentation if assignment.presentation_json else make_presentation(20)
+        if not paths.video_dir(root, film).parent.exists():
             raise MediaError("The volume is away.")
         for name in found.rendition_names:
-            folder = layout.rendition_dir(root, film, name)
+            folder = paths.rendition_dir(root, film, name)
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / layout.MEDIA_PLAYLIST).touch()
+            (folder / paths.MEDIA_PLAYLIST).touch()
         return found.as_json()
-    grid = assignment.known.grid
+    grid = assignment.presentation.grid
     if assignment.kind == "audio":
-        layout.audio_dir(root, film).mkdir(parents=True, exist_ok=True)
-        for chunk in range(grid.chunks):
-            layout.audio_path(root, film, chunk).touch()
-            monitor.parts(chunk + 1)
+        paths.chunk_audio_dir(root, film).mkdir(parents=True, exist_ok=True)
+        for chunk in range(grid.chunk_count):
+            paths.chunk_audio_path(root, film, chunk).touch()
+            monitor.report_parts(chunk + 1)
             while TaskScript(root).get("audio") == "one part":
-                if monitor.stopped():
+                if monitor.is_stop_requested():
                     raise Stopped
                 time.sleep(0.01)
-    sound = layout.audio_path(root, film, assignment.index)
-    if assignment.kind == "chunk" and assignment.known.audio and not sound.exists():
-        raise Lost
-    numbers = {"chunk": grid.chunk(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
-    for name in assignment.known.rendition_names:
+    sound = paths.chunk_audio_path(root, film, assignment.index)
+    if assignment.kind == "chunk" and assignment.presentation.audio and not sound.exists():
+        raise InputMissing
+    numbers = {"chunk": grid.chunk_segments(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
+    for name in assignment.presentation.rendition_names:
         for number in numbers.get(assignment.kind, ()):
-            layout.segment_path(root, film, name, number).touch()
+            paths.segment_path(root, film, name, number).touch()
     for file in _beside(assignment):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     return {"unmeasured": True} if TaskScript(root).get(assignment.kind) == "unmeasured" else {}
 
 
-def _beside(assignment: Assignment) -> list[Path]:
+def _beside(assignment: TaskContext) -> list[Path]:
     """Return the files beside the segments that a task of this kind leaves behind."""
-    film, folder = assignment.film, layout.film_dir(assignment.root, assignment.film)
-    known, board = assignment.known, layout.storyboard_dir(assignment.root, film)
+    film, folder = assignment.video_id, paths.video_dir(assignment.media_root, assignment.video_id)
+    known, board = assignment.presentation, paths.storyboard_dir(assignment.media_root, film)
     return {
-        "thumbnail": [layout.thumbnail_path(assignment.root, film)],
-        "tracks": [folder / layout.audio_track(n) / layout.MEDIA_PLAYLIST for n in range(1, len(known.audio))],
-        "iframes": [folder / name / layout.IFRAME_PLAYLIST for name in known.rendition_names],
-        "storyboard": [board / layout.STORYBOARD_INDEX, board / sheet_name(0)],
-        "finish": [folder / layout.MASTER],
+        "thumbnail": [paths.thumbnail_path(assignment.media_root, film)],
+        "tracks": [folder / paths.audio_folder_name(n) / paths.MEDIA_PLAYLIST for n in range(1, len(known.audio))],
+        "iframes": [folder / name / paths.IFRAME_PLAYLIST for name in known.rendition_names],
+        "storyboard": [board / paths.STORYBOARD_INDEX, board / sheet_name(0)],
+        "finish": [folder / paths.MASTER_PLAYLIST],
     }.get(assignment.kind, [])

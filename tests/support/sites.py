@@ -10,7 +10,7 @@ from tornado.testing import bind_unused_port
 from handlers.routes import make_application
 from handlers.server import Server
 from tests.support.http_client import HttpClient
-from videoflix.composition.root import open_services
+from videoflix.bootstrap.services import open_services
 from videoflix.services import Services
 from videoflix.settings import Settings
 

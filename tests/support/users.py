@@ -12,7 +12,7 @@ from typing import Any
 import pymongo
 
 from tests.support.http_client import HttpClient, HttpResponse
-from videoflix.accounts import links
+from videoflix.auth import one_time_tokens
 from videoflix.services import Services
 
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
@@ -36,7 +36,9 @@ def age_sent_mails(services: Services) -> None:
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as mongo:
         collection = mongo[settings.mongodb_db]["links"]
         for found in list(collection.find({"sent_at": {"$ne": None}})):
-            collection.update_one({"_id": found["_id"]}, {"$set": {"sent_at": found["sent_at"] - links._RESEND_AFTER}})
+            collection.update_one(
+                {"_id": found["_id"]}, {"$set": {"sent_at": found["sent_at"] - one_time_tokens._RESEND_AFTER}}
+            )
 
 
 def read_mail(file: Path) -> EmailMessage:

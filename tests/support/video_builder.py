@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transcode import layout
-from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.work import perform
-from transcode.timeline import Timeline
-from transcode.tools import Tools
+from transcode import paths
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.presentation import Presentation
+from transcode.tasks.context import ProgressSink, TaskContext
+from transcode.tasks.registry import run_task
 
 
-class RecordingMonitor(Monitor):
+class RecordingMonitor(ProgressSink):
     """A monitor that records progress; it stops the task once its progress reaches `stop_at`."""
 
     def __init__(self, stop_at: float = 2.0) -> None:
@@ -23,15 +23,15 @@ class RecordingMonitor(Monitor):
         self.counts: list[int] = []
         self._stop_at = stop_at
 
-    def progress(self, done: float) -> None:
+    def report_progress(self, done: float) -> None:
         """Record the progress, 0..1."""
         self.seen.append(done)
 
-    def parts(self, count: int) -> None:
+    def report_parts(self, count: int) -> None:
         """Record the number of finished parts."""
         self.counts.append(count)
 
-    def stopped(self) -> bool:
+    def is_stop_requested(self) -> bool:
         """Return whether the progress has reached `stop_at`."""
         return bool(self.seen) and self.seen[-1] >= self._stop_at
 
@@ -42,36 +42,36 @@ class VideoBuilder:
 
     root: Path
     source: Path
-    tools: Tools
+    tools: FfmpegBinaries
     known: dict[str, Any] | None = None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def timeline(self) -> Timeline:
+    def timeline(self) -> Presentation:
         """Return the presentation that the probe found."""
         assert self.known is not None
-        return Timeline.from_json(self.known)
+        return Presentation.from_json(self.known)
 
     @property
     def folder(self) -> Path:
         """Return the folder of the published files."""
-        return layout.film_dir(self.root, 1)
+        return paths.video_dir(self.root, 1)
 
     def segment_paths(self, rendition: str = "480p") -> list[Path]:
         """Return the paths of a rendition's segments."""
-        return [layout.segment_path(self.root, 1, rendition, number) for number in range(self.timeline.segments)]
+        return [paths.segment_path(self.root, 1, rendition, number) for number in range(self.timeline.segment_count)]
 
     def run_task(
         self, kind: str, index: int = 0, rendition: str | None = None, watch: RecordingMonitor | None = None
     ) -> dict[str, Any]:
         """Perform one task and remember its result."""
-        scratch = layout.attempt_dir(self.root, 1, secrets.token_hex(4))
+        scratch = paths.attempt_dir(self.root, 1, secrets.token_hex(4))
         scratch.mkdir(parents=True)
         try:
-            found = perform(
-                Assignment(
+            found = run_task(
+                TaskContext(
                     kind, 1, str(self.source), self.root, scratch, self.tools,
-                    timeline=self.known, index=index, rendition=rendition,
+                    presentation_json=self.known, index=index, rendition=rendition,
                 ),
                 watch or RecordingMonitor(),
             )  # fmt: skip
@@ -80,7 +80,7 @@ class VideoBuilder:
         self.results[kind] = found
         return found
 
-    def probe(self) -> Timeline:
+    def probe(self) -> Presentation:
         """Run the probe; return the presentation."""
         self.known = self.run_task("probe")
         return self.timeline
@@ -92,10 +92,10 @@ class VideoBuilder:
 
     def encode_chunks(self) -> None:
         """Encode all chunks."""
-        for index in range(self.timeline.grid.chunks):
+        for index in range(self.timeline.grid.chunk_count):
             self.run_task("chunk", index)
 
-    def build(self) -> Timeline:
+    def build(self) -> Presentation:
         """Run all tasks; return the presentation."""
         self.probe()
         self.run_task("thumbnail")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.support.ffprobe import DecodedPlaylist, SegmentPackets, decode_playlist, read_packets
 from tests.support.sample_videos import Recipe
 from tests.support.video_builder import VideoBuilder
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class InspectedVideo:
     played: DecodedPlaylist
 
 
-def build_and_inspect(tools: Tools, source: Path, folder: Path) -> InspectedVideo:
+def build_and_inspect(tools: FfmpegBinaries, source: Path, folder: Path) -> InspectedVideo:
     """Build the video of a source and read back what was published."""
     builder = VideoBuilder(folder / "media", source, tools)
     builder.build()
@@ -34,7 +34,7 @@ def build_and_inspect(tools: Tools, source: Path, folder: Path) -> InspectedVide
 class VideoFactory:
     """Builds each recipe's video once, in threads, so that tests inspect one while the next is built."""
 
-    def __init__(self, tools: Tools, folder: Path, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, tools: FfmpegBinaries, folder: Path, threads: ThreadPoolExecutor) -> None:
         self._tools = tools
         self._folder = folder
         self._threads = threads

@@ -21,7 +21,7 @@ import psutil
 
 from tests.support.processes import all_exited
 from tests.support.waiting import block_until
-from videoflix.embedded.servers import free_port
+from videoflix.embedded.servers import find_free_port
 
 
 class VideoflixProcess:
@@ -29,7 +29,7 @@ class VideoflixProcess:
 
     def __init__(self, folder: Path, *options: str, port: int = 0) -> None:
         self.folder = folder
-        self.port = port or free_port()
+        self.port = port or find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.output: list[str] = []
         self.started = time.monotonic()

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 import psutil
 
 from tests.support.processes import all_exited
-from videoflix.embedded.servers import free_port
+from videoflix.embedded.servers import find_free_port
 from videoflix.settings import Settings
 
 
 @contextmanager
 def running_web_processes(settings: Settings, *options: str) -> Iterator[tuple[psutil.Process, str]]:
     """Run `videoflix web` for the block; yield the parent process and the URL of its health check."""
-    port = free_port()
+    port = find_free_port()
     given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "MEDIA_ROOT": str(settings.media_root)}
     process = subprocess.Popen(
         [sys.executable, "-m", "videoflix", "web", "--port", str(port), *options],

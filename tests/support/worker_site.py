@@ -19,11 +19,11 @@ import psutil
 from tests.support.processes import still_running
 from tests.support.waiting import wait_until
 from tests.support.workers import scratch_files
-from transcode import layout
-from transcode.runner import ENVIRONMENT
-from transcode.timeline import Timeline
-from transcode.tools import Tools
-from videoflix.composition.root import open_services
+from transcode import paths
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.process import ENVIRONMENT
+from transcode.presentation import Presentation
+from videoflix.bootstrap.services import open_services
 from videoflix.models import NewVideo, Video
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -32,7 +32,7 @@ SECONDS = 30  # eight segments in four chunks: 1, 2, 4 and the last one of two s
 FIRST = {"chunk:0000": "0", "chunk:0001": "1", "chunk:0002": "3"}  # their first segments
 
 
-def make_video_file(tools: Tools, place: Path, seconds: int = SECONDS) -> Path:
+def make_video_file(tools: FfmpegBinaries, place: Path, seconds: int = SECONDS) -> Path:
     """Write a small video that is hard to encode, with audio; return its path."""
     argv = [
         tools.ffmpeg, "-nostdin", "-v", "error", "-y",
@@ -129,7 +129,7 @@ class WorkerSite:
     settings: Settings
     folder: Path
     video_file: Path
-    tools: Tools
+    tools: FfmpegBinaries
     workers: list[WorkerProcess] = field(default_factory=list)
 
     def start_worker(self, stall: float = 60) -> WorkerProcess:
@@ -140,11 +140,11 @@ class WorkerSite:
 
     async def import_video(self, file: Path | None = None) -> int:
         """Import a file, or the usual one; return the id of the video."""
-        place = self.services.uploads.place(0)
+        place = self.services.uploads.allocate_path(0)
         os.link(file or self.video_file, place) if _same_volume(self.video_file, place) else place.write_bytes(
             (file or self.video_file).read_bytes()
         )
-        return (await self.services.catalogue.take_in(NewVideo(title="A film"), place, ".mp4")).id
+        return (await self.services.catalogue.import_upload(NewVideo(title="A film"), place, ".mp4")).id
 
     async def video(self, video_id: int) -> Video:
         """Return the record of a video."""
@@ -188,9 +188,9 @@ class WorkerSite:
         A worker that lost its lease may have left segments of other chunks.
         """
         video = await self.video(video_id)
-        timeline = Timeline.from_json(dict(video.timeline or {}))
-        numbers = [number for chunk in video.chunks_done for number in timeline.grid.chunk(chunk)]
-        wanted = {f"{name}/{layout.segment_name(number)}" for name in video.renditions for number in numbers}
+        timeline = Presentation.from_json(dict(video.presentation or {}))
+        numbers = [number for chunk in video.chunks_done for number in timeline.grid.chunk_segments(chunk)]
+        wanted = {f"{name}/{paths.segment_name(number)}" for name in video.renditions for number in numbers}
         return {name: inode for name, inode in self.published(video_id).items() if name in wanted}
 
     async def check(self, video_id: int) -> None:
@@ -224,7 +224,7 @@ def _same_volume(one: Path, other: Path) -> bool:
 
 @asynccontextmanager
 async def open_worker_site(
-    settings: Settings, folder: Path, video_file: Path, tools: Tools
+    settings: Settings, folder: Path, video_file: Path, tools: FfmpegBinaries
 ) -> AsyncIterator[WorkerSite]:
     """Open a site for the block; stop its workers afterwards."""
     async with open_services(settings) as services:

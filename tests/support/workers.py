@@ -16,19 +16,19 @@ from tests.support.fast_timing import FAST_TIMING
 from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import run_scripted_task
 from tests.support.waiting import wait_until
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ledger import JobView, Ledger, State
-from transcode.times import Times
-from transcode.tools import Tools
+from transcode.timing import Timing
 from transcode.worker.worker import Worker
 
-NO_TOOLS = Tools("/nonexistent", "/nonexistent")
+NO_TOOLS = FfmpegBinaries("/nonexistent", "/nonexistent")
 
 
 @asynccontextmanager
-async def open_ledger(url: str, times: Times = FAST_TIMING) -> AsyncIterator[Ledger]:
+async def open_ledger(url: str, times: Timing = FAST_TIMING) -> AsyncIterator[Ledger]:
     """Open a ledger with short times."""
     async with Redis.from_url(url) as client:
-        yield Ledger(client, times=times)
+        yield Ledger(client, timing=times)
 
 
 @asynccontextmanager
@@ -62,7 +62,7 @@ async def wait_for_job(ledger: Ledger, film: int, state: State = State.SUCCEEDED
     """Wait until the job of a video has ended in this state."""
 
     async def is_over() -> bool:
-        return (await ledger.states([film])).get(film) is state
+        return (await ledger.job_states([film])).get(film) is state
 
     await wait_until(is_over)
 

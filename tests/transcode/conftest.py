@@ -12,14 +12,14 @@ from tests.support.repository import InMemoryRepository
 from tests.support.sample_videos import Recipe
 from tests.support.scripted_tasks import TaskScript
 from tests.support.video_factory import InspectedVideo, VideoFactory
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 pytest.register_assert_rewrite("tests.support.hls_checks")
 
 
 @pytest.fixture(scope="session")
 def video_factory(
-    tools: Tools, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[VideoFactory]:
     """Build the videos of all collected tests, two at a time while the tests inspect them."""
     with ThreadPoolExecutor(2) as threads:

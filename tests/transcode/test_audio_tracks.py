@@ -12,18 +12,18 @@ import pytest
 
 from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.video_builder import VideoBuilder
-from transcode import layout
-from transcode.plans import downmix
-from transcode.source import tracks
-from transcode.timeline import AudioTrack, Role, Timeline
-from transcode.tools import Tools
+from transcode import paths
+from transcode.ffmpeg import downmix
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.presentation import AudioTrack, Presentation, Role
+from transcode.probe import tracks
 
 PICTURE = (*sample_videos.video_input("5", 3), *sample_videos.H264)
 Make = Callable[..., VideoBuilder]
 
 
 @pytest.fixture
-def make(tools: Tools, tmp_path: Path) -> Make:
+def make(tools: FfmpegBinaries, tmp_path: Path) -> Make:
     """A film of these inputs and options, whose source is named so; it is not probed yet."""
 
     def of(name: str, inputs: Sequence[str], *options: str) -> VideoBuilder:
@@ -130,7 +130,7 @@ CODECS = {
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_sound_of_every_codec_and_rate_is_heard_in_its_time(tools: Tools, tmp_path: Path, codec: str) -> None:
+def test_sound_of_every_codec_and_rate_is_heard_in_its_time(tools: FfmpegBinaries, tmp_path: Path, codec: str) -> None:
     suffix, options = CODECS[codec]
     source = tmp_path / f"film.{suffix}"
     sample_videos.run_ffmpeg(
@@ -148,7 +148,7 @@ def test_sound_of_every_codec_and_rate_is_heard_in_its_time(tools: Tools, tmp_pa
     assert ffprobe.beep_times(samples) == pytest.approx([0 + late, 1 + late, 2 + late], abs=0.02 + late)
 
 
-def test_a_track_that_cannot_be_decoded_is_left_out_alone(make: Make, tools: Tools) -> None:
+def test_a_track_that_cannot_be_decoded_is_left_out_alone(make: Make, tools: FfmpegBinaries) -> None:
     codecs = ["-c:a", "aac", "-c:a:1", "libvorbis", "-metadata:s:a:1", "language=fra"]
     film = make("film.mkv", [*tone(300), *tone(400)], *("-map", "1", "-map", "2", "-map", "1"), *codecs)
     film.source.write_bytes(film.source.read_bytes().replace(b"A_VORBIS", b"A_V0RBIS"))
@@ -159,7 +159,7 @@ def test_a_track_that_cannot_be_decoded_is_left_out_alone(make: Make, tools: Too
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
-def test_a_film_whose_only_sound_cannot_be_decoded_is_silent(make: Make, tools: Tools, suffix: str) -> None:
+def test_a_film_whose_only_sound_cannot_be_decoded_is_silent(make: Make, tools: FfmpegBinaries, suffix: str) -> None:
     """A decoder that is there, and nothing it can make sense of."""
     film = make(f"film.{suffix}", tone(), "-map", "1", "-c:a", "ac3")
     data = film.source.read_bytes()
@@ -170,7 +170,7 @@ def test_a_film_whose_only_sound_cannot_be_decoded_is_silent(make: Make, tools: 
     hls_checks.check(film.folder, tools)
 
 
-def test_an_empty_track_and_a_late_one_are_no_broken_ones(make: Make, tools: Tools) -> None:
+def test_an_empty_track_and_a_late_one_are_no_broken_ones(make: Make, tools: FfmpegBinaries) -> None:
     inputs = [*tone(300), "-itsoffset", "2.5", *tone(400, seconds=0.5), *tone(500)]
     filters = ["-filter:a:2", "aselect=0"]
     film = make("film.mkv", inputs, *("-map", "1", "-map", "2", "-map", "3"), *filters, *sample_videos.AAC)
@@ -182,7 +182,7 @@ def test_an_empty_track_and_a_late_one_are_no_broken_ones(make: Make, tools: Too
 # Roles ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_main_sound_is_the_default_and_the_others_say_what_they_are(make: Make, tools: Tools) -> None:
+def test_the_main_sound_is_the_default_and_the_others_say_what_they_are(make: Make, tools: FfmpegBinaries) -> None:
     inputs = [*tone(300), *tone(400), *tone(500), *tone(600), *tone(700)]
     maps = [option for number in (1, 2, 3, 4, 5) for option in ("-map", str(number))]
     tags = [f"-metadata:s:a:{number}" for number in range(5)]
@@ -243,7 +243,7 @@ def test_the_main_sound_is_the_films_own(flags: list[tuple[str, ...]], main: int
 SUBTITLES = "1\n00:00:00,500 --> 00:00:01,500\nHello\n"
 
 
-def test_subtitles_say_whom_they_are_for(make: Make, tmp_path: Path, tools: Tools) -> None:
+def test_subtitles_say_whom_they_are_for(make: Make, tmp_path: Path, tools: FfmpegBinaries) -> None:
     words = tmp_path / "words.srt"
     words.write_text(SUBTITLES)
     flags = ["0", "hearing_impaired", "forced", "comment"]
@@ -266,7 +266,7 @@ def test_subtitles_say_whom_they_are_for(make: Make, tmp_path: Path, tools: Tool
 # Programmes, pictures of words, sides ---------------------------------------------------------------------------
 
 
-def test_a_broadcast_has_the_sound_of_its_own_programme_only(make: Make, tools: Tools) -> None:
+def test_a_broadcast_has_the_sound_of_its_own_programme_only(make: Make, tools: FfmpegBinaries) -> None:
     picture = sample_videos.video_input("5", 3)
     programmes = ["-program", "title=One:st=0:st=1", "-program", "title=Two:st=2:st=3"]
     film = make("film.ts", [*tone(300), *picture, *tone(900)], *("-map", "1", "-map", "2", "-map", "3"),
@@ -277,7 +277,9 @@ def test_a_broadcast_has_the_sound_of_its_own_programme_only(make: Make, tools: 
     hls_checks.check(film.folder, tools)
 
 
-def test_subtitles_that_are_pictures_are_left_out_with_a_warning(make: Make, tmp_path: Path, tools: Tools) -> None:
+def test_subtitles_that_are_pictures_are_left_out_with_a_warning(
+    make: Make, tmp_path: Path, tools: FfmpegBinaries
+) -> None:
     words = tmp_path / "words.srt"
     words.write_text(SUBTITLES)
     film = make("film.mkv", ["-i", str(words)], "-map", "1", "-c:s", "srt", "-metadata:s:s:0", "language=ger")
@@ -304,7 +306,7 @@ TITLES = ["-metadata:s:a:0", "title=Left", "-metadata:s:a:1", "title=Right"]
     ids=["layouts", "camera", "titles", "remuxed"],
 )  # fmt: skip
 def test_two_mono_tracks_that_are_left_and_right_are_one_sound(
-    make: Make, tools: Tools, name: str, options: list[str]
+    make: Make, tools: FfmpegBinaries, name: str, options: list[str]
 ) -> None:
     film = make(name, LEFT_AND_RIGHT, *options)
     film.probe()
@@ -330,7 +332,7 @@ def test_mono_tracks_that_are_something_else_stay_two(labels: list[dict[str, str
     assert [track.indexes for track in tracks.audio_tracks(found)] == [(1,), (2,)]
 
 
-def test_titles_of_any_kind_become_names(make: Make, tools: Tools) -> None:
+def test_titles_of_any_kind_become_names(make: Make, tools: FfmpegBinaries) -> None:
     titles = ['A "quoted" one', "Two\nlines\r\n#EXTM3U", "x" * 65536, "Same", "Same", "\u202e\x07", "üñí 🎬"]
     maps = [option for _ in titles for option in ("-map", "1")]
     names = [option for number, title in enumerate(titles) for option in (f"-metadata:s:a:{number}", f"title={title}")]
@@ -362,13 +364,13 @@ def test_a_timeline_of_the_version_before_is_readable(make: Make) -> None:
     known = json.loads(STORED)
     film = make("film.mkv", tone(), "-map", "1", *sample_videos.AAC)
     known["renditions"] = film.probe().as_json()["renditions"]
-    timeline = Timeline.from_json(known)
+    timeline = Presentation.from_json(known)
     assert (timeline.audio[0].layout, timeline.audio[0].role, timeline.audio[0].right_index) == ("", "", None)
     assert (timeline.subtitles[0].role, timeline.copied, timeline.warning) == ("", (), "")
-    assert Timeline.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
+    assert Presentation.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
 
 
-def test_a_working_copy_for_an_older_version_keeps_its_stream_order(make: Make, tools: Tools) -> None:
+def test_a_working_copy_for_an_older_version_keeps_its_stream_order(make: Make, tools: FfmpegBinaries) -> None:
     """In that order, commentary that was marked as default came first."""
     flags = ["-disposition:a:0", "0", "-disposition:a:1", "default+comment"]
     film = make(
@@ -383,9 +385,9 @@ def test_a_working_copy_for_an_older_version_keeps_its_stream_order(make: Make, 
     assert (timeline.remuxed, timeline.copied) == (True, (0, 1, 2))
     assert film.known is not None
     del film.known["copied"]
-    layout.remuxed_path(film.root, 1).unlink()
+    paths.remuxed_path(film.root, 1).unlink()
     film.probe()
-    copy = layout.remuxed_path(film.root, 1)
+    copy = paths.remuxed_path(film.root, 1)
     samples = ffprobe.decode_audio(tools, "-i", str(copy))  # of its first sound
     crossings = sum(one < 0 <= other for one, other in pairwise(samples))
     assert crossings > 3000

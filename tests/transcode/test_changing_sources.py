@@ -10,10 +10,10 @@ from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import build_and_inspect
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 
-def broadcast(tools: Tools, folder: Path) -> Path:
+def broadcast(tools: FfmpegBinaries, folder: Path) -> Path:
     """Three parts of two seconds on one clock: larger, then square; in mono, then in surround."""
     made = folder / "broadcast.ts"
     parts = [("64x36", "mono"), ("128x72", "5.1"), ("36x36", "mono")]
@@ -27,7 +27,7 @@ def broadcast(tools: Tools, folder: Path) -> Path:
     return made
 
 
-def test_a_recording_that_changes_its_streams_stays_one_video(tools: Tools, tmp_path: Path) -> None:
+def test_a_recording_that_changes_its_streams_stays_one_video(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = build_and_inspect(tools, broadcast(tools, tmp_path), tmp_path)
     assert film.played.complaints == ""
     hls_checks.check_audio_continuity([time for segment in film.segments for time in segment.audio_times])
@@ -52,7 +52,7 @@ def test_a_recording_that_changes_its_streams_stays_one_video(tools: Tools, tmp_
     )
 
 
-def test_the_last_slide_is_shown_however_short_its_frame_is(tools: Tools, tmp_path: Path) -> None:
+def test_the_last_slide_is_shown_however_short_its_frame_is(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "slides.mp4"
     slides = sample_videos.video_input(filters="select='eq(n,0)+eq(n,100)+eq(n,149)'")
     sample_videos.run_ffmpeg(
@@ -63,7 +63,7 @@ def test_the_last_slide_is_shown_however_short_its_frame_is(tools: Tools, tmp_pa
     assert list(film.played.luma) == pytest.approx(expected, abs=4)
 
 
-def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Tools, tmp_path: Path) -> None:
+def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: FfmpegBinaries, tmp_path: Path) -> None:
     """The next key frame is decoded five seconds before it is shown; in an MP4, ffmpeg would begin with that one."""
     source = tmp_path / "screen.mp4"
     picture = sample_videos.video_input(seconds=9, filters="select='lt(t,2)+gt(t,7)'")
@@ -78,7 +78,7 @@ def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Tools,
     assert ffprobe.beep_times(film.played.samples) == pytest.approx(range(9), abs=0.012)
 
 
-def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: Tools, tmp_path: Path) -> None:
+def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "reception.ts"
     hole = ["-af", "aselect='not(between(t,1.5,13.7))'", "-c:a", "mp2"]
     sample_videos.run_ffmpeg(

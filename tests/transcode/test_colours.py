@@ -15,12 +15,12 @@ from tests.support import ffprobe, sample_videos
 from tests.support.ffprobe import DecodedPlaylist
 from tests.support.sample_videos import PATCH_SIZE, PATCHES, colour_tags, patches
 from tests.support.video_builder import VideoBuilder
+from transcode.ffmpeg import video_filters
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.grid import Grid
-from transcode.ladder import ladder
-from transcode.plans import picture
-from transcode.source.description import Source
-from transcode.timeline import Timeline, VideoTrack
-from transcode.tools import Tools
+from transcode.ladder import build_ladder
+from transcode.presentation import Presentation, VideoTrack
+from transcode.probe.source import Source
 
 
 def pq(nits: float) -> float:
@@ -35,7 +35,7 @@ def hlg(light: float) -> float:
 
 
 def hdr_film(
-    tools: Tools, folder: Path, transfer: str, signals: Sequence[float]
+    tools: FfmpegBinaries, folder: Path, transfer: str, signals: Sequence[float]
 ) -> tuple[VideoBuilder, DecodedPlaylist]:
     """One frame per signal, in HEVC with 10 bits."""
     source = folder / "hdr.mkv"
@@ -62,10 +62,10 @@ def hdr_film(
     ],
     ids=["hdr10", "hlg"],
 )
-def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals: list[float]) -> None:
+def test_hdr_is_tone_mapped(tools: FfmpegBinaries, tmp_path: Path, transfer: str, signals: list[float]) -> None:
     """White of a page is 203 nits in HDR10 and 75 per cent of an HLG signal (ITU-R BT.2408), and near white in SDR."""
     film, played = hdr_film(tools, tmp_path, transfer, signals)
-    assert film.timeline.video.hdr
+    assert film.timeline.video.is_hdr
     black, *greys, white, glare = played.luma
     assert black <= 17
     assert greys == sorted(greys)
@@ -92,7 +92,7 @@ def test_hdr_is_tone_mapped(tools: Tools, tmp_path: Path, transfer: str, signals
     ],
     ids=["rgb", "mjpeg", "full_range", "422_10bit"],
 )
-def test_levels_are_those_of_television(tools: Tools, tmp_path: Path, options: list[str], luma: int) -> None:
+def test_levels_are_those_of_television(tools: FfmpegBinaries, tmp_path: Path, options: list[str], luma: int) -> None:
     source = tmp_path / "film.mkv"
     sample_videos.run_ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
     film = VideoBuilder(tmp_path / "media", source, tools)
@@ -105,7 +105,9 @@ def test_levels_are_those_of_television(tools: Tools, tmp_path: Path, options: l
 _COLOUR_TAGS = ("color_space", "color_primaries", "color_transfer", "color_range")
 
 
-def published_colours(tools: Tools, source: Path, folder: Path) -> tuple[list[tuple[int, ...]], dict[str, str]]:
+def published_colours(
+    tools: FfmpegBinaries, source: Path, folder: Path
+) -> tuple[list[tuple[int, ...]], dict[str, str]]:
     """The patches as a player shows them that knows matrices and levels only, and all tags."""
     film = VideoBuilder(folder / "media", source, tools)
     film.probe()
@@ -144,7 +146,9 @@ def check_tags(found: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     "matrix", ["bt709", "bt470bg", "smpte170m", "smpte240m", "fcc", "ycgco", "bt2020nc", "bt2020c"]
 )
-def test_colours_of_every_matrix_and_range_are_kept(tools: Tools, tmp_path: Path, matrix: str, levels: str) -> None:
+def test_colours_of_every_matrix_and_range_are_kept(
+    tools: FfmpegBinaries, tmp_path: Path, matrix: str, levels: str
+) -> None:
     source = tmp_path / "film.mkv"
     converted = f"zscale=m={matrix}:r={'limited' if levels == 'tv' else 'full'}:tin=bt709:t=bt709:pin=bt709:p=bt709"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv444p"]
@@ -163,7 +167,7 @@ def test_colours_of_every_matrix_and_range_are_kept(tools: Tools, tmp_path: Path
 @pytest.mark.parametrize("transfer", ["gamma22", "gamma28", "smpte170m", "smpte240m", "iec61966-2-1", "unknown"])
 @pytest.mark.parametrize("primaries", ["bt709", "bt470bg", "smpte170m", "bt470m", "unknown"])
 def test_colours_are_kept_whatever_transfer_is_tagged(
-    tools: Tools, tmp_path: Path, primaries: str, transfer: str
+    tools: FfmpegBinaries, tmp_path: Path, primaries: str, transfer: str
 ) -> None:
     source = tmp_path / "film.mp4"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p"]
@@ -176,7 +180,9 @@ def test_colours_are_kept_whatever_transfer_is_tagged(
 
 @pytest.mark.parametrize("primaries", ["bt2020", "smpte432", "smpte431"])
 @pytest.mark.parametrize("form", ["yuv420p10le", "gbrp"])
-def test_colours_of_a_wide_gamut_become_those_of_bt709(tools: Tools, tmp_path: Path, primaries: str, form: str) -> None:
+def test_colours_of_a_wide_gamut_become_those_of_bt709(
+    tools: FfmpegBinaries, tmp_path: Path, primaries: str, form: str
+) -> None:
     source, matrix = tmp_path / "film.mkv", "bt2020nc" if primaries == "bt2020" else "bt709"
     widened = f"zscale=tin=bt709:t=bt709:pin=bt709:p={primaries}"
     widened += f":m={matrix}:r=limited" if form == "yuv420p10le" else ""
@@ -212,7 +218,7 @@ def test_colours_of_a_wide_gamut_become_those_of_bt709(tools: Tools, tmp_path: P
     ],
 )
 def test_colours_of_every_pixel_format_are_kept(
-    tools: Tools, tmp_path: Path, form: str, codec: str, suffix: str
+    tools: FfmpegBinaries, tmp_path: Path, form: str, codec: str, suffix: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     best = {"mjpeg": ["-q:v", "1"], "prores_ks": ["-profile:v", "4444"]}.get(codec, [])
@@ -227,7 +233,7 @@ def test_colours_of_every_pixel_format_are_kept(
         check_colours(found)
 
 
-def test_colours_of_a_palette_are_kept(tools: Tools, tmp_path: Path) -> None:
+def test_colours_of_a_palette_are_kept(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "film.mov"
     paletted = "split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse=dither=none"
     sample_videos.run_ffmpeg(tools, *patches(paletted), "-c:v", "png", "-pix_fmt", "pal8", str(source))
@@ -250,7 +256,7 @@ def test_colours_of_a_palette_are_kept(tools: Tools, tmp_path: Path) -> None:
     ],
 )
 def test_greys_of_videos_without_colours_are_kept(
-    tools: Tools, tmp_path: Path, form: str, codec: str, suffix: str, levels: list[str]
+    tools: FfmpegBinaries, tmp_path: Path, form: str, codec: str, suffix: str, levels: list[str]
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     sample_videos.run_ffmpeg(tools, *patches(), "-c:v", codec, "-pix_fmt", form, *levels, str(source))
@@ -259,7 +265,7 @@ def test_greys_of_videos_without_colours_are_kept(
 
 
 @pytest.mark.parametrize("form", ["monob", "monow"])
-def test_black_and_white_stay_black_and_white(tools: Tools, tmp_path: Path, form: str) -> None:
+def test_black_and_white_stay_black_and_white(tools: FfmpegBinaries, tmp_path: Path, form: str) -> None:
     source = tmp_path / "film.avi"
     stripes = "geq=lum='255*mod(trunc(X/32),2)':cb=128:cr=128"
     half = ["-f", "lavfi", "-i", f"color=s=224x32:r=5:d=0.4,format=yuvj420p,{stripes},format={form}"]
@@ -274,8 +280,8 @@ def described(width: int, height: int, **fields: Any) -> VideoTrack:
 
 def matrix_of(video: VideoTrack) -> str:
     fps = Fraction(25)
-    timeline = Timeline(Grid(fps, 100), ladder(video.width, video.height, fps), video)
-    return picture.colour_tags(timeline)[1]
+    timeline = Presentation(Grid(fps, 100), build_ladder(video.width, video.height, fps), video)
+    return video_filters.color_tags(timeline)[1]
 
 
 def test_what_says_nothing_of_its_colours_is_taken_as_players_take_it() -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.support import ffprobe, sample_videos
 from tests.support.video_builder import VideoBuilder
-from transcode import layout
-from transcode.plans import sound
-from transcode.tools import Tools
+from transcode import paths
+from transcode.ffmpeg import audio_filters
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 SECONDS = 6
 NOISE = "2*random({0})-1"
@@ -23,7 +23,9 @@ BURSTS = "(2*random({0})-1)*exp(-30*mod(t,0.25))"
 SINES = "sin(2*PI*12000*t+PI/4)"  # whose peaks lie between the samples
 
 
-def make_presentation(tools: Tools, folder: Path, expressions: list[str], channels: str, *codec: str) -> VideoBuilder:
+def make_presentation(
+    tools: FfmpegBinaries, folder: Path, expressions: list[str], channels: str, *codec: str
+) -> VideoBuilder:
     """A film whose channels sound like this; its sound is not made yet."""
     source = folder / "film.mkv"
     heard = ["-f", "lavfi", "-i", f"aevalsrc='{'|'.join(expressions)}':d={SECONDS}:s=48000:c={channels}"]
@@ -34,7 +36,7 @@ def make_presentation(tools: Tools, folder: Path, expressions: list[str], channe
     return film
 
 
-def measured(tools: Tools, film: VideoBuilder) -> tuple[float, float]:
+def measured(tools: FfmpegBinaries, film: VideoBuilder) -> tuple[float, float]:
     """Loudness in LUFS and true peak in dBTP of what is published (EBU R128)."""
     playlist = film.folder / "480p" / "index.m3u8"
     command = [tools.ffmpeg, "-hide_banner", "-nostats", "-nostdin", "-i", str(playlist), "-map", "0:a"]
@@ -48,7 +50,9 @@ def measured(tools: Tools, film: VideoBuilder) -> tuple[float, float]:
 
 @pytest.mark.parametrize("channels", ["5.1", "7.1"])
 @pytest.mark.parametrize("signal", [NOISE, SQUARES, BURSTS, SINES], ids=["noise", "squares", "bursts", "sines"])
-def test_a_mix_of_loud_channels_is_never_clipped(tools: Tools, tmp_path: Path, signal: str, channels: str) -> None:
+def test_a_mix_of_loud_channels_is_never_clipped(
+    tools: FfmpegBinaries, tmp_path: Path, signal: str, channels: str
+) -> None:
     count = {"5.1": 6, "7.1": 8}[channels]
     film = make_presentation(tools, tmp_path, [signal.format(number) for number in range(count)], channels)
     film.encode_audio()
@@ -59,7 +63,7 @@ def test_a_mix_of_loud_channels_is_never_clipped(tools: Tools, tmp_path: Path, s
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "flac", "ac3"])
-def test_dialogue_is_as_loud_as_in_the_usual_mix(tools: Tools, tmp_path: Path, codec: str) -> None:
+def test_dialogue_is_as_loud_as_in_the_usual_mix(tools: FfmpegBinaries, tmp_path: Path, codec: str) -> None:
     """A voice in the centre is 3 dB quieter in both sides, which together are 3 dB louder (EBU Tech 3341)."""
     voice = f"{10 ** (-24 / 20):.4f}*sin(2*PI*1000*t)"  # -27 LUFS in one channel
     film = make_presentation(tools, tmp_path, ["0", "0", voice, "0", "0", "0"], "5.1", "-c:a", codec)
@@ -68,21 +72,21 @@ def test_dialogue_is_as_loud_as_in_the_usual_mix(tools: Tools, tmp_path: Path, c
     assert measured(tools, film)[0] == pytest.approx(-27, abs=0.4)
 
 
-def test_stereo_that_is_not_at_its_limit_is_left_as_it_is(tools: Tools, tmp_path: Path) -> None:
+def test_stereo_that_is_not_at_its_limit_is_left_as_it_is(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = make_presentation(tools, tmp_path, ["0.7*sin(2*PI*1000*t)"] * 2, "stereo")
     film.encode_audio()
     film.encode_chunks()
     assert measured(tools, film)[0] == pytest.approx(-3.1, abs=0.3)
 
 
-def test_sound_above_full_scale_is_brought_below_it(tools: Tools, tmp_path: Path) -> None:
+def test_sound_above_full_scale_is_brought_below_it(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = make_presentation(tools, tmp_path, ["4*sin(2*PI*1000*t)"] * 2, "stereo", "-c:a", "pcm_f32le")
     film.encode_audio()
     film.encode_chunks()
     assert measured(tools, film)[1] <= -1
 
 
-def test_the_limiter_does_not_move_the_sound(tools: Tools, tmp_path: Path) -> None:
+def test_the_limiter_does_not_move_the_sound(tools: FfmpegBinaries, tmp_path: Path) -> None:
     """By a click: where the source has it, to the sample."""
     film = make_presentation(tools, tmp_path, ["0.6*eq(n,96000)"] * 2, "stereo")
     film.encode_audio()
@@ -92,7 +96,7 @@ def test_the_limiter_does_not_move_the_sound(tools: Tools, tmp_path: Path) -> No
     assert loudest - ffprobe.AAC_FRAME == 96000
 
 
-def test_a_loud_segment_that_is_encoded_alone_fits_its_neighbours(tools: Tools, tmp_path: Path) -> None:
+def test_a_loud_segment_that_is_encoded_alone_fits_its_neighbours(tools: FfmpegBinaries, tmp_path: Path) -> None:
     """The limiter of a single segment knows only a moment of what was before it."""
     music = "sin(2*PI*220*t)*(0.3+0.7*lt(mod(t,0.5),0.1))"
     film = make_presentation(tools, tmp_path, [music] * 6, "5.1")
@@ -100,16 +104,16 @@ def test_a_loud_segment_that_is_encoded_alone_fits_its_neighbours(tools: Tools, 
     film.encode_chunks()
     alone = VideoBuilder(tmp_path / "alone", film.source, tools, known=film.known)
     shutil.copytree(film.root, alone.root)
-    shutil.rmtree(layout.audio_dir(alone.root, 1))
+    shutil.rmtree(paths.chunk_audio_dir(alone.root, 1))
     alone.segment_paths()[1].unlink()
     alone.run_task("segment", 1, "480p")
     run, own = (_samples(tools, one) for one in (film, alone))
     assert len(own) == len(run)
-    border = round(sound.RATE * film.timeline.grid.start(1)) + ffprobe.AAC_FRAME
+    border = round(audio_filters.SAMPLE_RATE_HZ * film.timeline.grid.segment_start(1)) + ffprobe.AAC_FRAME
     places = range(border - 4800, border + 48_000)
     difference = sum((run[place] - own[place]) ** 2 for place in places)
     assert difference < sum(run[place] ** 2 for place in places) / 1000  # 30 dB below it
 
 
-def _samples(tools: Tools, film: VideoBuilder) -> array.array[int]:
+def _samples(tools: FfmpegBinaries, film: VideoBuilder) -> array.array[int]:
     return ffprobe.decode_audio(tools, "-i", str(film.folder / "480p" / "index.m3u8"))[::2]

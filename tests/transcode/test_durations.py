@@ -10,7 +10,7 @@ import pytest
 from tests.support import sample_videos
 from tests.support.video_builder import VideoBuilder
 from transcode.errors import MediaError
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 SUBTITLES = "1\n00:00:01,000 --> 00:00:02,000\nHello\n\n2\n00:00:03,000 --> 30:00:00,000\nFor ever\n"
 
@@ -21,7 +21,7 @@ def _chain() -> str:
     return "\n".join(f"{n}\n{h:02}:{m:02}:01,000 --> {h:02}:{m + 29:02}:59,000\nOn\n" for n, (h, m) in enumerate(hours))
 
 
-def with_subtitles(tools: Tools, folder: Path, suffix: str, options: Sequence[str]) -> Path:
+def with_subtitles(tools: FfmpegBinaries, folder: Path, suffix: str, options: Sequence[str]) -> Path:
     """A film of ten seconds whose last subtitle stands for thirty hours."""
     text, film = folder / "film.srt", folder / f"film.{suffix}"
     text.write_text(SUBTITLES if suffix == "mkv" else _chain())
@@ -43,13 +43,13 @@ def with_subtitles(tools: Tools, folder: Path, suffix: str, options: Sequence[st
     ids=["mkv", "ass", "live_mkv", "mp4", "mov"],
 )
 def test_a_subtitle_that_stands_for_days_does_not_make_the_film_longer(
-    tools: Tools, tmp_path: Path, suffix: str, options: list[str]
+    tools: FfmpegBinaries, tmp_path: Path, suffix: str, options: list[str]
 ) -> None:
     film = VideoBuilder(tmp_path / "media", with_subtitles(tools, tmp_path, suffix, options), tools)
     assert film.probe().duration == pytest.approx(10, abs=0.1)
 
 
-def test_lengths_of_streams_need_not_be_told(tools: Tools, tmp_path: Path) -> None:
+def test_lengths_of_streams_need_not_be_told(tools: FfmpegBinaries, tmp_path: Path) -> None:
     """As in Matroska of some programs, whose only length is that of the whole file."""
     source = with_subtitles(tools, tmp_path, "mkv", ["-c:s", "srt"])
     source.write_bytes(source.read_bytes().replace(b"DURATION", b"DURATI0N"))
@@ -57,7 +57,7 @@ def test_lengths_of_streams_need_not_be_told(tools: Tools, tmp_path: Path) -> No
     assert film.probe().duration == pytest.approx(10, abs=0.1)
 
 
-def test_a_film_whose_picture_goes_on_for_days_is_refused(tools: Tools, tmp_path: Path) -> None:
+def test_a_film_whose_picture_goes_on_for_days_is_refused(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "film.mkv"
     slow = ["-vf", "setpts=N*40000/TB", "-fps_mode", "passthrough", *sample_videos.H264, "-bf", "0"]
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=0.2), *slow, str(source))

@@ -16,16 +16,16 @@ from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import TaskScript, make_presentation
 from tests.support.waiting import wait_until
 from tests.support.workers import open_ledger, running_worker, wait_for_job
-from transcode import layout, schedule
+from transcode import paths, task_graph
 from transcode.engine import Engine, SegmentFailed
-from transcode.ledger import Lane, Lease, Ledger
-from transcode.places import Busy
+from transcode.ledger import Lease, Ledger, Queue
+from transcode.waiter_limit import TooManyWaiters
 
 
 @asynccontextmanager
 async def engine_on(ledger: Ledger, root: Path, **options: int) -> AsyncIterator[Engine]:
     engine = Engine(ledger, root, **options)
-    layout.rendition_dir(root, 1, "480p").mkdir(parents=True, exist_ok=True)
+    paths.rendition_dir(root, 1, "480p").mkdir(parents=True, exist_ok=True)
     try:
         yield engine
     finally:
@@ -36,7 +36,7 @@ redis_of = Redis.from_url
 
 
 def ask(engine: Engine, number: int = 3, viewer: str = "") -> asyncio.Task[None]:
-    return asyncio.create_task(engine.want_segment(1, "480p", number, viewer))
+    return asyncio.create_task(engine.request_segment(1, "480p", number, viewer))
 
 
 async def taken(ledger: Ledger) -> Lease:
@@ -44,7 +44,7 @@ async def taken(ledger: Ledger) -> Lease:
     found: list[Lease] = []
 
     async def is_there() -> bool:
-        lease = await ledger.claim([Lane.SEGMENT], "worker")
+        lease = await ledger.claim([Queue.ON_DEMAND], "worker")
         found.extend([lease] if isinstance(lease, Lease) else [])
         return bool(found)
 
@@ -53,22 +53,22 @@ async def taken(ledger: Ledger) -> Lease:
 
 
 async def publish(ledger: Ledger, root: Path, lease: Lease) -> None:
-    layout.segment_path(root, 1, lease.rendition, lease.index).touch()
-    await ledger.settle(lease, {})
+    paths.segment_path(root, 1, lease.rendition, lease.index).touch()
+    await ledger.complete(lease, {})
 
 
 async def test_a_segment_that_is_there_needs_no_ledger(redis_url: str, tmp_path: Path) -> None:
     async with Redis.from_url("redis://127.0.0.1:1/0") as nowhere, engine_on(Ledger(nowhere), tmp_path) as engine:
-        layout.segment_path(tmp_path, 1, "480p", 3).touch()
-        await engine.want_segment(1, "480p", 3)
+        paths.segment_path(tmp_path, 1, "480p", 3).touch()
+        await engine.request_segment(1, "480p", 3)
 
 
 async def test_many_viewers_in_many_processes_cause_one_encode(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as one, engine_on(ledger, tmp_path) as two:
         waiting = [ask(engine, viewer=f"viewer {number}") for engine in (one, two) for number in range(10)]
         lease = await taken(ledger)
-        await asyncio.sleep(2 * ledger.times.look)  # those who look again ask for nothing more
-        assert not isinstance(await ledger.claim([Lane.SEGMENT], "worker"), Lease)
+        await asyncio.sleep(2 * ledger.timing.file_poll_interval_s)  # those who look again ask for nothing more
+        assert not isinstance(await ledger.claim([Queue.ON_DEMAND], "worker"), Lease)
         await publish(ledger, tmp_path, lease)
         await asyncio.gather(*waiting)
 
@@ -79,7 +79,7 @@ async def test_the_last_viewer_that_gives_up_cancels_the_encode(redis_url: str, 
         lease = await taken(ledger)
         for request in waiting[:2]:
             request.cancel()
-        await asyncio.sleep(ledger.times.look)
+        await asyncio.sleep(ledger.timing.file_poll_interval_s)
         assert await ledger.renew(lease, 0.5) == "running"
         waiting[2].cancel()
 
@@ -111,19 +111,19 @@ async def test_a_viewer_that_comes_back_at_once_is_served(redis_url: str, tmp_pa
 
 
 async def test_excess_and_late_requests_are_told_to_retry(redis_url: str, tmp_path: Path) -> None:
-    times = replace(FAST_TIMING, wait_segment=0.5)
+    times = replace(FAST_TIMING, segment_wait_timeout_s=0.5)
     async with open_ledger(redis_url, times) as ledger, engine_on(ledger, tmp_path, max_waiters=2) as engine:
         waiting = [ask(engine, 1, "one"), ask(engine, 2, "two")]
         await wait_until(lambda: engine.waiters == 2)
-        with pytest.raises(Busy) as refused:
-            await engine.want_segment(1, "480p", 3)
+        with pytest.raises(TooManyWaiters) as refused:
+            await engine.request_segment(1, "480p", 3)
         assert refused.value.retry_after == 2
         for request in waiting:
-            with pytest.raises(Busy) as late:
+            with pytest.raises(TooManyWaiters) as late:
                 await request
             assert late.value.retry_after == 5
-        with pytest.raises(Busy):  # the places are free again: this one waits
-            await asyncio.wait_for(engine.want_segment(1, "480p", 3), 3)
+        with pytest.raises(TooManyWaiters):  # the places are free again: this one waits
+            await asyncio.wait_for(engine.request_segment(1, "480p", 3), 3)
 
 
 async def test_one_viewer_never_takes_the_places_of_others(redis_url: str, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ async def test_one_viewer_never_takes_the_places_of_others(redis_url: str, tmp_p
         assert 25 <= engine.waiters <= 33  # whoever comes first gets more
         for request in greedy:
             if request.done():
-                assert isinstance(request.exception(), Busy)
+                assert isinstance(request.exception(), TooManyWaiters)
         others = [ask(engine, 300 + number, f"viewer {number}") for number in range(24)]
         await wait_until(lambda: engine.waiters >= 49)
         assert not any(request.done() for request in others)
@@ -149,12 +149,12 @@ async def test_one_viewer_never_takes_the_places_of_others(redis_url: str, tmp_p
 async def test_a_failed_segment_is_reported_at_once_and_not_retried_soon(redis_url: str, tmp_path: Path) -> None:
     async with open_ledger(redis_url) as ledger, engine_on(ledger, tmp_path) as engine:
         waiting = ask(engine)
-        await ledger.fail(await taken(ledger), "It is damaged.", hopeless=True)
+        await ledger.fail(await taken(ledger), "It is damaged.", permanent=True)
         with pytest.raises(SegmentFailed, match=r"It is damaged\."):
             await waiting
         with pytest.raises(SegmentFailed):
-            await engine.want_segment(1, "480p", 3)
-        await asyncio.sleep(ledger.times.dead_segment)
+            await engine.request_segment(1, "480p", 3)
+        await asyncio.sleep(ledger.timing.failed_segment_ttl_s)
         again = ask(engine)
         await publish(ledger, tmp_path, await taken(ledger))
         await again
@@ -168,7 +168,7 @@ async def test_a_lost_message_and_an_emptied_redis_cost_a_moment(redis_url: str,
     ):
         waiting = [ask(engine, 1), ask(engine, 2)]
         assert {(await taken(ledger)).index, (await taken(ledger)).index} == {1, 2}
-        layout.segment_path(tmp_path, 1, "480p", 1).touch()  # nobody says so
+        paths.segment_path(tmp_path, 1, "480p", 1).touch()  # nobody says so
         await waiting[0]
         await redis.flushdb()
         lease = await taken(ledger)  # asked for again
@@ -186,11 +186,11 @@ async def test_a_video_that_is_ready_and_lost_a_segment_gets_it_again(redis_url:
         engine_on(ledger, tmp_path) as engine,
     ):
         repository.add(1, make_presentation(8))
-        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_for_job(ledger, 1)
-        file = layout.segment_path(tmp_path, 1, "480p", 1)
+        file = paths.segment_path(tmp_path, 1, "480p", 1)
         file.unlink()
-        await engine.want_segment(1, "480p", 1)
+        await engine.request_segment(1, "480p", 1)
         assert file.exists()
         assert repository.status[1] == "ready"
 
@@ -200,4 +200,4 @@ async def test_a_start_and_a_cancel_that_redis_does_not_hear_are_no_errors(redis
         await engine.start(1)
         await engine.cancel(1)
         await engine.delete(1, "videos/1.mp4")
-        assert not layout.film_dir(tmp_path, 1).exists()
+        assert not paths.video_dir(tmp_path, 1).exists()

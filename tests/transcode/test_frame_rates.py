@@ -13,8 +13,8 @@ from tests.support import sample_videos
 from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import build_and_inspect
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.grid import pace
-from transcode.tools import Tools
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -84,7 +84,7 @@ def test_rounded_clocks_and_single_lost_pictures_keep_the_rate() -> None:
     ],
 )
 def test_every_picture_of_a_variable_rate_is_kept(
-    tools: Tools, tmp_path: Path, name: str, is_there: Callable[[int], object]
+    tools: FfmpegBinaries, tmp_path: Path, name: str, is_there: Callable[[int], object]
 ) -> None:
     source = tmp_path / "film.mp4"
     chosen = {"phone": "lt(n,150)+mod(n,5)", "screen": "lt(mod(n,240),60)+not(mod(n,30))"}[name]
@@ -114,7 +114,7 @@ def telecined(film: bytes, frames: int) -> bytes:
     return bytes(made)
 
 
-def telecine(tools: Tools, folder: Path, suffix: str, film_frames: int, frames: int) -> Path:
+def telecine(tools: FfmpegBinaries, folder: Path, suffix: str, film_frames: int, frames: int) -> Path:
     """A source whose first frames are telecined, and the others at 30000/1001."""
     stream, source = folder / "film.m2v", folder / f"film.{suffix}"
     options = ["-c:v", "mpeg2video", "-q:v", "2", "-g", "12", "-sc_threshold", "1000000000"]
@@ -131,14 +131,16 @@ def telecine(tools: Tools, folder: Path, suffix: str, film_frames: int, frames: 
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
-def test_a_telecined_film_gets_its_own_rate_back(tools: Tools, tmp_path: Path, suffix: str) -> None:
+def test_a_telecined_film_gets_its_own_rate_back(tools: FfmpegBinaries, tmp_path: Path, suffix: str) -> None:
     made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 144, 144), tmp_path)
-    assert (made.studio.timeline.grid.fps, made.studio.timeline.grid.frames) == (FILM, 144)
+    assert (made.studio.timeline.grid.fps, made.studio.timeline.grid.frame_count) == (FILM, 144)
     assert list(made.played.luma) == pytest.approx([luma_of(frame) for frame in range(144)], abs=4)
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
-def test_a_film_that_is_telecined_in_parts_keeps_every_picture(tools: Tools, tmp_path: Path, suffix: str) -> None:
+def test_a_film_that_is_telecined_in_parts_keeps_every_picture(
+    tools: FfmpegBinaries, tmp_path: Path, suffix: str
+) -> None:
     made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 72, 144), tmp_path)
     grid = made.studio.timeline.grid
     assert grid.fps in (NTSC, 2 * NTSC)
@@ -149,8 +151,10 @@ def test_a_film_that_is_telecined_in_parts_keeps_every_picture(tools: Tools, tmp
         assert any(abs(luma - luma_of(frame)) <= 4 for luma in near), frame
 
 
-def test_a_gigantic_film_is_sampled_in_places(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("transcode.source.sampling._MAX_LISTED_SIZE", 0)
+def test_a_gigantic_film_is_sampled_in_places(
+    tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transcode.probe.sampling._MAX_LISTED_SIZE", 0)
     source = tmp_path / "film.mkv"
     film = sample_videos.video_input("30", 200, filters="select='lt(mod(n,900),100)+not(mod(n,30))'")
     sample_videos.run_ffmpeg(tools, *film, *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source))

@@ -14,9 +14,9 @@ import pytest
 
 from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.video_builder import RecordingMonitor, VideoBuilder
-from transcode import layout
-from transcode.errors import Lost
-from transcode.tools import Tools
+from transcode import paths
+from transcode.errors import InputMissing
+from transcode.ffmpeg.binaries import FfmpegBinaries
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 13
@@ -34,7 +34,7 @@ GERMAN = "1\n00:00:03,000 --> 00:00:04,500\nHallo\n"
 
 
 @pytest.fixture(scope="module")
-def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three sound tracks, three subtitles, and a picture that is hard to encode for a moment; 100 s late."""
     folder = tmp_path_factory.mktemp("publishing")
     (folder / "en.srt").write_text(ENGLISH)
@@ -72,7 +72,7 @@ class Published:
 
 
 @pytest.fixture(scope="module")
-def published(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Published:
+def published(source: Path, tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Published:
     film = VideoBuilder(tmp_path_factory.mktemp("published"), source, tools)
     film.probe()
     opened = m3u8.load(str(film.folder / "master.m3u8"))
@@ -101,7 +101,7 @@ def tags(film: VideoBuilder, tag: str) -> list[str]:
     return [line.removeprefix(f"#{tag}:") for line in lines if line.startswith(f"#{tag}:")]
 
 
-def test_everything_that_is_published_keeps_the_rules(film: VideoBuilder, tools: Tools) -> None:
+def test_everything_that_is_published_keeps_the_rules(film: VideoBuilder, tools: FfmpegBinaries) -> None:
     hls_checks.check(film.folder, tools)
 
 
@@ -129,7 +129,7 @@ def test_bandwidths_start_at_the_caps_and_decrease_during_encoding(published: Pu
 def test_a_master_with_measured_bandwidths_survives_restart_and_repair(
     film: VideoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, lost, write = film.folder / "master.m3u8", film.segment_paths()[1], layout.publish_text
+    place, lost, write = film.folder / "master.m3u8", film.segment_paths()[1], paths.publish_text
     exact, written = place.read_text(), place.stat().st_mtime_ns
     film.probe()
     assert place.stat().st_mtime_ns == written  # it said so already
@@ -144,7 +144,7 @@ def test_a_master_with_measured_bandwidths_survives_restart_and_repair(
             (film.root / "lost.ts").rename(lost)
         write(scratch, target, text)
 
-    monkeypatch.setattr(layout, "publish_text", write_late)
+    monkeypatch.setattr(paths, "publish_text", write_late)
     place.unlink()
     film.probe()
     assert place.read_text() == exact
@@ -182,7 +182,7 @@ def test_a_master_with_any_script_is_written_in_any_locale(tmp_path: Path) -> No
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-c", IN_ANOTHER_LOCALE, str(tmp_path)]
     subprocess.run(argv, env=environment, check=True, timeout=30)
-    assert 'NAME="Français"' in (layout.film_dir(tmp_path, 1) / "master.m3u8").read_text("utf-8")
+    assert 'NAME="Français"' in (paths.video_dir(tmp_path, 1) / "master.m3u8").read_text("utf-8")
 
 
 def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: VideoBuilder) -> None:
@@ -197,7 +197,7 @@ def test_sound_tracks_form_a_group_with_the_muxed_one_as_its_default(film: Video
 
 @pytest.mark.parametrize(("number", "beeps"), [(1, SECONDS), (2, 7)])
 def test_a_sound_track_runs_on_the_clock_of_the_picture(
-    film: VideoBuilder, tools: Tools, number: int, beeps: int
+    film: VideoBuilder, tools: FfmpegBinaries, number: int, beeps: int
 ) -> None:
     folder = film.folder / f"audio{number}"
     samples = ffprobe.decode_audio(tools, "-i", str(folder / "index.m3u8"))[::2]
@@ -223,7 +223,7 @@ def test_subtitles_are_webvtt_on_the_clock_of_the_segments(film: VideoBuilder) -
     assert "00:00:03.000 --> 00:00:04.500\nHällo" in (film.folder / "subs2" / "0000.vtt").read_text()
 
 
-def luma_of_picture(tools: Tools, picture: Path, made: Path, *, crop: str = "") -> float:
+def luma_of_picture(tools: FfmpegBinaries, picture: Path, made: Path, *, crop: str = "") -> float:
     """The mean of a JPEG, as levels of television count it."""
     filters = f"{crop}{crop and ','}format=gray"
     sample_videos.run_ffmpeg(tools, "-i", str(picture), "-vf", filters, "-f", "rawvideo", str(made))
@@ -231,7 +231,9 @@ def luma_of_picture(tools: Tools, picture: Path, made: Path, *, crop: str = "") 
     return sum(pixels) / len(pixels) * 219 / 255 + 16
 
 
-def test_a_storyboard_shows_the_beginning_of_every_segment(film: VideoBuilder, tools: Tools, tmp_path: Path) -> None:
+def test_a_storyboard_shows_the_beginning_of_every_segment(
+    film: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path
+) -> None:
     index = (film.folder / "storyboard" / "index.vtt").read_text()
     assert index.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:04.000\n0000.jpg#xywh=0,0,160,90\n")
     assert index.endswith("\n00:00:12.000 --> 00:00:13.000\n0000.jpg#xywh=480,0,160,90\n")
@@ -250,7 +252,7 @@ def test_the_result_says_what_is_beside_the_renditions(film: VideoBuilder) -> No
     }
 
 
-def test_tracks_are_offered_as_soon_as_they_are_there(source: Path, tools: Tools, tmp_path: Path) -> None:
+def test_tracks_are_offered_as_soon_as_they_are_there(source: Path, tools: FfmpegBinaries, tmp_path: Path) -> None:
     young = VideoBuilder(tmp_path, source, tools)
     young.probe()
     young.run_task("subtitles")
@@ -268,17 +270,17 @@ def test_a_video_is_finished_without_the_tracks_that_could_not_be_made(film: Vid
     assert [media.name for media in m3u8.load(str(poorer.folder / "master.m3u8")).media] == ["Deutsch"]
 
 
-def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: Tools, tmp_path: Path) -> None:
+def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: FfmpegBinaries, tmp_path: Path) -> None:
     young = VideoBuilder(tmp_path, source, tools)
     young.probe()
-    with pytest.raises(Lost, match="A segment of this film is missing"):
+    with pytest.raises(InputMissing, match="A segment of this film is missing"):
         young.run_task("finish")
     for kind in ("iframes", "storyboard"):
-        with pytest.raises(Lost):
+        with pytest.raises(InputMissing):
             young.run_task(kind)
 
 
-def test_a_fragmented_video_keeps_its_subtitles_and_languages(tools: Tools, tmp_path: Path) -> None:
+def test_a_fragmented_video_keeps_its_subtitles_and_languages(tools: FfmpegBinaries, tmp_path: Path) -> None:
     words, source = tmp_path / "de.srt", tmp_path / "film.mp4"
     words.write_text(GERMAN)
     sample_videos.run_ffmpeg(
@@ -303,7 +305,9 @@ def test_a_fragmented_video_keeps_its_subtitles_and_languages(tools: Tools, tmp_
     [(8, "", 25, 1), (0.6, "", 7, 0.28), (8, "drawbox=t=fill:c=black:enable='lt(t,1.5)'", 50, 2), (0.04, "", 0, 0)],
     ids=["at_one_second", "the_middle_of_a_short_film", "a_brighter_one", "a_single_frame"],
 )
-def test_the_thumbnail(tools: Tools, tmp_path: Path, seconds: float, filters: str, frame: int, at: float) -> None:
+def test_the_thumbnail(
+    tools: FfmpegBinaries, tmp_path: Path, seconds: float, filters: str, frame: int, at: float
+) -> None:
     source = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=seconds, filters=filters), *sample_videos.H264, str(source)
@@ -311,27 +315,27 @@ def test_the_thumbnail(tools: Tools, tmp_path: Path, seconds: float, filters: st
     film = VideoBuilder(tmp_path / "media", source, tools)
     film.probe()
     assert film.run_task("thumbnail")["at"] == pytest.approx(at)
-    assert luma_of_picture(tools, layout.thumbnail_path(film.root, 1), tmp_path / "raw") == pytest.approx(
+    assert luma_of_picture(tools, paths.thumbnail_path(film.root, 1), tmp_path / "raw") == pytest.approx(
         sample_videos.luma_of(frame), abs=4
     )
     size = ffprobe.run_ffprobe(
-        tools, "-show_entries", "stream=width,height", "-of", "csv=p=0", str(layout.thumbnail_path(film.root, 1))
+        tools, "-show_entries", "stream=width,height", "-of", "csv=p=0", str(paths.thumbnail_path(film.root, 1))
     )
     assert size.strip() == "640,360"
 
 
-def test_a_video_that_is_black_all_through_has_a_black_thumbnail(tools: Tools, tmp_path: Path) -> None:
+def test_a_video_that_is_black_all_through_has_a_black_thumbnail(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(tools, "-f", "lavfi", "-i", "color=black:s=64x36:d=3", *sample_videos.H264, str(source))
     film = VideoBuilder(tmp_path / "media", source, tools)
     film.probe()
     film.run_task("thumbnail")
-    assert luma_of_picture(tools, layout.thumbnail_path(film.root, 1), tmp_path / "raw") < 20
+    assert luma_of_picture(tools, paths.thumbnail_path(film.root, 1), tmp_path / "raw") < 20
 
 
 @pytest.mark.parametrize(("volume", "loudness"), [("0.1", -23.0), ("0", None)], ids=["a_sine", "silence"])
 def test_loudness_is_measured_while_the_sound_is_encoded(
-    tools: Tools, tmp_path: Path, volume: str, loudness: float | None
+    tools: FfmpegBinaries, tmp_path: Path, volume: str, loudness: float | None
 ) -> None:
     """EBU Tech 3341: a stereo sine of 1 kHz at -23 dBFS measures -23 LUFS."""
     source = tmp_path / "film.mp4"

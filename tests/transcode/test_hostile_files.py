@@ -17,12 +17,12 @@ import pytest
 
 from tests.support import sample_videos
 from tests.support.video_builder import VideoBuilder
-from transcode.errors import MediaError, NoRoom
-from transcode.plans.source import GUARDS
-from transcode.source import looking
-from transcode.source.description import describe
-from transcode.source.probe import LONGEST
-from transcode.tools import Tools
+from transcode.errors import DiskFull, MediaError
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.inputs import INPUT_GUARDS
+from transcode.probe import ffprobe
+from transcode.probe.checks import MAX_DURATION_S
+from transcode.probe.source import describe_source
 
 NO_FILM = "This file is not a film"
 INCOMPLETE = "This film is incomplete"
@@ -44,7 +44,7 @@ class Originals:
 
 
 @pytest.fixture(scope="session")
-def originals(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Originals:
+def originals(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Originals:
     folder = tmp_path_factory.mktemp("originals")
     names = "front.mp4 late.mp4 film.mkv film.avi film.flv film.wmv film.ts film.mpg parts.mp4"
     made = Originals(*(folder / name for name in names.split()))
@@ -69,7 +69,7 @@ def originals(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Origina
 
 
 @pytest.fixture
-def studio(tools: Tools, tmp_path: Path) -> Callable[[bytes | Path, str], VideoBuilder]:
+def studio(tools: FfmpegBinaries, tmp_path: Path) -> Callable[[bytes | Path, str], VideoBuilder]:
     """A film to be made of these bytes under that name."""
 
     def of(content: bytes | Path, name: str = "film.mp4") -> VideoBuilder:
@@ -87,9 +87,9 @@ def refusal(studio: VideoBuilder) -> str:
     """The sentence with which the probe refuses a file for good."""
     with pytest.raises(MediaError) as caught:
         studio.probe()
-    assert caught.value.hopeless
+    assert caught.value.permanent
     assert not studio.folder.exists()
-    return caught.value.sentence
+    return caught.value.message
 
 
 @pytest.mark.parametrize("name", ["film.mp4", "film.m3u8", "film.ffconcat", "film.mkv"])
@@ -116,7 +116,7 @@ def test_an_empty_file_is_refused(studio: Of) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.mp3", "x.m4a", "x.flac", "x.oga", "x.wav", "cover.m4a"])
-def test_what_has_no_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
+def test_what_has_no_picture_is_refused(studio: Of, tools: FfmpegBinaries, tmp_path: Path, name: str) -> None:
     made, cover = tmp_path / name, tmp_path / "cover.jpg"
     sample_videos.run_ffmpeg(
         tools, *sample_videos.beep_input(1), *(["-c:a", "libvorbis"] if name == "x.oga" else []), str(made)
@@ -131,7 +131,7 @@ def test_what_has_no_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "cover.mp4"])
-def test_a_still_picture_is_refused(studio: Of, tools: Tools, tmp_path: Path, name: str) -> None:
+def test_a_still_picture_is_refused(studio: Of, tools: FfmpegBinaries, tmp_path: Path, name: str) -> None:
     only_cover = ["-c:v", "mjpeg", "-disposition:v", "attached_pic"] if name == "cover.mp4" else []
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=0.04), "-frames:v", "1", *only_cover, str(tmp_path / name)
@@ -159,7 +159,7 @@ def test_a_recording_waits_until_there_is_room_for_a_copy_of_it(
     film = studio(originals.ts)
     free = film.source.stat().st_size
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
-    with pytest.raises(NoRoom):
+    with pytest.raises(DiskFull):
         film.probe()
     monkeypatch.undo()
     assert film.probe().remuxed
@@ -236,7 +236,7 @@ def test_data_that_turns_into_garbage_fails_with_its_place(
     for kind, index in (("chunk", 1), ("segment", 2)):
         with pytest.raises(MediaError, match=r"is damaged: nothing can be decoded at 0:0[48]\.") as caught:
             film.run_task(kind, index, "480p")
-        assert caught.value.hopeless
+        assert caught.value.permanent
     assert not film.segment_paths()[2].exists()
 
 
@@ -270,7 +270,7 @@ _ENCRYPTED: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("kind", ["mp4", *_ENCRYPTED])
 def test_an_encrypted_video_is_refused(
-    studio: Of, originals: Originals, kind: str, tools: Tools, tmp_path: Path
+    studio: Of, originals: Originals, kind: str, tools: FfmpegBinaries, tmp_path: Path
 ) -> None:
     made = tmp_path / f"encrypted.{kind}"
     if kind in _ENCRYPTED:
@@ -282,7 +282,7 @@ def test_an_encrypted_video_is_refused(
     assert refusal(studio(made)) == "This film is encrypted, so it cannot be played here."
 
 
-def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
+def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "small.mkv"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=0.2), "-c:v", "ffv1", str(source))
     whole = bytearray(source.read_bytes())
@@ -301,7 +301,7 @@ def _grow(data: bytearray, place: int, by: int) -> None:
     data[place : place + length] = (size + mark).to_bytes(length, "big")
 
 
-def test_a_thousand_streams_are_refused(studio: Of, tools: Tools, tmp_path: Path) -> None:
+def test_a_thousand_streams_are_refused(studio: Of, tools: FfmpegBinaries, tmp_path: Path) -> None:
     one, thousand = tmp_path / "one.mkv", tmp_path / "thousand.mkv"
     sample_videos.run_ffmpeg(tools, *sample_videos.beep_input(0.1), *sample_videos.PCM, str(one))
     maps = [option for _ in range(1000) for option in ("-map", "0")]
@@ -333,7 +333,7 @@ def _claiming(mp4: Path, hours: int, boxes: dict[bytes, int]) -> bytes:
 def test_an_mp4_claiming_10000_hours_is_refused_or_measured(studio: Of, originals: Originals) -> None:
     """ffmpeg 5 believes such a header, and later ones the table of samples behind it."""
     film = studio(_claiming(originals.mp4, 10_000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}))
-    if describe(film.source, film.tools).length > LONGEST:
+    if describe_source(film.source, film.tools).declared_duration > MAX_DURATION_S:
         assert refusal(film) == "The film says that it is longer than 24 hours."
     else:
         assert film.probe().duration == pytest.approx(12, abs=0.1)
@@ -353,7 +353,7 @@ def test_a_header_that_promises_20_hours_does_not_make_the_video_longer(studio: 
     "name", ["-i.mp4", 'it\'s "a"\nfilm.mp4', "%04d.mp4", "a:b?c#d.mp4", "ünïcode 🎬.mp4", "|x.mp4"]
 )
 def test_names_are_names(studio: Of, originals: Originals, name: str) -> None:
-    assert studio(originals.mp4, name).probe().segments == 3
+    assert studio(originals.mp4, name).probe().segment_count == 3
 
 
 def test_a_file_that_is_gone_is_looked_for_again(studio: Of, originals: Originals) -> None:
@@ -361,20 +361,20 @@ def test_a_file_that_is_gone_is_looked_for_again(studio: Of, originals: Original
     film.source.unlink()
     with pytest.raises(MediaError) as caught:
         film.probe()
-    assert not caught.value.hopeless
+    assert not caught.value.permanent
 
 
 def test_a_file_that_is_read_too_slowly_is_looked_at_again(
     studio: Of, originals: Originals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "_PATIENCE", 0.2)
+    monkeypatch.setattr(ffprobe, "_TIMEOUT_S", 0.2)
     film, busy = studio(originals.mp4), tmp_path / "busy"
     busy.write_text("#!/bin/sh\nexec sleep 60\n")
     busy.chmod(0o755)
-    film.tools = Tools(str(busy), str(busy))
+    film.tools = FfmpegBinaries(str(busy), str(busy))
     with pytest.raises(MediaError, match="Reading the film took too long") as caught:
         film.probe()
-    assert not caught.value.hopeless
+    assert not caught.value.permanent
 
 
 def _noting(program: str, folder: Path) -> Path:
@@ -385,13 +385,13 @@ def _noting(program: str, folder: Path) -> Path:
     return script
 
 
-def test_no_call_opens_a_source_without_its_limits(originals: Originals, tools: Tools, tmp_path: Path) -> None:
+def test_no_call_opens_a_source_without_its_limits(originals: Originals, tools: FfmpegBinaries, tmp_path: Path) -> None:
     words, source = tmp_path / "words.srt", tmp_path / "film.mkv"
     words.write_text("1\n00:00:01,000 --> 00:00:02,000\nHello\n")
     inputs = ["-i", str(originals.mkv), "-i", str(words)]
     maps = ["-map", "0", "-map", "0:a", "-map", "1", "-c", "copy", "-c:s", "srt", "-t", "5"]
     sample_videos.run_ffmpeg(tools, *inputs, *maps, *sample_videos.LIVE, str(source))
-    noting = Tools(str(_noting(tools.ffmpeg, tmp_path)), str(_noting(tools.ffprobe, tmp_path)))
+    noting = FfmpegBinaries(str(_noting(tools.ffmpeg, tmp_path)), str(_noting(tools.ffprobe, tmp_path)))
     film = VideoBuilder(tmp_path / "media", source, noting)
     film.probe()
     film.run_task("segment", 1, "480p")
@@ -403,6 +403,6 @@ def test_no_call_opens_a_source_without_its_limits(originals: Originals, tools: 
             if argument.endswith(("/film.mkv", "/source.mkv")):
                 assert argument.startswith("file:")
                 options = "\n".join(arguments[:place]).rpartition("\n-i\nfile:")[2]
-                assert "\n".join(GUARDS) in options
+                assert "\n".join(INPUT_GUARDS) in options
                 opened += 1
     assert opened >= 10

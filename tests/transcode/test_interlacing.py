@@ -11,8 +11,8 @@ import pytest
 from tests.support import ffprobe, sample_videos
 from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
-from transcode.source import probe
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.probe import checks
 
 TOP, BOTTOM = "interleave_top,setfield=tff", "interleave_bottom,setfield=bff"
 DV = ("-c:v", "dvvideo", "-flags", "+ildct+ilme")
@@ -28,7 +28,7 @@ def fields(size: str, order: str, rate: str = "50") -> list[str]:
     return sample_videos.video_input(rate, 1.6, size, filters=f"format=yuv420p,tinterlace={order}")
 
 
-def check_fields(tools: Tools, film: VideoBuilder, folder: Path) -> None:
+def check_fields(tools: FfmpegBinaries, film: VideoBuilder, folder: Path) -> None:
     """Every published frame is even, and as bright as its first field."""
     playlist = film.folder / "480p" / "index.m3u8"
     pictures = folder / "pictures.raw"
@@ -37,7 +37,7 @@ def check_fields(tools: Tools, film: VideoBuilder, folder: Path) -> None:
     subprocess.run(command, check=True, env=ffprobe.ENVIRONMENT)
     data = pictures.read_bytes()
     frames = [data[place : place + 32] for place in range(0, len(data), 48)]
-    assert len(frames) == film.timeline.grid.frames
+    assert len(frames) == film.timeline.grid.frame_count
     for number, frame in enumerate(frames):
         assert abs(frame[16] - luma_of(2 * number)) <= 6, number
         assert max(frame) - min(frame) <= 8, number
@@ -65,7 +65,7 @@ def check_fields(tools: Tools, film: VideoBuilder, folder: Path) -> None:
     ],
 )  # fmt: skip
 def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
-    tools: Tools, tmp_path: Path, size: str, order: str, rate: str, codec: Sequence[str], suffix: str
+    tools: FfmpegBinaries, tmp_path: Path, size: str, order: str, rate: str, codec: Sequence[str], suffix: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     sample_videos.run_ffmpeg(tools, *fields(size, order, rate), *codec, str(source))
@@ -76,7 +76,7 @@ def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
-def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_path: Path, suffix: str) -> None:
+def test_fields_that_are_coded_as_pictures_are_put_together(tools: FfmpegBinaries, tmp_path: Path, suffix: str) -> None:
     """As in interlaced HEVC, of which a decoder makes twice as many pictures of half the height."""
     source = tmp_path / f"film.{suffix}"
     separated = sample_videos.video_input(
@@ -86,7 +86,7 @@ def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_pa
     sample_videos.run_ffmpeg(tools, *separated, *x265, str(source))
     film = VideoBuilder(tmp_path / "media", source, tools)
     timeline = film.probe()
-    assert (timeline.grid.fps, timeline.top.width, timeline.top.height) == (25, 64, 128)
+    assert (timeline.grid.fps, timeline.top_rendition.width, timeline.top_rendition.height) == (25, 64, 128)
     film.encode_chunks()
     check_fields(tools, film, tmp_path)
 
@@ -101,7 +101,7 @@ def test_fields_that_are_coded_as_pictures_are_put_together(tools: Tools, tmp_pa
     ids=["compared_top", "compared_bottom", "container"],
 )
 def test_captured_video_without_flags_is_deinterlaced(
-    tools: Tools, tmp_path: Path, order: str, top: str, codec: str, suffix: str, size: str
+    tools: FfmpegBinaries, tmp_path: Path, order: str, top: str, codec: str, suffix: str, size: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     lossless = ["-c:v", codec, "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-top", top]
@@ -112,7 +112,7 @@ def test_captured_video_without_flags_is_deinterlaced(
     check_fields(tools, film, tmp_path)
 
 
-def test_captured_video_that_is_progressive_stays_so(tools: Tools, tmp_path: Path) -> None:
+def test_captured_video_that_is_progressive_stays_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "film.avi"
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source)
@@ -121,9 +121,9 @@ def test_captured_video_that_is_progressive_stays_so(tools: Tools, tmp_path: Pat
 
 
 def test_interlaced_material_without_key_frames_is_deinterlaced_too(
-    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_SPARSE", 20)
+    monkeypatch.setattr(checks, "_MAX_KEY_FRAME_DISTANCE", 20)
     source = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(tools, *fields(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
     film = VideoBuilder(tmp_path / "media", source, tools)
@@ -136,14 +136,14 @@ def test_interlaced_material_without_key_frames_is_deinterlaced_too(
     ("codec", "suffix"), [(sample_videos.H264, "mp4"), (sample_videos.MPEG2, "ts"), (sample_videos.MPEG4, "avi")]
 )
 def test_progressive_films_are_not_deinterlaced(
-    tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str
+    tools: FfmpegBinaries, tmp_path: Path, codec: Sequence[str], suffix: str
 ) -> None:
     source = tmp_path / f"film.{suffix}"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=1.6), *codec, str(source))
     assert not VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced
 
 
-def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: Tools, tmp_path: Path) -> None:
+def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: FfmpegBinaries, tmp_path: Path) -> None:
     parts = [tmp_path / "first.ts", tmp_path / "second.ts"]
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=4, size=SMALL), *sample_videos.MPEG2, str(parts[0])

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from transcode import isolation as isolating
-from transcode import runner
-from transcode.errors import Failed, NeedsMemory
-from transcode.isolation import Isolation, isolation
-from transcode.runner import Limits, Run
-from transcode.tools import Tools
+from transcode.errors import NeedsMemory, ProcessFailed
+from transcode.ffmpeg import isolation as isolating
+from transcode.ffmpeg import process
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.isolation import Isolation, isolation
+from transcode.ffmpeg.process import FfmpegProcess, ResourceLimits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's means are Linux'")
 
@@ -38,7 +38,9 @@ print(os.stat("written").st_uid == os.stat(".").st_uid)
 
 def asked(folder: Path, port: int) -> list[str]:
     """What a program that tries to connect says, run as ffmpeg is."""
-    run = Run([sys.executable, "-I", "-c", f"PORT = {port}\n{ASK}"], folder, Limits(memory=2**30))
+    run = FfmpegProcess(
+        [sys.executable, "-I", "-c", f"PORT = {port}\n{ASK}"], folder, ResourceLimits(memory_bytes=2**30)
+    )
     return run().splitlines()
 
 
@@ -48,9 +50,9 @@ def test_a_program_reaches_no_server_and_gains_no_rights(
 ) -> None:
     if not isolating._works(means):
         pytest.skip(f"{means} is not allowed here")
-    monkeypatch.setattr(runner, "isolation", lambda: Isolation.NONE)
+    monkeypatch.setattr(process, "isolation", lambda: Isolation.NONE)
     assert "connected" in asked(tmp_path, http_port)  # else this would show nothing
-    monkeypatch.setattr(runner, "isolation", lambda: means)
+    monkeypatch.setattr(process, "isolation", lambda: means)
     said = asked(tmp_path, http_port)
     assert "connected" not in said
     assert said[-2:] == ["['1']", "True"]
@@ -62,8 +64,8 @@ def test_without_a_network_namespace_a_program_has_no_sockets(
     if not isolating._works(Isolation.SECCOMP):
         pytest.skip("filters of system calls are not allowed here")
     leave = isolating.leave_network
-    monkeypatch.setattr(runner, "isolation", lambda: Isolation.NAMESPACE)
-    monkeypatch.setattr(runner, "leave_network", lambda by: by is not Isolation.NAMESPACE and leave(by))
+    monkeypatch.setattr(process, "isolation", lambda: Isolation.NAMESPACE)
+    monkeypatch.setattr(process, "leave_network", lambda by: by is not Isolation.NAMESPACE and leave(by))
     assert "connected" not in asked(tmp_path, http_port)
 
 
@@ -104,17 +106,17 @@ def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
     assert not isolating.leave_network(Isolation.NONE)
 
 
-def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: Tools, tmp_path: Path) -> None:
+def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=9", "-c:v", "libx264", "-f", "null", "-"]
     with pytest.raises(NeedsMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
-        Run([tools.ffmpeg, *film], tmp_path, Limits(memory=2**29))()
-    assert refused.value.hopeless
-    assert "FFMPEG_MEMORY_GIB" in refused.value.sentence
+        FfmpegProcess([tools.ffmpeg, *film], tmp_path, ResourceLimits(memory_bytes=2**29))()
+    assert refused.value.permanent
+    assert "FFMPEG_MEMORY_GIB" in refused.value.message
 
 
 def test_a_file_that_only_speaks_of_memory_is_not_said_to_need_it(tmp_path: Path) -> None:
     """A damaged one may claim to hold more than any memory."""
     shell = ["/bin/sh", "-c", "echo 'film.mp4: Cannot allocate memory' >&2; sleep 0.3; exit $0"]
-    Run([*shell, "0"], tmp_path, Limits(memory=2**30))()
-    with pytest.raises(Failed):
-        Run([*shell, "1"], tmp_path, Limits(memory=2**30))()
+    FfmpegProcess([*shell, "0"], tmp_path, ResourceLimits(memory_bytes=2**30))()
+    with pytest.raises(ProcessFailed):
+        FfmpegProcess([*shell, "1"], tmp_path, ResourceLimits(memory_bytes=2**30))()

@@ -11,9 +11,9 @@ from tests.support import ffprobe, sample_videos
 from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import InspectedVideo, build_and_inspect
-from transcode.source import sampling
-from transcode.source.nal import is_random_access
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.probe import sampling
+from transcode.probe.nal import is_random_access
 
 SECONDS = 14
 H264 = (*sample_videos.H264, "-sc_threshold", "0")
@@ -36,7 +36,9 @@ def all_marked(data: bytes) -> bytes:
     return bytes(made)
 
 
-def spoiled(tools: Tools, folder: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes]) -> Path:
+def spoiled(
+    tools: FfmpegBinaries, folder: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes]
+) -> Path:
     """A film of some seconds in 64x36 with a key frame in every tenth second, and the wrong index."""
     source = folder / f"film.{suffix}"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=SECONDS), *codec, str(source))
@@ -64,7 +66,12 @@ def check_pictures(film: InspectedVideo) -> None:
     ids=["h264", "h264_mov", "hevc", "h264_one_key", "hevc_one_key", "mpeg4", "mpeg4_avi"],
 )
 def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
-    tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str, spoil: Callable[[bytes], bytes], keyed: bool
+    tools: FfmpegBinaries,
+    tmp_path: Path,
+    codec: Sequence[str],
+    suffix: str,
+    spoil: Callable[[bytes], bytes],
+    keyed: bool,
 ) -> None:
     film = build_and_inspect(tools, spoiled(tools, tmp_path, codec, suffix, spoil), tmp_path)
     assert film.studio.timeline.keyed == keyed
@@ -77,7 +84,7 @@ def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
 
 
 def test_a_large_film_with_a_wrong_index_is_listed_whole(
-    tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sampling, "_MAX_LISTED_SIZE", 0)
     source = spoiled(tools, tmp_path, [*H264, "-g", "250"], "mp4", without_index)
@@ -96,7 +103,7 @@ def test_a_large_film_with_a_wrong_index_is_listed_whole(
     ],
     ids=["h264", "open_groups", "hevc", "mpeg4", "mpeg2", "vp9"],
 )
-def test_a_right_index_is_believed(tools: Tools, tmp_path: Path, codec: Sequence[str], suffix: str) -> None:
+def test_a_right_index_is_believed(tools: FfmpegBinaries, tmp_path: Path, codec: Sequence[str], suffix: str) -> None:
     film = VideoBuilder(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
     assert not film.probe().keyed
     assert (film.timeline.video.refresh, film.timeline.remuxed) == (0, False)

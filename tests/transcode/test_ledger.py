@@ -12,24 +12,24 @@ from redis.asyncio import Redis
 from tests.support.fast_timing import FAST_TIMING
 from tests.support.waiting import wait_until
 from tests.support.workers import open_ledger
+from transcode.aio import cancel_and_wait
 from transcode.ledger import (
     LIVE,
-    Lane,
+    JobProgress,
     Lease,
     LeaseState,
     Ledger,
     LedgerUnavailable,
     NewTask,
-    Progress,
-    Reaped,
+    Queue,
+    ReapedTask,
     State,
-    looking,
+    views,
 )
-from transcode.waiting import end
 
-ALL = (Lane.SEGMENT, Lane.OPENING, Lane.BULK)
+ALL = (Queue.ON_DEMAND, Queue.PROBE, Queue.BATCH)
 FINISH = NewTask("finish", "finish", priority=90)
-PROBE = NewTask("probe", "probe", lane=Lane.OPENING)
+PROBE = NewTask("probe", "probe", queue=Queue.PROBE)
 
 
 def chunk(index: int, **more: object) -> NewTask:
@@ -37,18 +37,18 @@ def chunk(index: int, **more: object) -> NewTask:
 
 
 def segment(number: int, rendition: str = "480p") -> NewTask:
-    return NewTask(f"segment-{rendition}-{number}", "segment", number, rendition, lane=Lane.SEGMENT, limit=2)
+    return NewTask(f"segment-{rendition}-{number}", "segment", number, rendition, queue=Queue.ON_DEMAND, max_attempts=2)
 
 
-async def take(ledger: Ledger, *lanes: Lane) -> Lease:
+async def take(ledger: Ledger, *lanes: Queue) -> Lease:
     lease = await ledger.claim(lanes or ALL, "w")
     assert isinstance(lease, Lease)
     return lease
 
 
-async def reaped_in_time(ledger: Ledger) -> list[Reaped]:
+async def reaped_in_time(ledger: Ledger) -> list[ReapedTask]:
     """What a reaper takes that looks often, as it should."""
-    reaped: list[Reaped] = []
+    reaped: list[ReapedTask] = []
 
     async def look() -> bool:
         reaped.extend(await ledger.reap())
@@ -68,14 +68,14 @@ async def test_a_job_runs_from_its_first_task_to_the_final_one(redis_url: str) -
     async with open_ledger(redis_url) as ledger:
         assert await ledger.start(7, [PROBE], FINISH) == ("7.1", True)
         probe = await take(ledger)
-        assert (probe.film, probe.kind, probe.attempt, probe.limit) == (7, "probe", 1, 4)
-        await ledger.settle(probe, {"a": 1}, [chunk(0), chunk(1)], weights=(22, 0))
+        assert (probe.video_id, probe.kind, probe.attempt, probe.max_attempts) == (7, "probe", 1, 4)
+        await ledger.complete(probe, {"a": 1}, [chunk(0), chunk(1)], weights=(22, 0))
         for expected in ("chunk-0", "chunk-1", "finish"):
             lease = await take(ledger)
-            assert lease.task == expected
-            assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
+            assert lease.task_id == expected
+            assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
         assert await ledger.claim(ALL, "w") is None
-        assert await ledger.states([7, 8]) == {7: State.SUCCEEDED}
+        assert await ledger.job_states([7, 8]) == {7: State.SUCCEEDED}
 
 
 async def test_starting_a_video_twice_leaves_the_live_job_alone(redis_url: str) -> None:
@@ -95,35 +95,35 @@ async def test_a_finished_job_is_replaced_by_one_with_another_id(redis_url: str)
 async def test_a_job_without_open_tasks_goes_straight_to_the_closing_one(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(7, [], FINISH)
-        assert (await take(ledger)).task == "finish"
+        assert (await take(ledger)).task_id == "finish"
 
 
 async def test_the_smallest_priority_goes_first_and_then_the_oldest(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1), chunk(2, priority=10)], FINISH)
         await ledger.start(2, [chunk(0, priority=20)], FINISH)
-        order = [(lease.film, lease.task) for lease in [await take(ledger) for _ in range(4)]]
+        order = [(lease.video_id, lease.task_id) for lease in [await take(ledger) for _ in range(4)]]
         assert order == [(1, "chunk-2"), (2, "chunk-0"), (1, "chunk-0"), (1, "chunk-1")]
 
 
 async def test_a_promoted_task_goes_first_even_when_enqueued_later(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1), chunk(2)], FINISH)
-        assert await ledger.raise_priority(1, "chunk-1")
-        assert await ledger.raise_priority(1, "chunk-9")
+        assert await ledger.promote(1, "chunk-1")
+        assert await ledger.promote(1, "chunk-9")
         first = await take(ledger)
-        assert first.task == "chunk-1"
-        await ledger.settle(first, {}, [chunk(8), chunk(9)])
-        assert [(await take(ledger)).task for _ in range(4)] == ["chunk-9", "chunk-0", "chunk-2", "chunk-8"]
-        assert not await ledger.raise_priority(1, "chunk-1")
+        assert first.task_id == "chunk-1"
+        await ledger.complete(first, {}, [chunk(8), chunk(9)])
+        assert [(await take(ledger)).task_id for _ in range(4)] == ["chunk-9", "chunk-0", "chunk-2", "chunk-8"]
+        assert not await ledger.promote(1, "chunk-1")
 
 
 async def test_a_claim_looks_only_into_its_lanes(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), PROBE], FINISH)
-        assert await ledger.claim([Lane.SEGMENT], "w") is None
-        assert (await take(ledger, Lane.OPENING)).kind == "probe"
-        assert await ledger.claim([Lane.OPENING], "w") is None
+        assert await ledger.claim([Queue.ON_DEMAND], "w") is None
+        assert (await take(ledger, Queue.PROBE)).kind == "probe"
+        assert await ledger.claim([Queue.PROBE], "w") is None
 
 
 async def test_a_claim_that_is_sent_twice_gets_one_task(redis_url: str) -> None:
@@ -139,11 +139,11 @@ async def test_a_repeated_claim_gets_another_task_when_the_first_is_void(redis_u
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         await ledger.start(2, [chunk(0)], FINISH)
-        assert (await ledger.claim(ALL, "w", "same")).film == 1
+        assert (await ledger.claim(ALL, "w", "same")).video_id == 1
         await getattr(ledger, end)(1)
-        assert (await ledger.claim(ALL, "w", "same")).film == 2
+        assert (await ledger.claim(ALL, "w", "same")).video_id == 2
         assert await ledger.claim(ALL, "w") is None
-        assert await ledger.held(1) == 0
+        assert await ledger.count_active_leases(1) == 0
 
 
 async def test_concurrent_claimers_never_get_the_same_task(redis_url: str) -> None:
@@ -154,7 +154,7 @@ async def test_concurrent_claimers_never_get_the_same_task(redis_url: str) -> No
             taken = []
             async with open_ledger(redis_url) as own:
                 while isinstance(lease := await own.claim(ALL, name), Lease):
-                    taken.append(lease.task)
+                    taken.append(lease.task_id)
             return taken
 
         shares = await asyncio.gather(*(claimer(f"w{i}") for i in range(6)))
@@ -174,7 +174,7 @@ async def test_failures_are_retried_with_backoff_until_the_job_dies(redis_url: s
         assert 0 < due <= 0.15
         await asyncio.sleep(due + 0.02)
         again = await take(ledger)
-        assert (again.task, again.attempt) == ("chunk-0", 2)
+        assert (again.task_id, again.attempt) == ("chunk-0", 2)
         assert await ledger.fail(again, "It broke again.", "ffmpeg: never") is LeaseState.DEAD
         job = await ledger.job(1)
         assert job is not None
@@ -184,23 +184,23 @@ async def test_failures_are_retried_with_backoff_until_the_job_dies(redis_url: s
         }  # fmt: skip
         assert next(task.last_words for task in job.tasks if task.id == "chunk-0") == "ffmpeg: never"
         assert await ledger.renew(running, 0.5) is LeaseState.CANCELLED
-        assert await ledger.settle(running, {}) is LeaseState.CANCELLED
+        assert await ledger.complete(running, {}) is LeaseState.CANCELLED
 
 
 async def test_a_hopeless_failure_is_not_retried(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [PROBE], FINISH)
-        assert await ledger.fail(await take(ledger), "No film.", hopeless=True) is LeaseState.DEAD
+        assert await ledger.fail(await take(ledger), "No film.", permanent=True) is LeaseState.DEAD
 
 
 async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [NewTask("storyboard", "storyboard", optional=True)], FINISH)
-        assert await ledger.fail(await take(ledger), "No pictures.", hopeless=True) is LeaseState.DEAD
+        assert await ledger.fail(await take(ledger), "No pictures.", permanent=True) is LeaseState.DEAD
         finish = await take(ledger)
-        assert finish.task == "finish"
-        await ledger.settle(finish, {})
-        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+        assert finish.task_id == "finish"
+        await ledger.complete(finish, {})
+        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
 
 
 async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_url: str) -> None:
@@ -214,36 +214,36 @@ async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_
         for _ in range(3):
             lease = await take(ledger)
             assert lease.attempt == 1
-            await ledger.settle(lease, {})
-        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+            await ledger.complete(lease, {})
+        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
 
 
 async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.3)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease_ttl_s=0.3)) as ledger:
         await ledger.start(1, [NewTask("audio", "audio")], FINISH)
         audio = await take(ledger)
         for _ in range(5):
             await asyncio.sleep(0.1)
             assert await ledger.renew(audio, 0.5, 1, [chunk(0)]) is LeaseState.RUNNING
             assert await ledger.reap() == []
-        assert (await take(ledger)).task == "chunk-0"
+        assert (await take(ledger)).task_id == "chunk-0"
         assert await ledger.claim(ALL, "w") is None
 
 
 async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.1)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease_ttl_s=0.1)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         late = await take(ledger)
         reaped = await reaped_in_time(ledger)
-        assert [(one.task, one.state) for one in reaped] == [("chunk-0", State.RETRYING)]
+        assert [(one.task_id, one.state) for one in reaped] == [("chunk-0", State.RETRYING)]
         assert await ledger.renew(late, 1.0, 3, [chunk(5)]) is LeaseState.LOST
-        assert await ledger.settle(late, {}, [chunk(6)]) is LeaseState.LOST
-        assert await ledger.fail(late, "Late.", hopeless=True) is LeaseState.LOST
+        assert await ledger.complete(late, {}, [chunk(6)]) is LeaseState.LOST
+        assert await ledger.fail(late, "Late.", permanent=True) is LeaseState.LOST
         assert await ledger.release(late) is LeaseState.LOST
-        await asyncio.sleep(FAST_TIMING.segment_backoff)
+        await asyncio.sleep(FAST_TIMING.segment_retry_backoff_s)
         second = await take(ledger)
         assert second.attempt == 2
-        assert await ledger.settle(late, {}) is LeaseState.LOST
+        assert await ledger.complete(late, {}) is LeaseState.LOST
         job = await ledger.job(1)
         assert job is not None
         assert [task.id for task in job.tasks] == ["chunk-0"]
@@ -251,7 +251,7 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url: str
 
 async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url: str) -> None:
     """Redis was away, or the machine slept: seen by the reaper, which was not there either."""
-    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.2)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease_ttl_s=0.2)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
         lease = await take(ledger)
         await ledger.reap()
@@ -262,24 +262,25 @@ async def test_nobody_loses_a_lease_while_nobody_could_renew(redis_url: str) -> 
 
 
 async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.1)) as ledger, Redis.from_url(redis_url) as redis:
+    timing = replace(FAST_TIMING, lease_ttl_s=0.1)
+    async with open_ledger(redis_url, timing) as ledger, Redis.from_url(redis_url) as redis:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH)
         await ledger.fail(await take(ledger), "It broke.", delay=0.1)
         await take(ledger)
         for key in ("leases", "delayed"):  # as it is for Redis when its clock goes an hour back
             ((member, score),) = await redis.zrange(f"videoflix:{key}", 0, -1, withscores=True)
             await redis.zadd(f"videoflix:{key}", {member: score + 3_600_000})
-        assert [one.task for one in await reaped_in_time(ledger)] == ["chunk-1"]
-        await asyncio.sleep(2 * FAST_TIMING.backoff_max)
-        assert {(await take(ledger)).task for _ in range(2)} == {"chunk-0", "chunk-1"}
+        assert [one.task_id for one in await reaped_in_time(ledger)] == ["chunk-1"]
+        await asyncio.sleep(2 * FAST_TIMING.max_retry_backoff_s)
+        assert {(await take(ledger)).task_id for _ in range(2)} == {"chunk-0", "chunk-1"}
 
 
 async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, lease=0.05, segment_backoff=0)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, lease_ttl_s=0.05, segment_retry_backoff_s=0)) as ledger:
         await ledger.start(1, [chunk(i, limit=9) for i in range(20)], FINISH)
         leases = [await take(ledger) for _ in range(20)]
         await asyncio.sleep(0.02)
-        async with open_ledger(redis_url, ledger.times) as other:
+        async with open_ledger(redis_url, ledger.timing) as other:
 
             async def reap() -> int:
                 count = 0
@@ -290,7 +291,7 @@ async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_ur
 
             async def settle(lease: Lease) -> LeaseState:
                 await asyncio.sleep(random.random() * 0.06)
-                return await ledger.settle(lease, {})
+                return await ledger.complete(lease, {})
 
             reaped, *answers = await asyncio.gather(reap(), *(settle(lease) for lease in leases))
         won = answers.count(LeaseState.SUCCEEDED)
@@ -302,8 +303,8 @@ async def test_a_settle_that_is_sent_twice_counts_once(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=20)
         lease = await take(ledger)
-        assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
-        assert await ledger.settle(lease, {}) is LeaseState.SUCCEEDED
+        assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
+        assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
         assert (await ledger.progress([1]))[1].percent == 50
 
 
@@ -315,7 +316,7 @@ async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url:
             assert lease.attempt == 1
             assert await ledger.release(lease) is LeaseState.QUEUED
             assert await ledger.release(lease) is LeaseState.QUEUED
-        assert await ledger.held(1) == 0
+        assert await ledger.count_active_leases(1) == 0
 
 
 async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url: str) -> None:
@@ -324,12 +325,12 @@ async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url: str)
         await ledger.start(11, [chunk(0)], FINISH)
         running = await take(ledger)
         assert await ledger.cancel(1) == 1
-        assert (await take(ledger)).film == 11
+        assert (await take(ledger)).video_id == 11
         assert await ledger.renew(running, 0.3) is LeaseState.CANCELLED
-        assert await ledger.held(1) == 1
+        assert await ledger.count_active_leases(1) == 1
         assert await ledger.release(running) is LeaseState.CANCELLED
-        assert await ledger.held(1) == 0
-        assert (await ledger.states([1]))[1] is State.CANCELLED
+        assert await ledger.count_active_leases(1) == 0
+        assert (await ledger.job_states([1]))[1] is State.CANCELLED
 
 
 async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_url: str) -> None:
@@ -337,23 +338,23 @@ async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_u
         for film in range(1, 25):
             await ledger.start(film, [], FINISH)
             lease = await take(ledger)
-            moves = [ledger.settle(lease, {}), other.cancel(film)]
+            moves = [ledger.complete(lease, {}), other.cancel(film)]
             if film % 2:
                 moves.reverse()
             await asyncio.gather(*moves)
-            again = await ledger.settle(lease, {})
+            again = await ledger.complete(lease, {})
             expected = State.SUCCEEDED if again is LeaseState.SUCCEEDED else State.CANCELLED
-            assert (await ledger.states([film]))[film] is expected
+            assert (await ledger.job_states([film]))[film] is expected
 
 
 async def test_forgetting_a_video_leaves_no_key_of_it(redis_url: str) -> None:
     async with (
-        open_ledger(redis_url, replace(FAST_TIMING, dead_segment=0.05)) as ledger,
+        open_ledger(redis_url, replace(FAST_TIMING, failed_segment_ttl_s=0.05)) as ledger,
         Redis.from_url(redis_url, decode_responses=True) as redis,
     ):
         await ledger.start(1, [chunk(i) for i in range(5)], FINISH)
-        await ledger.want(1, segment(3), "web")
-        lease = await take(ledger, Lane.BULK)
+        await ledger.request_segment(1, segment(3), "web")
+        lease = await take(ledger, Queue.BATCH)
         await ledger.cancel(1)
         await ledger.forget(1)
         await asyncio.sleep(0.1)
@@ -363,15 +364,15 @@ async def test_forgetting_a_video_leaves_no_key_of_it(redis_url: str) -> None:
 
 
 async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, keep_jobs=3)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, max_ended_jobs=3)) as ledger:
         for film in range(1, 6):
             await ledger.start(film, [], FINISH)
-            await ledger.settle(await take(ledger), {})
+            await ledger.complete(await take(ledger), {})
         for _ in range(4):
             await ledger.reap()
-        assert [job.film for job in await ledger.jobs()] == [5, 4, 3]
+        assert [job.video_id for job in await ledger.jobs()] == [5, 4, 3]
     async with (
-        open_ledger(redis_url, replace(FAST_TIMING, keep_job=0.0)) as ledger,
+        open_ledger(redis_url, replace(FAST_TIMING, job_retention_s=0.0)) as ledger,
         Redis.from_url(redis_url, decode_responses=True) as redis,
     ):
         await asyncio.sleep(0.01)
@@ -384,7 +385,7 @@ async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url: str)
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=40, base=20)
         assert (await ledger.progress([1]))[1].percent == 50
-        await ledger.settle(await take(ledger), {})
+        await ledger.complete(await take(ledger), {})
         half = await take(ledger)
         await asyncio.sleep(0.05)
         await ledger.renew(half, 0.5)
@@ -399,25 +400,25 @@ async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url: str)
 
 
 def test_a_video_that_has_hardly_begun_has_no_estimate() -> None:
-    waits_its_turn = Progress(1, State.RUNNING, total=1000, base=0, done=1, elapsed=60)
+    waits_its_turn = JobProgress(1, State.RUNNING, total=1000, base=0, done=1, elapsed=60)
     assert waits_its_turn.seconds_left is None
     assert replace(waits_its_turn, done=100).seconds_left == 540
 
 
 async def test_many_videos_are_asked_for_in_several_questions(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "_AT_ONCE", 2)
+    monkeypatch.setattr(views, "_MAX_VIDEOS_PER_QUERY", 2)
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 6):
             await ledger.start(film, [PROBE], FINISH)
-        assert await ledger.states([*range(1, 6), 9]) == dict.fromkeys(range(1, 6), State.QUEUED)
-        assert await ledger.states([]) == {}
+        assert await ledger.job_states([*range(1, 6), 9]) == dict.fromkeys(range(1, 6), State.QUEUED)
+        assert await ledger.job_states([]) == {}
 
 
 async def test_tasks_are_counted_by_their_states(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 13):
             await ledger.start(film, [chunk(0), chunk(1)], FINISH)
-        await ledger.settle(await take(ledger), {})
+        await ledger.complete(await take(ledger), {})
         await take(ledger)
         assert await ledger.task_states(range(1, 14)) == {"queued": 22, "running": 1, "succeeded": 1}
         assert await ledger.task_states([]) == {}
@@ -425,34 +426,34 @@ async def test_tasks_are_counted_by_their_states(redis_url: str) -> None:
 
 async def test_segment_requests_share_one_task_until_all_are_withdrawn(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
-        assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
-        assert (await ledger.want(1, segment(3), "web-b"))[0] is LeaseState.QUEUED
-        lease = await take(ledger, Lane.SEGMENT)
-        assert (await ledger.want(1, segment(3), "web-b"))[0] is LeaseState.RUNNING
-        assert not await ledger.unwant(1, segment(3), "web-a")
+        assert (await ledger.request_segment(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
+        assert (await ledger.request_segment(1, segment(3), "web-b"))[0] is LeaseState.QUEUED
+        lease = await take(ledger, Queue.ON_DEMAND)
+        assert (await ledger.request_segment(1, segment(3), "web-b"))[0] is LeaseState.RUNNING
+        assert not await ledger.withdraw_segment(1, segment(3), "web-a")
         assert await ledger.renew(lease, 0.1) is LeaseState.RUNNING
-        assert await ledger.unwant(1, segment(3), "web-b")
+        assert await ledger.withdraw_segment(1, segment(3), "web-b")
         assert await ledger.renew(lease, 0.1) is LeaseState.CANCELLED
         await ledger.release(lease)
-        assert (await ledger.want(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
+        assert (await ledger.request_segment(1, segment(3), "web-a"))[0] is LeaseState.QUEUED
 
 
 async def test_a_segment_that_nobody_wants_any_more_is_not_claimed(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, interest=0.1)) as ledger:
-        await ledger.want(1, segment(3), "web")
+    async with open_ledger(redis_url, replace(FAST_TIMING, request_ttl_s=0.1)) as ledger:
+        await ledger.request_segment(1, segment(3), "web")
         await asyncio.sleep(0.15)
         assert await ledger.claim(ALL, "w") is None
 
 
 async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, dead_segment=0.2)) as ledger:
+    async with open_ledger(redis_url, replace(FAST_TIMING, failed_segment_ttl_s=0.2)) as ledger:
         await ledger.start(1, [chunk(0)], FINISH)
-        await ledger.want(1, segment(3), "web")
-        await ledger.fail(await take(ledger, Lane.SEGMENT), "No.", hopeless=True)
-        assert await ledger.want(1, segment(3), "web") == (LeaseState.DEAD, "No.")
+        await ledger.request_segment(1, segment(3), "web")
+        await ledger.fail(await take(ledger, Queue.ON_DEMAND), "No.", permanent=True)
+        assert await ledger.request_segment(1, segment(3), "web") == (LeaseState.DEAD, "No.")
         await asyncio.sleep(0.25)
-        assert (await ledger.want(1, segment(3), "web"))[0] is LeaseState.QUEUED
-        assert (await ledger.states([1]))[1] in LIVE
+        assert (await ledger.request_segment(1, segment(3), "web"))[0] is LeaseState.QUEUED
+        assert (await ledger.job_states([1]))[1] in LIVE
 
 
 async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url: str) -> None:
@@ -463,7 +464,7 @@ async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url: str) 
         await redis.script_flush()
         assert await ledger.renew(lease, 0.5) is LeaseState.LOST
         assert await ledger.start(1, [chunk(0)], FINISH) == ("1.1", True)
-        assert await ledger.settle(lease, {}) is LeaseState.LOST
+        assert await ledger.complete(lease, {}) is LeaseState.LOST
 
 
 async def test_an_unreachable_redis_is_one_kind_of_error() -> None:
@@ -473,7 +474,7 @@ async def test_an_unreachable_redis_is_one_kind_of_error() -> None:
 
 
 async def test_a_redis_that_does_not_answer_counts_as_away(http_port: int) -> None:
-    async with open_ledger(f"redis://127.0.0.1:{http_port}", replace(FAST_TIMING, answer=0.1)) as ledger:
+    async with open_ledger(f"redis://127.0.0.1:{http_port}", replace(FAST_TIMING, redis_timeout_s=0.1)) as ledger:
         with pytest.raises(LedgerUnavailable, match="does not answer"):
             await ledger.ping()
 
@@ -486,7 +487,10 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(redis_url: str, troub
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.execute_command(*trouble.split())
         try:
-            for write in (ledger.start(1, [PROBE], FINISH), ledger.hold("free disk space")):  # a script; a command
+            for write in (
+                ledger.start(1, [PROBE], FINISH),
+                ledger.set_pause_reason("free disk space"),
+            ):  # a script; a command
                 with pytest.raises(LedgerUnavailable):
                     await write
         finally:
@@ -498,22 +502,22 @@ async def test_a_redis_that_throws_keys_away_is_noticed(redis_url: str, policy: 
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", policy)
         try:
-            assert await ledger.loses_keys() is loses
+            assert await ledger.evicts_keys() is loses
         finally:
             await redis.config_set("maxmemory-policy", "noeviction")
 
 
 async def test_notices_tell_of_work_segments_and_videos(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
-        notices, heard = ledger.notices(), []
+        notices, heard = ledger.subscribe(), []
         notices.on_wake.append(heard.append)
-        notices.on_film.append(heard.append)
+        notices.on_video.append(heard.append)
         notices.on_segment.append(heard.append)
         listening = asyncio.create_task(notices.run())
         await notices.connected.wait()
-        await ledger.film_changed(5)
-        await ledger.want(1, segment(3), "web")
-        await ledger.settle(await take(ledger), {})
+        await ledger.publish_video_changed(5)
+        await ledger.request_segment(1, segment(3), "web")
+        await ledger.complete(await take(ledger), {})
         async with asyncio.timeout(2):
             while len(heard) < 3:
                 await asyncio.sleep(0.01)
@@ -524,27 +528,28 @@ async def test_notices_tell_of_work_segments_and_videos(redis_url: str) -> None:
 
 async def test_notices_outlive_what_nobody_understands(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as redis:
-        notices, heard = ledger.notices(), []
-        notices.on_film.append(heard.append)
+        notices, heard = ledger.subscribe(), []
+        notices.on_video.append(heard.append)
         listening = asyncio.create_task(notices.run())
         for channel in ("film", "segment"):
             await notices.connected.wait()
             await redis.publish(f"videoflix:{channel}", "of a later version")
             await wait_until(lambda: not notices.connected.is_set())
         await notices.connected.wait()
-        await ledger.film_changed(5)
+        await ledger.publish_video_changed(5)
         await wait_until(lambda: heard == [5])
-        await end([listening])
+        await cancel_and_wait([listening])
 
 
 async def test_notices_leave_a_connection_that_leads_nowhere(redis_url: str) -> None:
-    async with open_ledger(redis_url, replace(FAST_TIMING, poll=0.05)) as ledger, Redis.from_url(redis_url) as redis:
-        notices, gaps = ledger.notices(), []
-        notices.on_gap.append(lambda: gaps.append(1))
+    timing = replace(FAST_TIMING, poll_interval_s=0.05)
+    async with open_ledger(redis_url, timing) as ledger, Redis.from_url(redis_url) as redis:
+        notices, gaps = ledger.subscribe(), []
+        notices.on_connect.append(lambda: gaps.append(1))
         listening = asyncio.create_task(notices.run())
         await notices.connected.wait()
-        await asyncio.sleep(6 * ledger.times.poll)  # silence that is none
+        await asyncio.sleep(6 * ledger.timing.poll_interval_s)  # silence that is none
         assert len(gaps) == 1
         await redis.client_pause(400)
         await wait_until(lambda: len(gaps) == 2)
-        await end([listening])
+        await cancel_and_wait([listening])

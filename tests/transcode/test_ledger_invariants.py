@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from tests.support.fast_timing import FAST_TIMING
-from transcode.ledger import LIVE, Lane, Lease, LeaseState, Ledger, NewTask, State
+from transcode.ledger import LIVE, Lease, LeaseState, Ledger, NewTask, Queue, State
 
 FILMS = (1, 11)
 TASKS = [
-    NewTask("probe", "probe", lane=Lane.OPENING, limit=2, weight=0),
-    NewTask("chunk:0", "chunk", 0, priority=30, limit=2, weight=2.5),
-    NewTask("extra", "extra", priority=40, limit=2, weight=0.5, optional=True),
+    NewTask("probe", "probe", queue=Queue.PROBE, max_attempts=2, weight=0),
+    NewTask("chunk:0", "chunk", 0, priority=30, max_attempts=2, weight=2.5),
+    NewTask("extra", "extra", priority=40, max_attempts=2, weight=0.5, optional=True),
 ]
-LATER = [NewTask(f"chunk:{index}", "chunk", index, priority=30 + index, limit=2, weight=2.5) for index in (1, 2)]
-FINISH = NewTask("finish", "finish", priority=20, limit=2, weight=0)
-SEGMENT = NewTask("segment:5", "segment", 5, "480p", lane=Lane.SEGMENT, limit=2)
+LATER = [NewTask(f"chunk:{index}", "chunk", index, priority=30 + index, max_attempts=2, weight=2.5) for index in (1, 2)]
+FINISH = NewTask("finish", "finish", priority=20, max_attempts=2, weight=0)
+SEGMENT = NewTask("segment:5", "segment", 5, "480p", queue=Queue.ON_DEMAND, max_attempts=2)
 PROCESSES = ("web-a", "web-b")
 
 # The moves, and how often each is made.
@@ -93,7 +93,7 @@ class Moves:
 
     def __init__(self, client: Redis) -> None:
         self.client = client
-        self.ledger = Ledger(client, times=FAST_TIMING)
+        self.ledger = Ledger(client, timing=FAST_TIMING)
         self.leases: list[Lease] = []
         self.succeeded: set[tuple[str, str]] = set()
 
@@ -110,28 +110,28 @@ class Moves:
         await self.ledger.start(FILMS[number % 2], TASKS, FINISH, total=8)
 
     async def claim(self, number: int) -> None:
-        lease = await self.ledger.claim(tuple(Lane) if number else (Lane.BULK,), "w")
+        lease = await self.ledger.claim(tuple(Queue) if number else (Queue.BATCH,), "w")
         if isinstance(lease, Lease):
-            assert 1 <= lease.attempt <= lease.limit
+            assert 1 <= lease.attempt <= lease.max_attempts
             self.leases.insert(0, lease)
 
     async def settle(self, number: int) -> None:
         if lease := self.lease(number):
             mine = await self.holds(lease)
-            follow_ups = LATER if lease.task == "probe" else ()
-            answer = await self.ledger.settle(lease, {}, follow_ups, (8, 0) if follow_ups else None)
-            assert (lease.job, lease.task) not in self.succeeded or not mine or lease.kind == "segment"
+            follow_ups = LATER if lease.task_id == "probe" else ()
+            answer = await self.ledger.complete(lease, {}, follow_ups, (8, 0) if follow_ups else None)
+            assert (lease.job_id, lease.task_id) not in self.succeeded or not mine or lease.kind == "segment"
             if mine:
                 assert answer is LeaseState.SUCCEEDED
-                assert await self.ledger.settle(lease, {}) is LeaseState.SUCCEEDED  # the answer was lost
-                self.succeeded.add((lease.job, lease.task))
+                assert await self.ledger.complete(lease, {}) is LeaseState.SUCCEEDED  # the answer was lost
+                self.succeeded.add((lease.job_id, lease.task_id))
 
     async def fail(self, number: int) -> None:
         if lease := self.lease(number):
             mine, hopeless = await self.holds(lease), number % 3 == 0
-            answer = await self.ledger.fail(lease, "No.", hopeless=hopeless, delay=60)
+            answer = await self.ledger.fail(lease, "No.", permanent=hopeless, delay=60)
             if mine:
-                dead = hopeless or lease.attempt >= lease.limit
+                dead = hopeless or lease.attempt >= lease.max_attempts
                 assert answer is (LeaseState.DEAD if dead else LeaseState.RETRYING)
 
     async def release(self, number: int) -> None:
@@ -143,22 +143,22 @@ class Moves:
         lease = self.lease(number)
         if lease and lease.kind != "segment":
             mine = await self.holds(lease)
-            answer = await self.ledger.reopen(lease, TASKS[0], "It is gone.")
+            answer = await self.ledger.restart_job(lease, TASKS[0], "It is gone.")
             assert (answer in (LeaseState.QUEUED, LeaseState.DEAD)) or not mine
             if mine and answer is LeaseState.QUEUED:
-                assert await self.ledger.reopen(lease, TASKS[0], "It is gone.") is LeaseState.LOST
-                self.succeeded = {done for done in self.succeeded if done[0] != lease.job}
+                assert await self.ledger.restart_job(lease, TASKS[0], "It is gone.") is LeaseState.LOST
+                self.succeeded = {done for done in self.succeeded if done[0] != lease.job_id}
 
     async def renew(self, number: int) -> None:
         if lease := self.lease(number):
             mine = await self.holds(lease)
-            answer = await self.ledger.renew(lease, 0.5, 1, LATER[:1] if lease.task == "chunk:0" else ())
+            answer = await self.ledger.renew(lease, 0.5, 1, LATER[:1] if lease.task_id == "chunk:0" else ())
             assert (answer is LeaseState.RUNNING) is mine
 
     async def die(self, number: int) -> None:
         """A worker stops renewing."""
         if lease := self.lease(number):
-            member = f"{lease.job}|{lease.task}|{lease.token}"
+            member = f"{lease.job_id}|{lease.task_id}|{lease.token}"
             await self.client.zadd("videoflix:leases", {member: 1}, xx=True)
             await self.reap()
 
@@ -174,20 +174,20 @@ class Moves:
         await self.ledger.forget(FILMS[number % 2])
 
     async def raise_priority(self, number: int) -> None:
-        await self.ledger.raise_priority(FILMS[number % 2], f"chunk:{number // 2 % 2}")
+        await self.ledger.promote(FILMS[number % 2], f"chunk:{number // 2 % 2}")
 
     async def want(self, number: int) -> None:
-        await self.ledger.want(FILMS[number % 2], SEGMENT, PROCESSES[number // 2 % 2])
+        await self.ledger.request_segment(FILMS[number % 2], SEGMENT, PROCESSES[number // 2 % 2])
 
     async def unwant(self, number: int) -> None:
-        await self.ledger.unwant(FILMS[number % 2], SEGMENT, PROCESSES[number // 2 % 2])
+        await self.ledger.withdraw_segment(FILMS[number % 2], SEGMENT, PROCESSES[number // 2 % 2])
 
     def lease(self, number: int) -> Lease | None:
         """One that was given out at some time, 0 being the latest."""
         return self.leases[number % len(self.leases)] if self.leases else None
 
     async def holds(self, lease: Lease) -> bool:
-        found = await self.client.hmget(f"videoflix:task:{lease.job}:{lease.task}", "state", "token")  # type: ignore[misc]
+        found = await self.client.hmget(f"videoflix:task:{lease.job_id}:{lease.task_id}", "state", "token")  # type: ignore[misc]
         return found == ["running", lease.token]
 
     async def reap(self) -> None:
@@ -216,11 +216,11 @@ class Moves:
         await self.reap()
         for _ in range(40):
             await self.be_due()
-            lease = await self.ledger.claim(tuple(Lane), "w")
+            lease = await self.ledger.claim(tuple(Queue), "w")
             if not isinstance(lease, Lease):
                 break
-            assert await self.ledger.settle(lease, {}) is LeaseState.SUCCEEDED
-        assert await self.ledger.at_work() == set()
+            assert await self.ledger.complete(lease, {}) is LeaseState.SUCCEEDED
+        assert await self.ledger.list_active_ids() == set()
         picture = await self.picture()
         assert picture.waiting == []
         assert picture.members("leases") == set()

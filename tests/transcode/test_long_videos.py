@@ -19,22 +19,22 @@ from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import make_presentation
 from tests.support.video_builder import VideoBuilder
 from tests.support.workers import open_ledger
-from transcode import layout, losses, schedule
+from transcode import integrity, paths, task_graph
 from transcode.engine import Engine
-from transcode.grid import CLOCK, Grid
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.ffmpeg.process import FfmpegProcess
+from transcode.grid import MPEG_CLOCK_HZ, Grid
 from transcode.hls import bandwidth, playlists, webvtt
+from transcode.hls.mpegts import PACKET_BYTES, first_picture_size
 from transcode.hls.storyboard import Storyboard, sheet_name
-from transcode.hls.transport import PACKET, first_picture_size
-from transcode.ladder import ladder
-from transcode.ledger import Lane, Lease, NewTask
-from transcode.plans.audio import AudioPlan
-from transcode.plans.chunk import ChunkPlan
-from transcode.plans.storyboard import StoryboardPlan
-from transcode.runner import Run
+from transcode.ladder import build_ladder
+from transcode.ledger import Lease, NewTask, Queue
+from transcode.presentation import AudioTrack, Presentation
 from transcode.tasks import master
-from transcode.tasks.assignment import Assignment
-from transcode.timeline import AudioTrack, Timeline
-from transcode.tools import Tools
+from transcode.tasks.audio import AudioPlan
+from transcode.tasks.chunk import ChunkPlan
+from transcode.tasks.context import TaskContext
+from transcode.tasks.storyboard import StoryboardPlan
 
 HOUR = 3600
 HOURS = 12
@@ -47,8 +47,8 @@ CUES = 70_000  # more than sixteen bits count
 def moved(packets: bytes, ticks: int) -> bytes:
     """Return a transport stream with all its clocks moved, as they are so much later in a film."""
     found = bytearray(packets)
-    for begin in range(0, len(found), PACKET):
-        packet = memoryview(found)[begin : begin + PACKET]
+    for begin in range(0, len(found), PACKET_BYTES):
+        packet = memoryview(found)[begin : begin + PACKET_BYTES]
         payload = 4
         if packet[3] & 0x20:
             payload += 1 + packet[4]
@@ -76,7 +76,9 @@ def _stamp(mark: int, ticks: int) -> bytes:
 
 
 @pytest.fixture(scope="module", params=["1", "24000/1001", "25", "60"])
-def beginning(request: pytest.FixtureRequest, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
+def beginning(
+    request: pytest.FixtureRequest, tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory
+) -> VideoBuilder:
     """Two real segments of a film at this frame rate, the first one dark and the second one bright."""
     folder, fps = tmp_path_factory.mktemp("beginning"), request.param
     code = "geq=lum='if(lt(T,3.9),40,200)':cb=128:cr=128"
@@ -90,7 +92,7 @@ def beginning(request: pytest.FixtureRequest, tools: Tools, tmp_path_factory: py
 
 @pytest.mark.parametrize("hours", [0.01, 1.25, 1.5, 2, 5, 12, 24, 30])
 def test_a_storyboard_has_all_its_pictures_at_any_length(
-    beginning: VideoBuilder, tools: Tools, tmp_path: Path, hours: float
+    beginning: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path, hours: float
 ) -> None:
     """At 30 hours, more than a published film may have, the clock of a transport stream has begun anew."""
     fps = beginning.timeline.grid.fps
@@ -98,20 +100,22 @@ def test_a_storyboard_has_all_its_pictures_at_any_length(
     kinds = [place.read_bytes()[: first_picture_size(place)] for place in beginning.segment_paths()[:2]]
     is_bright = [place * 7 // 5 % 2 for place in range(len(board.segments))]
     starts = [
-        board.grid.start(number) - (4 if bright else 0)
+        board.grid.segment_start(number) - (4 if bright else 0)
         for number, bright in zip(board.segments, is_bright, strict=True)
     ]
     (tmp_path / "pictures.ts").write_bytes(
-        b"".join(moved(kinds[bright], round(start * CLOCK)) for bright, start in zip(is_bright, starts, strict=True))
+        b"".join(
+            moved(kinds[bright], round(start * MPEG_CLOCK_HZ)) for bright, start in zip(is_bright, starts, strict=True)
+        )
     )
-    Run([tools.ffmpeg, *StoryboardPlan(board, tmp_path / "pictures.ts").argv()], tmp_path)()
+    FfmpegProcess([tools.ffmpeg, *StoryboardPlan(board, tmp_path / "pictures.ts").argv()], tmp_path)()
     sheets = sorted(place.name for place in tmp_path.glob("*.jpg"))
-    assert sheets == [sheet_name(number) for number in range(board.sheets)]
+    assert sheets == [sheet_name(number) for number in range(board.sheet_count)]
     seen = [bright for sheet in sheets for bright in brightness(tools, tmp_path / sheet, board)]
     assert seen[: len(is_bright)] == is_bright
 
 
-def brightness(tools: Tools, sheet: Path, board: Storyboard) -> list[int]:
+def brightness(tools: FfmpegBinaries, sheet: Path, board: Storyboard) -> list[int]:
     """Return 1 for each bright picture of a sheet, 0 for each dark one."""
     raw = sheet.with_suffix(".raw")
     size = f"{board.columns}:{board.rows}"
@@ -125,11 +129,11 @@ def brightness(tools: Tools, sheet: Path, board: Storyboard) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One small picture a second, and words at every half second and more."""
     folder = tmp_path_factory.mktemp("source")
     pause = HOURS * HOUR * 1000 // CUES
-    stamps = (webvtt.stamp(pause * number).replace(".", ",") for number in range(CUES + 1))
+    stamps = (webvtt.format_timestamp(pause * number).replace(".", ",") for number in range(CUES + 1))
     begin = next(stamps)
     with (folder / "words.srt").open("w") as words:
         for number, end in enumerate(stamps, 1):
@@ -144,7 +148,7 @@ def source(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def film(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VideoBuilder]:
+def film(source: Path, tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VideoBuilder]:
     """All tasks of it: of the chunks the first ones, one with names of four and five digits, and the last ones.
 
     What lies between is the second segment over and over, moved to its place on the clock.
@@ -156,8 +160,8 @@ def film(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -
         film.run_task("chunk", index)
     second = film.segment_paths()[1].read_bytes()
     for number, place in enumerate(film.segment_paths()[3:], 3):
-        place.write_bytes(moved(second, round((grid.start(number) - grid.start(1)) * CLOCK)))
-    for index in (grid.chunk_of(10_000), grid.chunks - 2, grid.chunks - 1):
+        place.write_bytes(moved(second, round((grid.segment_start(number) - grid.segment_start(1)) * MPEG_CLOCK_HZ)))
+    for index in (grid.chunk_of(10_000), grid.chunk_count - 2, grid.chunk_count - 1):
         film.run_task("chunk", index)
     for kind in ("subtitles", "iframes", "storyboard", "finish"):
         film.run_task(kind)
@@ -167,8 +171,8 @@ def film(source: Path, tools: Tools, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_a_film_of_twelve_hours_is_published_with_names_of_five_digits(film: VideoBuilder) -> None:
     assert film.timeline.grid == Grid(Fraction(1), HOURS * HOUR)
-    assert film.timeline.segments == 10_800
-    names = {layout.segment_name(number) for number in range(10_800)}
+    assert film.timeline.segment_count == 10_800
+    names = {paths.segment_name(number) for number in range(10_800)}
     assert {"9999.ts", "10000.ts", "10799.ts"} <= names
     assert {place.name for place in (film.folder / "480p").glob("*.ts")} == names
     playlist = m3u8.load(str(film.folder / "480p" / "index.m3u8"))
@@ -176,7 +180,7 @@ def test_a_film_of_twelve_hours_is_published_with_names_of_five_digits(film: Vid
     assert sum(segment.duration for segment in playlist.segments) == pytest.approx(HOURS * HOUR, abs=0.01)
 
 
-def test_its_last_segments_are_on_the_clock_of_the_first(film: VideoBuilder, tools: Tools) -> None:
+def test_its_last_segments_are_on_the_clock_of_the_first(film: VideoBuilder, tools: FfmpegBinaries) -> None:
     for number in (0, 9_999, 10_000, 10_799):
         times = ffprobe.run_ffprobe(
             tools, "-f", "mpegts", "-select_streams", "v:0", "-show_entries", "frame=pts_time", "-of", "csv=p=0",
@@ -201,7 +205,7 @@ def test_its_words_are_all_there_each_at_its_time(film: VideoBuilder) -> None:
     playlist = m3u8.load(str(film.folder / "subs1" / "index.m3u8"))
     assert len(playlist.segments) == 720
     cues = [cue for piece in playlist.segments for cue in webvtt.parse((film.folder / "subs1" / piece.uri).read_text())]
-    words = list(dict.fromkeys(cue.words for cue in cues))
+    words = list(dict.fromkeys(cue.text for cue in cues))
     assert words == [f"word {number}" for number in range(1, CUES + 1)]
     assert cues[-1].start == HOURS * HOUR * 1000 // CUES * (CUES - 1)
 
@@ -211,25 +215,25 @@ def test_a_viewer_gets_a_segment_near_its_end_at_once(film: VideoBuilder) -> Non
     wanted.rename(film.root / "moved")
     try:
         assert film.run_task("segment", 10_790, "480p") == {"is_new": True}
-        assert playlists.listed((film.folder / "480p" / "index.m3u8").read_text())["10790.ts"] == 4
+        assert playlists.parse_segments((film.folder / "480p" / "index.m3u8").read_text())["10790.ts"] == 4
     finally:
         (film.root / "moved").rename(wanted)
 
 
 def test_nothing_of_it_is_taken_for_lost(film: VideoBuilder) -> None:
     repository = InMemoryRepository()
-    repository.add(1, film.timeline, range(film.timeline.grid.chunks))
+    repository.add(1, film.timeline, range(film.timeline.grid.chunk_count))
     kinds = frozenset({"thumbnail", "subtitles", "iframes", "storyboard", "finish"})
-    entry = replace(repository.records[1], done_kinds=kinds, results=film.results)
-    assert not losses.losses(entry, film.root)
-    assert schedule.is_done(entry)
+    entry = replace(repository.records[1], tasks_done=kinds, task_results=film.results)
+    assert not integrity.find_missing(entry, film.root)
+    assert task_graph.is_done(entry)
 
 
 # Sound ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hours", [12.5, 13.5, 23.9])
-def test_sound_is_counted_in_more_than_31_bits(tools: Tools, tmp_path: Path, hours: float) -> None:
+def test_sound_is_counted_in_more_than_31_bits(tools: FfmpegBinaries, tmp_path: Path, hours: float) -> None:
     """A viewer's segment at the end, whose first sample has a number beyond that of a film of 12.4 hours."""
     fps, seconds, last = Fraction(1), int(hours * HOUR), 24
     late = str(seconds - last)
@@ -244,14 +248,14 @@ def test_sound_is_counted_in_more_than_31_bits(tools: Tools, tmp_path: Path, hou
     # The same source as the end of a long film, whose picture and sound begin at 0.
     known = replace(begun.timeline, grid=Grid(fps, seconds), origin=0.0)
     film = VideoBuilder(begun.root, source, tools, known=known.as_json())
-    number = film.timeline.segments - 3
+    number = film.timeline.segment_count - 3
     film.run_task("segment", number, "480p")
     place = film.segment_paths()[number]
     times = ffprobe.run_ffprobe(
         tools, "-select_streams", "a:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", str(place)
     )
     found = [float(line.strip(",")) for line in times.split()]
-    start = 10 + float(known.grid.start(number))
+    start = 10 + float(known.grid.segment_start(number))
     assert start - 2.1 <= found[0] <= start
     assert len(found) == pytest.approx(4 * 48_000 / 1024, abs=2)
     samples = ffprobe.decode_audio(tools, "-i", str(place))[::2]
@@ -266,45 +270,47 @@ def test_a_day_of_sound_is_cut_by_a_list_that_fits_into_an_argument() -> None:
     day = replace(make_presentation(20, sound=True), grid=Grid(Fraction(60), 24 * HOUR * 60))
     argv = AudioPlan(day, Path("film.mp4")).argv()
     assert max(map(len, argv)) < 64 * 1024
-    assert argv[argv.index("-segment_times") + 1].count(",") == day.grid.chunks - 2
+    assert argv[argv.index("-segment_times") + 1].count(",") == day.grid.chunk_count - 2
 
 
 # Work that could grow ---------------------------------------------------------------------------------------
 
 
-def chunk_assignment(film: Timeline, root: Path, index: int) -> Assignment:
-    return Assignment("chunk", 1, "", root, root, Tools("", ""), film.as_json(), index)
+def chunk_assignment(film: Presentation, root: Path, index: int) -> TaskContext:
+    return TaskContext("chunk", 1, "", root, root, FfmpegBinaries("", ""), film.as_json(), index)
 
 
 def test_hardly_any_chunk_of_a_long_film_looks_at_all_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One by one they would read 21,600 sizes 2,703 times: what is read in all is a small multiple of the film."""
     day = replace(make_presentation(20), grid=Grid(Fraction(25), 24 * HOUR * 25))
-    layout.rendition_dir(tmp_path, 1, "480p").mkdir(parents=True)
+    paths.rendition_dir(tmp_path, 1, "480p").mkdir(parents=True)
     published, original = [], master.publish_master
     monkeypatch.setattr(
         master, "publish_master", lambda assignment: published.append(assignment.index) or original(assignment)
     )
     original(chunk_assignment(day, tmp_path, 0))
-    for index in range(day.grid.chunks):
-        sizes = {"480p": dict.fromkeys(day.grid.chunk(index), 1000)}
+    for index in range(day.grid.chunk_count):
+        sizes = {"480p": dict.fromkeys(day.grid.chunk_segments(index), 1000)}
         master.publish_master_after_chunk(chunk_assignment(day, tmp_path, index), sizes)
     assert len(published) < 30
-    assert sum(day.grid.chunk(index).stop for index in published) < 3 * day.segments
+    assert sum(day.grid.chunk_segments(index).stop for index in published) < 3 * day.segment_count
 
 
 def test_a_chunk_that_takes_more_than_the_master_says_corrects_it_at_once(tmp_path: Path) -> None:
     film = replace(make_presentation(20), grid=Grid(Fraction(25), 5 * HOUR * 25))
-    folder = layout.rendition_dir(tmp_path, 1, "480p")
+    folder = paths.rendition_dir(tmp_path, 1, "480p")
     folder.mkdir(parents=True)
     index = 301
     master.publish_master(chunk_assignment(film, tmp_path, index))
     peak = playlists.listed_peaks((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
-    sizes = dict.fromkeys(film.grid.chunk(index), peak)  # bytes, so eight times as much in a quarter of the time
+    sizes = dict.fromkeys(
+        film.grid.chunk_segments(index), peak
+    )  # bytes, so eight times as much in a quarter of the time
     for number, size in sizes.items():
-        (folder / layout.segment_name(number)).write_bytes(b"\0" * size)
+        (folder / paths.segment_name(number)).write_bytes(b"\0" * size)
     master.publish_master_after_chunk(chunk_assignment(film, tmp_path, index), {"480p": sizes})
     listed = playlists.listed_peaks((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
-    assert listed >= bandwidth.of_segments(sizes, film.grid).peak > peak
+    assert listed >= bandwidth.measure_segments(sizes, film.grid).peak > peak
 
 
 async def test_a_film_of_a_day_goes_through_the_ledger(redis_url: str, tmp_path: Path) -> None:
@@ -313,20 +319,23 @@ async def test_a_film_of_a_day_goes_through_the_ledger(redis_url: str, tmp_path:
     repository = InMemoryRepository()
     repository.add(1, day)
     async with open_ledger(redis_url) as ledger:
-        await ledger.start(1, [schedule.probe()], schedule.closing())
-        lease = await ledger.claim([Lane.OPENING], "w")
+        await ledger.start(1, [task_graph.probe_task()], task_graph.closing())
+        lease = await ledger.claim([Queue.PROBE], "w")
         assert isinstance(lease, Lease)
-        await ledger.settle(
-            lease, {}, schedule.after("probe", repository.records[1], tmp_path), schedule.weights(repository.records[1])
+        await ledger.complete(
+            lease,
+            {},
+            task_graph.follow_ups("probe", repository.records[1], tmp_path),
+            task_graph.weights(repository.records[1]),
         )
-        lease = await ledger.claim([Lane.SOUND], "w")
+        lease = await ledger.claim([Queue.AUDIO], "w")
         assert isinstance(lease, Lease)
-        await ledger.renew(lease, 0.5, 1300, schedule.released(repository.records[1], 0, 1300))
-        await ledger.settle(lease, {}, schedule.after("audio", repository.records[1], tmp_path))
+        await ledger.renew(lease, 0.5, 1300, task_graph.unblocked_chunks(repository.records[1], 0, 1300))
+        await ledger.complete(lease, {}, task_graph.follow_ups("audio", repository.records[1], tmp_path))
         engine = Engine(ledger, tmp_path)
         (job,) = await engine.jobs()
         await engine.close()
-        assert len([task for task in job["tasks"] if task["kind"] == "chunk"]) == day.grid.chunks == 2703
+        assert len([task for task in job["tasks"] if task["kind"] == "chunk"]) == day.grid.chunk_count == 2703
         assert len(json.dumps(job)) < 2_000_000
         assert (await ledger.progress([1]))[1].total > 24 * HOUR
         assert await ledger.cancel(1) == 0
@@ -336,15 +345,17 @@ async def test_a_film_of_a_day_goes_through_the_ledger(redis_url: str, tmp_path:
 
 def test_rates_of_a_day_are_those_of_exact_fractions() -> None:
     grid = Grid(Fraction(24_000, 1001), int(24 * HOUR * Fraction(24_000, 1001)))
-    sizes = {number: 1000 + number * 7919 % 5000 for number in range(grid.segments)}
-    lengths = [grid.length(number) for number in sorted(sizes)]
+    sizes = {number: 1000 + number * 7919 % 5000 for number in range(grid.segment_count)}
+    lengths = [grid.segment_duration(number) for number in sorted(sizes)]
     exact = sum(sizes.values()) * 8 / sum(lengths)
-    assert abs(bandwidth.of_segments(sizes, grid).average - exact) <= 1
+    assert abs(bandwidth.measure_segments(sizes, grid).average - exact) <= 1
 
 
 def test_the_plan_of_a_chunk_is_as_long_after_a_day_as_at_the_start() -> None:
-    day = Timeline(Grid(Fraction(25), 24 * HOUR * 25), ladder(320, 180, Fraction(25)), make_presentation(4).video)
-    first, last = (ChunkPlan(day, index, Path("film.mp4"), None).argv() for index in (4, day.grid.chunks - 1))
+    day = Presentation(
+        Grid(Fraction(25), 24 * HOUR * 25), build_ladder(320, 180, Fraction(25)), make_presentation(4).video
+    )
+    first, last = (ChunkPlan(day, index, Path("film.mp4"), None).argv() for index in (4, day.grid.chunk_count - 1))
     assert abs(len(" ".join(first)) - len(" ".join(last))) < 40
 
 
@@ -352,7 +363,7 @@ async def test_however_many_chunks_are_enqueued_at_once_workers_are_woken_once(r
     async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url) as client, client.pubsub() as heard:
         await heard.subscribe("videoflix:wake")
         await ledger.start(
-            1, [NewTask(f"chunk:{index:04d}", "chunk", index) for index in range(2703)], schedule.finish()
+            1, [NewTask(f"chunk:{index:04d}", "chunk", index) for index in range(2703)], task_graph.finalize_task()
         )
         messages = []
         while message := await heard.get_message(timeout=0.5):

@@ -10,10 +10,10 @@ import pytest
 
 from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.video_builder import VideoBuilder
-from transcode import layout
-from transcode.plans import sound
-from transcode.plans.audio import AudioPlan
-from transcode.tools import Tools
+from transcode import paths
+from transcode.ffmpeg import audio_filters
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.tasks.audio import AudioPlan
 
 # 23 seconds at 29.97: six segments in three chunks (0, 1-2, 3-5), the last segment short.
 SECONDS = 23
@@ -21,7 +21,7 @@ FIRST, BORDERS, LAST = [0], [1, 2, 3], [5]
 
 
 @pytest.fixture(scope="module")
-def bulk(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
+def bulk(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
     """All chunks of a film with music, whose sound is still in pieces beside them."""
     folder = tmp_path_factory.mktemp("mixing")
     source = folder / "film.mkv"
@@ -69,7 +69,7 @@ def test_the_stitched_sound_is_the_very_sound_of_one_uncut_encoding(bulk: VideoB
     cut = argv.index("segment") - 1
     sample_videos.run_ffmpeg(bulk.tools, *argv[:cut], "-f", "mpegts", "-mpegts_copyts", "1", str(whole))
     uncut = ffprobe.decode_audio(bulk.tools, "-i", str(whole))
-    assert len(uncut) > 2 * sound.RATE * SECONDS
+    assert len(uncut) > 2 * audio_filters.SAMPLE_RATE_HZ * SECONDS
     assert ffprobe.decode_audio(bulk.tools, "-i", str(playlist(bulk))) == uncut
 
 
@@ -88,13 +88,13 @@ def test_with_the_finished_sound_times_and_samples_are_the_same(
 
 def test_without_the_finished_audio_samples_shift_under_a_millisecond(bulk: VideoBuilder, tmp_path: Path) -> None:
     film = copy_of(bulk, tmp_path)
-    shutil.rmtree(layout.audio_dir(film.root, 1))
+    shutil.rmtree(paths.chunk_audio_dir(film.root, 1))
     replaced(film, [0, 1, 3, 5])
     assert looks(film) == looks(bulk)
     own, run = (ffprobe.decode_audio(bulk.tools, "-i", str(playlist(one)))[::2] for one in (film, bulk))
     assert len(own) == len(run)
     for number in (0, 1, 3, 5):
-        middle = round(sound.RATE * (bulk.timeline.grid.start(number) + 1))
+        middle = round(audio_filters.SAMPLE_RATE_HZ * (bulk.timeline.grid.segment_start(number) + 1))
         places = range(middle, middle + 6000, 3)
         loud = sum(abs(run[place]) for place in places)
         # Matroska's clock ticks in milliseconds, so a beginning in the middle is only known that well.
@@ -102,7 +102,7 @@ def test_without_the_finished_audio_samples_shift_under_a_millisecond(bulk: Vide
     assert ffprobe.decode_playlist(bulk.tools, playlist(film), tmp_path, sound=True).complaints == ""
 
 
-def test_every_rendition_is_mixed_at_its_own_size(tools: Tools, tmp_path: Path) -> None:
+def test_every_rendition_is_mixed_at_its_own_size(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(
         tools,

@@ -16,26 +16,26 @@ from tests.support.scripted_tasks import TaskScript, make_presentation
 from tests.support.video_builder import VideoBuilder
 from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, wait_for_job
-from transcode import layout, losses, schedule
-from transcode.book import Omissions
+from transcode import integrity, paths, task_graph
 from transcode.errors import MediaError
+from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ledger import Ledger, NewTask, State
-from transcode.timeline import AudioTrack, SubtitleTrack, Timeline
-from transcode.tools import Tools
+from transcode.presentation import AudioTrack, Presentation, SubtitleTrack
+from transcode.repository import Omissions
 
 SOON = replace(FAST_TIMING, optional_first=0.3, optional_most=0.6)
 NEVER = replace(FAST_TIMING, optional_first=3600.0, optional_most=3600.0)
 OPTIONAL = ["thumbnail", "tracks", "subtitles", "loudness", "iframes", "storyboard"]
 
 
-def rich_film() -> Timeline:
+def rich_film() -> Presentation:
     """A film of two sound tracks, with subtitles."""
     return replace(make_presentation(20), audio=(AudioTrack(1, 2), AudioTrack(2, 2)), subtitles=(SubtitleTrack(3),))
 
 
 async def begin(ledger: Ledger, repository: InMemoryRepository) -> None:
     repository.add(1, rich_film())
-    await ledger.start(1, [schedule.probe()], schedule.closing())
+    await ledger.start(1, [task_graph.probe_task()], task_graph.closing())
 
 
 def missing(repository: InMemoryRepository) -> set[str]:
@@ -58,7 +58,7 @@ async def test_a_film_is_published_without_what_fails_until_a_later_try_makes_it
         assert repository.records[1].omissions.sentences[kind] == "It failed."
         task_script.clear(kind)
         await wait_until(lambda: not repository.records[1].omissions)
-        assert kind in repository.records[1].done_kinds
+        assert kind in repository.records[1].tasks_done
 
 
 @pytest.mark.parametrize("order", ["fail permanently", "raise bug", "exit", "hang"])
@@ -66,7 +66,7 @@ async def test_however_it_fails_the_film_is_published(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
     task_script.set("storyboard", order)
-    times = replace(NEVER, stall=1.0)
+    times = replace(NEVER, stall_timeout_s=1.0)
     async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
         await wait_until(lambda: repository.status[1] == "ready", timeout_s=60)
@@ -93,7 +93,7 @@ async def test_later_tries_are_few_and_each_pause_is_longer(
 def test_pauses_grow_up_to_a_bound_and_end() -> None:
     begun = Omissions({"storyboard": "It failed."}, 0, 1000.0)
     pauses = []
-    while (due := schedule.retry_at(begun, times := FAST_TIMING)) < float("inf"):
+    while (due := task_graph.retry_at(begun, times := FAST_TIMING)) < float("inf"):
         pauses.append(due - begun.tried_at)
         begun = begun.tried(due)
     assert pauses == sorted(pauses)
@@ -133,7 +133,7 @@ async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
         assert (repository.status[1], missing(repository)) == ("ready", {"finish"})
         task_script.clear("finish")
         await wait_until(lambda: not repository.records[1].omissions)
-        assert "finish" in repository.records[1].done_kinds
+        assert "finish" in repository.records[1].tasks_done
 
 
 async def test_a_catalogue_that_stumbles_over_the_end_takes_no_film_away(
@@ -160,16 +160,19 @@ async def test_a_segment_that_is_missing_at_the_end_is_made_again(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
     task_script.set("iframes", "hang")
-    async with open_ledger(redis_url, replace(NEVER, stall=60)) as ledger, running_worker(ledger, repository, tmp_path):
+    async with (
+        open_ledger(redis_url, replace(NEVER, stall_timeout_s=60)) as ledger,
+        running_worker(ledger, repository, tmp_path),
+    ):
         await begin(ledger, repository)
         await wait_until(lambda: task_script.started("iframes"))
-        layout.segment_path(tmp_path, 1, "480p", 4).unlink()
+        paths.segment_path(tmp_path, 1, "480p", 4).unlink()
         task_script.set("iframes", "miss input")
         await wait_until(lambda: len(task_script.started("chunk")) == 4)
         task_script.clear("iframes")
         await wait_for_job(ledger, 1)
         assert (repository.status[1], missing(repository)) == ("ready", set())
-        assert layout.segment_path(tmp_path, 1, "480p", 4).exists()
+        assert paths.segment_path(tmp_path, 1, "480p", 4).exists()
 
 
 async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
@@ -185,10 +188,10 @@ async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
         assert not film.omissions
         await ledger.forget(1)
         repository.add(1, rich_film(), chunks=[0, 1, 2])
-        await ledger.start(1, [NewTask("thumbnail", "thumbnail", limit=1, optional=True)], schedule.closing())
+        await ledger.start(1, [NewTask("thumbnail", "thumbnail", max_attempts=1, optional=True)], task_graph.closing())
         assert (await get_job(ledger, 1)).id != job
         lease = await ledger.claim(["bulk"], "a worker that dies")
-        assert lease.task == "thumbnail"
+        assert lease.task_id == "thumbnail"
         async with running_worker(ledger, repository, tmp_path):
             await wait_until(lambda: repository.status[1] == "ready")
         assert repository.records[1].omissions.sentences == {"thumbnail": "The worker stopped answering."}
@@ -196,22 +199,22 @@ async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
 
 async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
-        await ledger.start(1, [NewTask("chunk:0000", "chunk")], schedule.finish())
+        await ledger.start(1, [NewTask("chunk:0000", "chunk")], task_graph.finalize_task())
         (key,) = [key async for key in ledger._client.scan_iter("videoflix:job:*")]
         await ledger._client.hset(key, "last", '{"id":"finish","kind":"finish","index":0,"rendition":"","priority":22,'
                                   '"lane":"bulk","weight":0,"limit":4,"optional":false}')  # fmt: skip
         for expected in ("chunk:0000", "finish"):
             lease = await ledger.claim(["bulk"], "w")
-            assert lease.task == expected
-            await ledger.settle(lease, {})
-        assert (await ledger.states([1]))[1] is State.SUCCEEDED
+            assert lease.task_id == expected
+            await ledger.complete(lease, {})
+        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
 
 
 # With real files -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
+def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
     source = tmp_path_factory.mktemp("source") / "film.mp4"
     sample_videos.run_ffmpeg(
         tools,
@@ -229,8 +232,8 @@ def made(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder
 
 
 def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
-    name = made.timeline.top.name
-    playlist = layout.rendition_dir(made.root, 1, name) / layout.IFRAME_PLAYLIST
+    name = made.timeline.top_rendition.name
+    playlist = paths.rendition_dir(made.root, 1, name) / paths.IFRAME_PLAYLIST
     playlist.unlink(missing_ok=True)
     measured = made.run_task("finish")["bandwidths"][name]
     master = (made.folder / "master.m3u8").read_text()
@@ -258,14 +261,14 @@ def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: VideoBuil
     for kind in ("iframes", "storyboard", "finish"):
         made.run_task(kind)
     repository = InMemoryRepository()
-    repository.add(1, made.timeline, range(made.timeline.grid.chunks))
-    entry = replace(repository.records[1], done_kinds=frozenset({"iframes", "storyboard", "finish"}))
-    assert not losses.losses(entry, made.root)
+    repository.add(1, made.timeline, range(made.timeline.grid.chunk_count))
+    entry = replace(repository.records[1], tasks_done=frozenset({"iframes", "storyboard", "finish"}))
+    assert not integrity.find_missing(entry, made.root)
     (made.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
-    assert losses.losses(entry, made.root).kinds == {"storyboard"}
+    assert integrity.find_missing(entry, made.root).kinds == {"storyboard"}
     (tmp_path / "index.vtt").rename(made.folder / "storyboard" / "index.vtt")
-    (made.folder / made.timeline.top.name / "iframes.m3u8").unlink()
-    assert losses.losses(entry, made.root).kinds == {"iframes"}
+    (made.folder / made.timeline.top_rendition.name / "iframes.m3u8").unlink()
+    assert integrity.find_missing(entry, made.root).kinds == {"iframes"}
     made.run_task("iframes")
 
 
@@ -275,15 +278,17 @@ exec {ffmpeg} "$@"
 """
 
 
-def test_sound_whose_loudness_cannot_be_measured_is_encoded(made: VideoBuilder, tools: Tools, tmp_path: Path) -> None:
+def test_sound_whose_loudness_cannot_be_measured_is_encoded(
+    made: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path
+) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text(BROKEN_MEASUREMENT.format(ffmpeg=tools.ffmpeg))
     broken.chmod(0o755)
-    film = VideoBuilder(tmp_path / "media", made.source, Tools(str(broken), tools.ffprobe))
+    film = VideoBuilder(tmp_path / "media", made.source, FfmpegBinaries(str(broken), tools.ffprobe))
     film.probe()
     assert film.run_task("audio") == {"loudness": None, "unmeasured": True}
-    for chunk in range(film.timeline.grid.chunks):
-        parts = [layout.audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
+    for chunk in range(film.timeline.grid.chunk_count):
+        parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
         assert parts[0] == parts[1]
     with pytest.raises(MediaError):
         film.run_task("loudness")
@@ -294,17 +299,21 @@ def test_sound_whose_loudness_cannot_be_measured_is_encoded(made: VideoBuilder, 
 def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None:
     repository = InMemoryRepository()
     repository.add(1, rich_film(), chunks=[0, 1, 2])
-    film = replace(repository.records[1], done_kinds=frozenset({"audio", "thumbnail", "tracks"}))
-    assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles"}
-    film = replace(film, results={"audio": {"loudness": None, "unmeasured": True}})
-    assert {task.kind for task in schedule.opening(film, Path())} == {"subtitles", "loudness"}
-    assert all(task.optional for task in schedule.opening(film, Path()))
+    film = replace(repository.records[1], tasks_done=frozenset({"audio", "thumbnail", "tracks"}))
+    assert {task.kind for task in task_graph.initial_tasks(film, Path())} == {"subtitles"}
+    film = replace(film, task_results={"audio": {"loudness": None, "unmeasured": True}})
+    assert {task.kind for task in task_graph.initial_tasks(film, Path())} == {"subtitles", "loudness"}
+    assert all(task.optional for task in task_graph.initial_tasks(film, Path()))
 
 
 def test_only_probe_audio_and_finish_are_needed_of_the_single_tasks() -> None:
     repository = InMemoryRepository()
     repository.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
-    film = replace(repository.records[1], results={"audio": {"unmeasured": True}})
-    tasks = [*schedule.after("audio", film, Path()), *schedule.opening(film, Path()), *schedule.closing()]
+    film = replace(repository.records[1], task_results={"audio": {"unmeasured": True}})
+    tasks = [
+        *task_graph.follow_ups("audio", film, Path()),
+        *task_graph.initial_tasks(film, Path()),
+        *task_graph.closing(),
+    ]
     assert {task.kind for task in tasks if not task.optional} == {"audio", "chunk", "finish"}
     assert {task.kind for task in tasks if task.optional} == set(OPTIONAL)

@@ -10,10 +10,10 @@ import pytest
 from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import make_presentation
 from tests.support.workers import open_ledger
-from transcode import schedule
-from transcode.ledger import Lane, Lease, State
-from transcode.worker import reconcile
-from transcode.worker.reconcile import Reconciler
+from transcode import task_graph
+from transcode.ledger import Lease, Queue, State
+from transcode.worker import reconciler as reconciler_module
+from transcode.worker.reconciler import Reconciler
 
 
 async def test_every_unfinished_video_has_a_job_and_no_other_video_has(redis_url: str, tmp_path: Path) -> None:
@@ -21,15 +21,15 @@ async def test_every_unfinished_video_has_a_job_and_no_other_video_has(redis_url
     async with open_ledger(redis_url) as ledger:
         for film in (1, 2, 3, 4):
             repository.add(film, make_presentation(8))
-        await ledger.start(2, [schedule.probe()], schedule.finish())
-        await ledger.start(3, [schedule.probe()], schedule.finish())
-        await ledger.start(4, [schedule.probe()], schedule.finish())
-        await ledger.start(5, [schedule.probe()], schedule.finish())  # deleted while Redis was away
-        await repository.failed(3, "The work was cancelled.")
-        await repository.finished(4, {})  # told before its job was settled, as ever
+        await ledger.start(2, [task_graph.probe_task()], task_graph.finalize_task())
+        await ledger.start(3, [task_graph.probe_task()], task_graph.finalize_task())
+        await ledger.start(4, [task_graph.probe_task()], task_graph.finalize_task())
+        await ledger.start(5, [task_graph.probe_task()], task_graph.finalize_task())  # deleted while Redis was away
+        await repository.mark_failed(3, "The work was cancelled.")
+        await repository.mark_finished(4, {})  # told before its job was settled, as ever
         for _ in range(2):
-            await Reconciler(ledger, repository, tmp_path).once()
-            assert await ledger.states([1, 2, 3, 4, 5]) == {
+            await Reconciler(ledger, repository, tmp_path).run_once()
+            assert await ledger.job_states([1, 2, 3, 4, 5]) == {
                 1: State.QUEUED,
                 2: State.QUEUED,
                 3: State.CANCELLED,
@@ -45,14 +45,14 @@ async def test_the_catalogue_is_told_why_a_job_is_dead(redis_url: str, tmp_path:
     repository = InMemoryRepository()
     async with open_ledger(redis_url) as ledger:
         repository.add(1)
-        await ledger.start(1, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "w")
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
+        lease = await ledger.claim([Queue.PROBE], "w")
         assert isinstance(lease, Lease)
-        await ledger.fail(lease, "This file is empty.", hopeless=True)
-        await Reconciler(ledger, repository, tmp_path).once()
+        await ledger.fail(lease, "This file is empty.", permanent=True)
+        await Reconciler(ledger, repository, tmp_path).run_once()
         assert repository.status[1] == "failed: This file is empty."
-        await Reconciler(ledger, repository, tmp_path).once()
-        assert (await ledger.states([1]))[1] is State.DEAD
+        await Reconciler(ledger, repository, tmp_path).run_once()
+        assert (await ledger.job_states([1]))[1] is State.DEAD
 
 
 async def test_one_unreadable_video_does_not_stop_the_round(
@@ -63,20 +63,20 @@ async def test_one_unreadable_video_does_not_stop_the_round(
         for film in (1, 2, 3):
             repository.add(film, make_presentation(8))
         for film in (1, 3):
-            await ledger.start(film, [schedule.probe()], schedule.finish())
-            lease = await ledger.claim([Lane.OPENING], "w")
+            await ledger.start(film, [task_graph.probe_task()], task_graph.finalize_task())
+            lease = await ledger.claim([Queue.PROBE], "w")
             assert isinstance(lease, Lease)
-            await ledger.fail(lease, "No film.", hopeless=True)
-        tell = repository.failed
+            await ledger.fail(lease, "No film.", permanent=True)
+        tell = repository.mark_failed
 
         async def stumble(film: int, sentence: str) -> None:
             if film == 1:
                 raise TypeError("what is this?")
             await tell(film, sentence)
 
-        monkeypatch.setattr(repository, "failed", stumble)
-        await Reconciler(ledger, repository, tmp_path).once()
-        assert await ledger.states([2]) == {2: State.QUEUED}
+        monkeypatch.setattr(repository, "mark_failed", stumble)
+        await Reconciler(ledger, repository, tmp_path).run_once()
+        assert await ledger.job_states([2]) == {2: State.QUEUED}
         assert repository.status[3].startswith("failed")
         assert "film_skipped film=1" in caplog.text
 
@@ -86,19 +86,19 @@ async def test_a_finished_video_that_lost_files_is_mended_if_that_can_be_done(re
     async with open_ledger(redis_url) as ledger:
         for film in (1, 2, 3, 4):
             repository.add(film, make_presentation(8), chunks=[0, 1])
-            await repository.finished(film, {})
+            await repository.mark_finished(film, {})
             (tmp_path / "videos").mkdir(exist_ok=True)
             (tmp_path / "videos" / f"{film}.mp4").touch()
         (tmp_path / "videos" / "2.mp4").unlink()
-        repository.records[4] = replace(repository.records[4], chunks_done=frozenset(), done_kinds=frozenset())
-        await repository.finished(4, {})  # a chunk was lost just before that
-        await ledger.start(3, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "w")
+        repository.records[4] = replace(repository.records[4], chunks_done=frozenset(), tasks_done=frozenset())
+        await repository.mark_finished(4, {})  # a chunk was lost just before that
+        await ledger.start(3, [task_graph.probe_task()], task_graph.finalize_task())
+        lease = await ledger.claim([Queue.PROBE], "w")
         assert isinstance(lease, Lease)
-        await ledger.fail(lease, "This was tried before.", hopeless=True)
-        await Reconciler(ledger, repository, tmp_path).once()
-        assert await ledger.states([1, 2, 3, 4]) == {1: State.QUEUED, 3: State.DEAD, 4: State.QUEUED}
-        assert (repository.status[1], repository.records[1].chunks_done, repository.records[1].done_kinds) == (
+        await ledger.fail(lease, "This was tried before.", permanent=True)
+        await Reconciler(ledger, repository, tmp_path).run_once()
+        assert await ledger.job_states([1, 2, 3, 4]) == {1: State.QUEUED, 3: State.DEAD, 4: State.QUEUED}
+        assert (repository.status[1], repository.records[1].chunks_done, repository.records[1].tasks_done) == (
             "ready",
             set(),
             set(),
@@ -110,15 +110,15 @@ async def test_all_finished_videos_are_looked_at_in_turn(
     redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(reconcile, "losses", lambda entry, root: seen.append(entry.film))
-    monkeypatch.setattr(schedule, "is_done", lambda entry: True)
+    monkeypatch.setattr(reconciler_module, "find_missing", lambda record, media_root: seen.append(record.video_id))
+    monkeypatch.setattr(task_graph, "is_final", lambda entry: True)
     repository = InMemoryRepository()
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 26):
             repository.add(film, make_presentation(8))
-            await repository.finished(film, {})
+            await repository.mark_finished(film, {})
         reconciler = Reconciler(ledger, repository, tmp_path)
         for _ in range(5):
-            await reconciler.once()
-            assert not await ledger.at_work()
+            await reconciler.run_once()
+            assert not await ledger.list_active_ids()
     assert seen == [*range(1, 26), *range(1, 11)]

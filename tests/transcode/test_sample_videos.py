@@ -13,9 +13,9 @@ from tests.support.ffprobe import AAC_FRAME, CLOCK, RATE
 from tests.support.sample_videos import RECIPES, Recipe, luma_of
 from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import InspectedVideo, VideoFactory, build_and_inspect
-from transcode.source import probe
-from transcode.source.description import Source
-from transcode.tools import Tools
+from transcode.ffmpeg.binaries import FfmpegBinaries
+from transcode.probe import checks
+from transcode.probe.source import Source
 
 of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
@@ -23,8 +23,8 @@ of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: re
 @of_every_kind
 def test_the_probe_finds_rate_length_and_size(recipe: Recipe, video: InspectedVideo) -> None:
     timeline = video.studio.timeline
-    assert (timeline.grid.fps, timeline.grid.frames) == (recipe.rate, recipe.frames)
-    assert (timeline.top.width, timeline.top.height) == recipe.size
+    assert (timeline.grid.fps, timeline.grid.frame_count) == (recipe.rate, recipe.frames)
+    assert (timeline.top_rendition.width, timeline.top_rendition.height) == recipe.size
     assert timeline.remuxed == recipe.remuxed
     assert bool(timeline.audio) == bool(recipe.beeps)
 
@@ -33,7 +33,7 @@ def test_the_probe_finds_rate_length_and_size(recipe: Recipe, video: InspectedVi
 def test_every_segment_holds_exactly_the_frames_of_the_grid(recipe: Recipe, video: InspectedVideo) -> None:
     grid = video.studio.timeline.grid
     for number, segment in enumerate(video.segments):
-        frames = range(number * grid.gop, min((number + 1) * grid.gop, grid.frames))
+        frames = range(number * grid.gop, min((number + 1) * grid.gop, grid.frame_count))
         assert sorted(segment.presentation_times) == [ffprobe.ticks(frame, recipe.rate) for frame in frames]
         assert segment.key_frames == [0]
         assert segment.presentation_times[0] == min(segment.presentation_times)
@@ -101,7 +101,7 @@ def test_on_demand_segments_alone_make_the_same_video(video_factory: VideoFactor
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
     video = video_factory.submit(recipe).result(timeout=120)
     alone = VideoBuilder(tmp_path, video.studio.source, video.studio.tools)
-    for number in range(alone.probe().segments):
+    for number in range(alone.probe().segment_count):
         alone.run_task("segment", number, "480p")
     assert [ffprobe.read_packets(alone.tools, file) for file in alone.segment_paths()] == video.segments
     played = ffprobe.decode_playlist(alone.tools, alone.folder / "480p" / "index.m3u8", tmp_path, sound=True)
@@ -111,9 +111,9 @@ def test_on_demand_segments_alone_make_the_same_video(video_factory: VideoFactor
 
 @pytest.mark.parametrize("suffix", ["mp4", "ts"])
 def test_a_video_without_key_frames_is_given_some(
-    tools: Tools, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+    tools: FfmpegBinaries, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_SPARSE", 100)
+    monkeypatch.setattr(checks, "_MAX_KEY_FRAME_DISTANCE", 100)
     recipe = Recipe(
         "one_key_frame", suffix, [*sample_videos.INPUTS, *sample_videos.H264, "-g", "999", *sample_videos.AAC]
     )
@@ -130,7 +130,7 @@ def test_a_video_without_key_frames_is_given_some(
     assert ffprobe.read_packets(tools, lost) == video.segments[1]
 
 
-def test_a_picture_that_comes_half_a_minute_late_is_found(tools: Tools, tmp_path: Path) -> None:
+def test_a_picture_that_comes_half_a_minute_late_is_found(tools: FfmpegBinaries, tmp_path: Path) -> None:
     source = tmp_path / "late.ts"
     late = ["-itsoffset", "30", *sample_videos.video_input(seconds=2), *sample_videos.beep_input(32)]
     sample_videos.run_ffmpeg(tools, *late, *sample_videos.H264, "-g", "10", *sample_videos.AAC, str(source))
@@ -147,17 +147,17 @@ def test_a_picture_that_comes_half_a_minute_late_is_found(tools: Tools, tmp_path
 def test_a_cover_that_calls_itself_the_picture_is_none_beside_a_video() -> None:
     cover = {"index": 0, "codec_type": "video", "codec_name": "mjpeg", "disposition": {"default": 1}}
     video = {"index": 1, "codec_type": "video", "codec_name": "h264"}
-    assert Source({}, [cover, video]).picture is video
-    assert Source({}, [cover]).picture is cover  # the film of an old camera
+    assert Source({}, [cover, video]).video_stream is video
+    assert Source({}, [cover]).video_stream is cover  # the film of an old camera
 
 
-def test_a_video_of_many_hours_is_open_at_its_last_segment(tools: Tools, tmp_path: Path) -> None:
+def test_a_video_of_many_hours_is_open_at_its_last_segment(tools: FfmpegBinaries, tmp_path: Path) -> None:
     short, source, hours = tmp_path / "short.mkv", tmp_path / "long.mkv", 7
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input("1", 100), *sample_videos.H264, "-bf", "0", str(short))
     again = ["-stream_loop", str(hours * 36 - 1), "-i", str(short), "-c", "copy"]
     sample_videos.run_ffmpeg(tools, *again, str(source))
     video = VideoBuilder(tmp_path / "media", source, tools)
-    assert video.probe().segments == hours * 900
+    assert video.probe().segment_count == hours * 900
     video.run_task("segment", hours * 900 - 1, "480p")
     last = ffprobe.read_packets(tools, video.segment_paths()[-1])
     frames = range(hours * 3600 - 4, hours * 3600)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
-from transcode.plans import picture
-from transcode.timeline import Timeline
+from transcode.ffmpeg import video_filters
+from transcode.presentation import Presentation
 
 STORED = """
 {"version": 1, "grid": {"fps": "25", "frames": 500},
@@ -33,14 +33,14 @@ TAGS = ["-colorspace", "bt470bg", "-color_primaries", "bt470bg", "-color_trc", "
 
 
 def test_a_timeline_of_an_earlier_version_gives_the_same_plan() -> None:
-    timeline = Timeline.from_json(json.loads(STORED))
-    assert (timeline.segments, timeline.rendition_names) == (5, ("480p", "720p"))
-    assert picture.seek(timeline, Fraction(4)) == SEEK
-    assert picture.on_grid(timeline, Fraction(4), 200) == ON_GRID
-    assert picture.sizes(timeline, timeline.renditions) == SIZES
-    assert picture.colour_tags(timeline) == TAGS
+    timeline = Presentation.from_json(json.loads(STORED))
+    assert (timeline.segment_count, timeline.rendition_names) == (5, ("480p", "720p"))
+    assert video_filters.seek_options(timeline, Fraction(4)) == SEEK
+    assert video_filters.grid_filters(timeline, Fraction(4), 200) == ON_GRID
+    assert video_filters.scale_chains(timeline, timeline.renditions) == SIZES
+    assert video_filters.color_tags(timeline) == TAGS
 
 
 def test_a_timeline_of_an_earlier_version_is_stored_again_without_loss() -> None:
-    timeline = Timeline.from_json(json.loads(STORED))
-    assert Timeline.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
+    timeline = Presentation.from_json(json.loads(STORED))
+    assert Presentation.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline

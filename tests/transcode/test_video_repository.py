@@ -11,30 +11,30 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import AutoReconnect
 
 from tests.support.scripted_tasks import make_presentation
-from transcode.book import BookAway
 from transcode.ledger import Ledger
-from transcode.worker.sweep import Sweeper
-from videoflix.composition.clients import open_clients
-from videoflix.composition.films import CatalogueBook
-from videoflix.composition.root import open_services
+from transcode.repository import RepositoryUnavailable
+from transcode.worker.sweeper import Sweeper
+from videoflix.bootstrap.clients import open_clients
+from videoflix.bootstrap.services import open_services
+from videoflix.bootstrap.video_repository import MongoVideoRepository
 from videoflix.errors import Conflict
 from videoflix.models import NewVideo, Video
 from videoflix.settings import Settings
-from videoflix.stores import deletions
-from videoflix.stores.deletions import DeletionStore
+from videoflix.stores import file_journal
+from videoflix.stores.file_journal import FileJournalStore
 from videoflix.stores.videos import VideoStore
 
 
 async def test_a_deletion_that_was_only_announced_removes_no_video(settings: Settings) -> None:
     async with open_clients(settings) as clients:
-        videos, announced = VideoStore(clients.database), DeletionStore(clients.database)
-        repository = CatalogueBook(videos, announced, Ledger(clients.redis))
+        videos, announced = VideoStore(clients.database), FileJournalStore(clients.database)
+        repository = MongoVideoRepository(videos, announced, Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
         for film in (1, 2):
-            await announced.add(film, f"videos/{film}.mp4")
-        assert await repository.deleted() == [(2, "videos/2.mp4")]
+            await announced.record_deletion(film, f"videos/{film}.mp4")
+        assert await repository.list_deleted() == [(2, "videos/2.mp4")]
         await videos.delete(1)
-        assert sorted(await repository.deleted()) == [(1, "videos/1.mp4"), (2, "videos/2.mp4")]
+        assert sorted(await repository.list_deleted()) == [(1, "videos/1.mp4"), (2, "videos/2.mp4")]
 
 
 async def test_the_file_of_a_video_that_did_not_come_in_is_swept_a_while_later(
@@ -44,22 +44,22 @@ async def test_the_file_of_a_video_that_did_not_come_in_is_swept_a_while_later(
     async with open_services(settings) as services, open_clients(settings) as clients:
 
         async def take_in() -> Path:
-            upload = services.uploads.place(0)
+            upload = services.uploads.allocate_path(0)
             upload.write_bytes(b"a film")
-            await services.catalogue.take_in(NewVideo(title="A film"), upload, ".mp4")
+            await services.catalogue.import_upload(NewVideo(title="A film"), upload, ".mp4")
             return root / "videos"
 
         kept = await take_in()
         with monkeypatch.context() as broken:
-            broken.setattr(VideoStore, "add", away)
+            broken.setattr(VideoStore, "record_deletion", away)
             with pytest.raises(AutoReconnect):
                 await take_in()
         ledger = Ledger(clients.redis)
-        repository = CatalogueBook(VideoStore(clients.database), DeletionStore(clients.database), ledger)
-        await Sweeper(ledger, repository, root).once()
+        repository = MongoVideoRepository(VideoStore(clients.database), FileJournalStore(clients.database), ledger)
+        await Sweeper(ledger, repository, root).run_once()
         assert sorted(file.name for file in kept.iterdir()) == ["1.mp4", "2.mp4"]
-        monkeypatch.setattr(deletions, "_ARRIVING", -1)
-        await Sweeper(ledger, repository, root).once()
+        monkeypatch.setattr(file_journal, "_ARRIVAL_TIMEOUT_S", -1)
+        await Sweeper(ledger, repository, root).run_once()
         assert [file.name for file in kept.iterdir()] == ["1.mp4"]
 
 
@@ -70,26 +70,26 @@ async def away(*_: object) -> None:
 async def test_a_record_keeps_task_results_and_drops_missing_ones(settings: Settings) -> None:
     async with open_clients(settings) as clients:
         videos = VideoStore(clients.database)
-        repository = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
-        await repository.probed(1, replace(make_presentation(20), warning="Half of it is gone.").as_json())
-        await repository.probed(
+        await repository.set_presentation(1, replace(make_presentation(20), warning="Half of it is gone.").as_json())
+        await repository.set_presentation(
             1, make_presentation(8).as_json()
         )  # too late: parts of the film may be made by the first one
-        assert (await videos.get(1)).segments == make_presentation(20).segments
+        assert (await videos.get(1)).segments == make_presentation(20).segment_count
         for chunk in (0, 1, 2):
-            await repository.task_done(1, "chunk", chunk, {})
+            await repository.mark_task_done(1, "chunk", chunk, {})
         for kind in ("thumbnail", "subtitles"):
-            await repository.task_done(1, kind, 0, {"tracks": [1]})
-        assert await repository.finished_after(0, 9) == []
-        await repository.finished(1, {})
-        (entry,) = await repository.finished_after(0, 9)
-        assert (entry.chunks_done, entry.done_kinds) == ({0, 1, 2}, {"thumbnail", "subtitles", "finish"})
-        assert entry.results["subtitles"] == {"tracks": [1]}
-        await repository.lost(1, {1}, {"thumbnail"})
-        (entry,) = await repository.finished_after(0, 9)
-        assert (entry.chunks_done, entry.done_kinds) == ({0, 2}, {"subtitles"})
-        assert await repository.finished_after(1, 9) == []
+            await repository.mark_task_done(1, kind, 0, {"tracks": [1]})
+        assert await repository.list_finished_after(0, 9) == []
+        await repository.mark_finished(1, {})
+        (entry,) = await repository.list_finished_after(0, 9)
+        assert (entry.chunks_done, entry.tasks_done) == ({0, 1, 2}, {"thumbnail", "subtitles", "finish"})
+        assert entry.task_results["subtitles"] == {"tracks": [1]}
+        await repository.mark_missing(1, {1}, {"thumbnail"})
+        (entry,) = await repository.list_finished_after(0, 9)
+        assert (entry.chunks_done, entry.tasks_done) == ({0, 2}, {"subtitles"})
+        assert await repository.list_finished_after(1, 9) == []
         video = await videos.get(1)
         assert (video.status, video.warning) == ("ready", "Half of it is gone.")
 
@@ -97,36 +97,36 @@ async def test_a_record_keeps_task_results_and_drops_missing_ones(settings: Sett
 async def test_a_video_that_is_cancelled_while_its_work_ends_stays_cancelled(settings: Settings) -> None:
     async with open_services(settings) as services, open_clients(settings) as clients:
         videos = VideoStore(clients.database)
-        repository = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
         for film in range(1, 9):
             await videos.add(Video(id=film, title="A film", source=f"videos/{film}.mp4"))
-            await repository.probed(film, make_presentation(8).as_json())
+            await repository.set_presentation(film, make_presentation(8).as_json())
             cancelled, _ = await asyncio.gather(
-                services.catalogue.cancel(film), repository.finished(film, {"bytes": 1}), return_exceptions=True
+                services.catalogue.cancel(film), repository.mark_finished(film, {"bytes": 1}), return_exceptions=True
             )
             video = await videos.get(film)
             refused = isinstance(cancelled, Conflict)
-            assert (video.status, "finish" in video.kinds_done) == (("ready", True) if refused else ("failed", False))
+            assert (video.status, "finish" in video.tasks_done) == (("ready", True) if refused else ("failed", False))
         await videos.add(Video(id=9, title="A film", source="videos/9.mp4"))
         await services.catalogue.cancel(9)
-        await repository.finished(9, {"bytes": 1})
+        await repository.mark_finished(9, {"bytes": 1})
         assert (await videos.get(9)).status == "failed"
         await services.catalogue.retry(9)
-        await repository.finished(9, {"bytes": 1})
+        await repository.mark_finished(9, {"bytes": 1})
         assert (await videos.get(9)).status == "ready"
 
 
 async def test_a_database_that_is_away_is_told_from_what_it_can_never_take(settings: Settings) -> None:
     async with open_clients(settings) as clients:
         videos = VideoStore(clients.database)
-        repository = CatalogueBook(videos, DeletionStore(clients.database), Ledger(clients.redis))
+        repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
         for never in ({"words": "a" * 17 * 1024**2}, {"words": object()}):
             with pytest.raises(Exception, match=r"(?i)too large|cannot encode") as refused:
-                await repository.task_done(1, "subtitles", 0, never)
-            assert not isinstance(refused.value, BookAway)
+                await repository.mark_task_done(1, "subtitles", 0, never)
+            assert not isinstance(refused.value, RepositoryUnavailable)
     nowhere = AsyncIOMotorClient("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=50)
     away = VideoStore(nowhere["videoflix"])
-    with pytest.raises(BookAway):
-        await CatalogueBook(away, DeletionStore(nowhere["videoflix"]), Ledger(clients.redis)).entry(1)
+    with pytest.raises(RepositoryUnavailable):
+        await MongoVideoRepository(away, FileJournalStore(nowhere["videoflix"]), Ledger(clients.redis)).get(1)
     nowhere.close()

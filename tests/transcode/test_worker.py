@@ -17,21 +17,23 @@ from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import TaskScript, make_presentation
 from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, scratch_files, wait_for_job
-from transcode import layout, schedule
+from transcode import paths, task_graph
+from transcode.aio import cancel_and_wait
 from transcode.engine import Engine
-from transcode.ledger import Lane, Lease, LeaseState, Ledger, NewTask, State, TaskView
-from transcode.waiting import end
-from transcode.worker.room import Room
+from transcode.ledger import Lease, LeaseState, Ledger, NewTask, Queue, State, TaskView
+from transcode.worker.disk_guard import DiskGuard
 
 # On a machine that is busy with other tests, children that are only just there seem to stand still.
-PATIENT = replace(FAST_TIMING, room=60, stall=60, stall_segment=60, lease=60, interest=60)
+PATIENT = replace(
+    FAST_TIMING, disk_full_pause_s=60, stall_timeout_s=60, segment_stall_timeout_s=60, lease_ttl_s=60, request_ttl_s=60
+)
 CHUNKS = {"0", "1", "2"}  # of twenty seconds
 
 
 async def begin(ledger: Ledger, repository: InMemoryRepository, film: int = 1, *, sound: bool = True) -> None:
     """A film that was probed before, so that its timeline is the test's choice."""
     repository.add(film, make_presentation(20, sound=sound))
-    await ledger.start(film, [schedule.probe()], schedule.finish())
+    await ledger.start(film, [task_graph.probe_task()], task_graph.finalize_task())
 
 
 async def running(ledger: Ledger, film: int, kind: str) -> None:
@@ -50,12 +52,12 @@ async def test_a_video_goes_from_its_probe_to_its_end(
 ) -> None:
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         repository.add(1)
-        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_for_job(ledger, 1)
         assert repository.status[1] == "ready"
         assert repository.records[1].chunks_done == {0, 1, 2}
         assert sorted(task_script.started("chunk")) == sorted(CHUNKS)
-        assert len(list(layout.rendition_dir(tmp_path, 1, "480p").glob("*.ts"))) == 5
+        assert len(list(paths.rendition_dir(tmp_path, 1, "480p").glob("*.ts"))) == 5
         await wait_until(lambda: scratch_files(tmp_path) == [])
 
 
@@ -80,10 +82,10 @@ async def test_slow_probes_leave_slots_for_other_tasks(
     async with open_ledger(redis_url) as ledger:
         for film in (1, 2, 3, 4):
             repository.add(film)
-            await ledger.start(film, [schedule.probe()], schedule.finish())
+            await ledger.start(film, [task_graph.probe_task()], task_graph.finalize_task())
         repository.add(5, make_presentation(4, sound=True))
-        others = [NewTask("thumbnail", "thumbnail"), NewTask("audio", "audio", lane=Lane.SOUND)]
-        await ledger.start(5, others, schedule.finish())
+        others = [NewTask("thumbnail", "thumbnail"), NewTask("audio", "audio", queue=Queue.AUDIO)]
+        await ledger.start(5, others, task_graph.finalize_task())
         async with running_worker(ledger, repository, tmp_path, slots=2):
             await wait_until(
                 lambda: (
@@ -103,7 +105,7 @@ async def test_a_stopping_worker_releases_its_tasks_without_an_attempt(
             await running(ledger, 1, "chunk")
             leaves = time.monotonic()
             worker.stop()
-        assert time.monotonic() - leaves < ledger.times.leave
+        assert time.monotonic() - leaves < ledger.timing.shutdown_timeout_s
         chunk = await task_of(ledger, 1, "chunk:0000")
         assert (chunk.state, chunk.attempts) == (State.QUEUED, 0)
         assert [path for path in scratch_files(tmp_path) if path.name == "half-made"] == []
@@ -118,7 +120,7 @@ async def test_a_worker_leaves_in_good_order_also_while_redis_is_away(
 ) -> None:
     async with (
         Redis.from_url("redis://127.0.0.1:1/0") as nowhere,
-        running_worker(Ledger(nowhere, times=FAST_TIMING), repository, tmp_path),
+        running_worker(Ledger(nowhere, timing=FAST_TIMING), repository, tmp_path),
     ):
         await asyncio.sleep(0.3)  # all slots have asked in vain
 
@@ -134,7 +136,7 @@ async def test_deleting_a_video_stops_its_work_and_leaves_nothing_behind(
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         engine = Engine(ledger, tmp_path)
         await begin(ledger, repository)
-        waiting = [] if kind != "segment" else [asyncio.create_task(engine.want_segment(1, "480p", 4))]
+        waiting = [] if kind != "segment" else [asyncio.create_task(engine.request_segment(1, "480p", 4))]
         if waiting:
             task_script.set("chunk", "work")
         await running(ledger, 1, kind)
@@ -142,7 +144,11 @@ async def test_deleting_a_video_stops_its_work_and_leaves_nothing_behind(
         await engine.delete(1, "videos/1.mp4")
 
         async def is_gone() -> bool:
-            left = layout.remains(tmp_path, 1, "videos/1.mp4") or await ledger.job(1) or await ledger.held(1)
+            left = (
+                paths.list_remaining(tmp_path, 1, "videos/1.mp4")
+                or await ledger.job(1)
+                or await ledger.count_active_leases(1)
+            )
             return not left
 
         await wait_until(is_gone)
@@ -159,16 +165,16 @@ async def test_a_child_that_does_not_stop_is_killed(
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
         await wait_until(lambda: task_script.started("chunk"))
-        await repository.failed(1, "It was cancelled.")
+        await repository.mark_failed(1, "It was cancelled.")
         assert await ledger.cancel(1) > 0
 
         async def nobody_holds() -> bool:
-            return await ledger.held(1) == 0
+            return await ledger.count_active_leases(1) == 0
 
         await wait_until(nobody_holds)
         repository.add(2, make_presentation(4))
         task_script.clear("chunk")
-        await ledger.start(2, [schedule.probe()], schedule.finish())
+        await ledger.start(2, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_for_job(ledger, 2)  # by the child that took its place
 
 
@@ -177,7 +183,7 @@ async def test_work_that_stands_still_is_stopped_and_tried_again(
 ) -> None:
     task_script.set("chunk", "hang")
     async with (
-        open_ledger(redis_url, replace(FAST_TIMING, stall=1.0)) as ledger,
+        open_ledger(redis_url, replace(FAST_TIMING, stall_timeout_s=1.0)) as ledger,
         running_worker(ledger, repository, tmp_path),
     ):
         await begin(ledger, repository)
@@ -211,7 +217,7 @@ async def test_a_hopeless_video_says_why_and_is_not_tried_again(
     task_script.set("probe", "fail permanently")
     async with open_ledger(redis_url) as ledger:
         repository.add(1)
-        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         async with running_worker(ledger, repository, tmp_path):
             await wait_until(lambda: repository.status[1] == "failed: This file is not a film.")
         assert len(task_script.started("probe")) == 1
@@ -269,7 +275,7 @@ async def test_a_full_disk_pauses_on_demand_segments_too(
     task_script.set("segment", "disk full")
     async with open_ledger(redis_url, PATIENT) as ledger, running_worker(ledger, repository, tmp_path):
         repository.add(1, make_presentation(20))
-        await ledger.want(1, schedule.segment("480p", 4), "a web process")
+        await ledger.request_segment(1, task_graph.segment_task("480p", 4), "a web process")
         await wait_until(lambda: task_script.started("segment"))
         await asyncio.sleep(0.3)
         assert task_script.started("segment") == ["4"]
@@ -284,18 +290,18 @@ async def test_work_pauses_below_the_reserve_and_goes_on_above_it(
 ) -> None:
     """The volume itself fills up in tests/acceptance/test_faults.py; here the numbers are moved by hand."""
     free = [1000]
-    monkeypatch.setattr(Room, "_measured", lambda self: free[0])
+    monkeypatch.setattr(DiskGuard, "_measure_free", lambda self: free[0])
     task_script.set("chunk", "work")
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path, min_free=100):
         await begin(ledger, repository)
         await running(ledger, 1, "chunk")
         free[0] = 60  # nothing new is begun, what runs goes on
-        await asyncio.sleep(3 * ledger.times.heartbeat)
+        await asyncio.sleep(3 * ledger.timing.heartbeat_interval_s)
         assert (await task_of(ledger, 1, "chunk:0000")).state is State.RUNNING
         free[0] = 40
 
         async def is_paused() -> bool:
-            return (await get_job(ledger, 1)).waits_for == "free disk space" and not await ledger.held(1)
+            return (await get_job(ledger, 1)).waits_for == "free disk space" and not await ledger.count_active_leases(1)
 
         await wait_until(is_paused)
         task_script.clear("chunk")
@@ -313,7 +319,7 @@ async def test_a_database_that_is_away_is_waited_for(
         await running(ledger, 1, "chunk")
         repository.is_unavailable = True
         task_script.clear("chunk")
-        await asyncio.sleep(1.5 * ledger.times.lease)
+        await asyncio.sleep(1.5 * ledger.timing.lease_ttl_s)
         assert (await task_of(ledger, 1, "chunk:0000")).state is State.RUNNING  # done, and kept until it can be told
         repository.is_unavailable = False
         await wait_for_job(ledger, 1)
@@ -348,13 +354,13 @@ async def test_of_two_probes_the_first_recorded_one_counts(
     task_script.set("probe", "work")
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         repository.add(1)
-        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_until(lambda: task_script.started("probe"))
-        await repository.probed(1, make_presentation(8).as_json())
+        await repository.set_presentation(1, make_presentation(8).as_json())
         task_script.clear("probe")  # which finds 20 seconds
         await wait_for_job(ledger, 1)
         assert len(task_script.started("probe")) == 2  # once more, for the playlists of the film that counts
-        assert repository.records[1].timeline == make_presentation(8).as_json()
+        assert repository.records[1].presentation == make_presentation(8).as_json()
         assert sorted(task_script.started("chunk")) == ["0", "1"]
         assert (await task_of(ledger, 1, "probe")).attempts == 1
 
@@ -400,20 +406,20 @@ async def test_a_worker_whose_lease_was_given_away_stops_and_changes_nothing(
 async def test_after_a_standstill_leases_get_their_time_once_more(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository
 ) -> None:
-    times = replace(FAST_TIMING, lease=4.0)
+    times = replace(FAST_TIMING, lease_ttl_s=4.0)
     async with (
         open_ledger(redis_url, times) as ledger,
-        open_ledger(redis_url, replace(times, lease=0.5)) as other,
+        open_ledger(redis_url, replace(times, lease_ttl_s=0.5)) as other,
         Redis.from_url(redis_url) as redis,
     ):
         repository.add(1)
-        await ledger.start(1, [schedule.probe()], schedule.finish())
-        lease = await ledger.claim([Lane.OPENING], "another worker on this machine")
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
+        lease = await ledger.claim([Queue.PROBE], "another worker on this machine")
         assert isinstance(lease, Lease)
         async with running_worker(ledger, repository, tmp_path):
             await wait_until(lambda: redis.exists("videoflix:reaper"))
             assert await other.renew(lease, 0.5) is LeaseState.RUNNING
-            time.sleep(times.lease / 2 + 0.1)  # as when the lid of a laptop is closed; nobody looks after leases
+            time.sleep(times.lease_ttl_s / 2 + 0.1)  # as when the lid of a laptop is closed; nobody looks after leases
             await wait_until(lambda: redis.exists("videoflix:reaper"))  # it looked
             assert await ledger.renew(lease, 0.5) is LeaseState.RUNNING
 
@@ -457,10 +463,12 @@ async def test_while_the_media_volume_is_away_no_video_fails(
         root.mkdir()
 
         async def is_shown() -> bool:
-            return (await get_job(ledger, 1)).waits_for == "the media volume" and not await ledger.held(1)
+            return (await get_job(ledger, 1)).waits_for == "the media volume" and not await ledger.count_active_leases(
+                1
+            )
 
         await wait_until(is_shown)
-        await asyncio.sleep(2 * ledger.times.room)
+        await asyncio.sleep(2 * ledger.timing.disk_full_pause_s)
         assert not (root / "hls").exists()
         shutil.rmtree(root)
         away.rename(root)
@@ -471,16 +479,16 @@ async def test_while_the_media_volume_is_away_no_video_fails(
 
 async def test_a_volume_that_cannot_be_asked_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "hls").mkdir()
-    room, measure = Room(tmp_path, 0, 0), shutil.disk_usage
-    await room.look()
-    assert room.to_begin()
+    room, measure = DiskGuard(tmp_path, 0, 0), shutil.disk_usage
+    await room.measure()
+    assert room.can_start()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: measure("/nonexistent"))
-    watching = asyncio.create_task(room.watch(0.01))
-    await wait_until(lambda: not room.to_begin())
-    assert (room.to_serve(), room.to_go_on()) == (False, False)
+    watching = asyncio.create_task(room.run(0.01))
+    await wait_until(lambda: not room.can_start())
+    assert (room.can_serve(), room.can_continue()) == (False, False)
     monkeypatch.setattr(shutil, "disk_usage", measure)
-    await wait_until(room.to_begin)
-    await end([watching])
+    await wait_until(room.can_start)
+    await cancel_and_wait([watching])
 
 
 async def test_an_emptied_redis_costs_the_work_in_flight_and_no_more(
@@ -505,7 +513,7 @@ async def test_finished_chunks_whose_files_were_lost_are_made_again(
 ) -> None:
     async with open_ledger(redis_url) as ledger:
         repository.add(1, make_presentation(20), chunks=[0, 1])
-        folder = layout.rendition_dir(tmp_path, 1, "480p")
+        folder = paths.rendition_dir(tmp_path, 1, "480p")
         folder.mkdir(parents=True)
         (folder / "0000.ts").touch()  # chunk 0 alone
         async with running_worker(ledger, repository, tmp_path):
@@ -520,9 +528,9 @@ async def test_a_seek_brings_its_chunk_to_the_front(
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         engine = Engine(ledger, tmp_path)
         repository.add(1, make_presentation(400))
-        await ledger.start(1, [schedule.probe()], schedule.finish())
+        await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_until(lambda: task_script.started("chunk"))
-        await engine.want_segment(1, "480p", 99)
+        await engine.request_segment(1, "480p", 99)
         task_script.clear("chunk")
         await wait_until(lambda: len(task_script.started("chunk")) >= 2)
         grid = make_presentation(400).grid
@@ -534,12 +542,14 @@ async def test_work_on_a_video_that_the_catalogue_does_not_know_is_dropped(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository
 ) -> None:
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
-        await ledger.start(5, [schedule.probe()], schedule.finish())
+        await ledger.start(5, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_for_job(ledger, 5, State.CANCELLED)
-        state, _ = await ledger.want(5, schedule.segment("480p", 0), "a web process")
+        state, _ = await ledger.request_segment(5, task_graph.segment_task("480p", 0), "a web process")
         assert state is LeaseState.QUEUED
 
         async def is_refused() -> bool:
-            return (await ledger.want(5, schedule.segment("480p", 0), "a web process"))[0] is LeaseState.DEAD
+            return (await ledger.request_segment(5, task_graph.segment_task("480p", 0), "a web process"))[
+                0
+            ] is LeaseState.DEAD
 
         await wait_until(is_refused)

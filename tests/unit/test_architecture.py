@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for package in ("videoflix", "handlers", "transcode") for path in (ROOT / package).rglob("*.py"))
-OUTERMOST = ("videoflix.composition", "videoflix.cli", "videoflix.__main__")
+OUTERMOST = ("videoflix.bootstrap", "videoflix.cli", "videoflix.__main__")
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from transcode.ffmpeg import audio_filters
 from transcode.grid import Grid
 from transcode.ladder import Rendition
-from transcode.plans import sound
 
 # What the packets of a transport stream add, roughly, while nothing has been measured.
-_MUXING = Fraction(105, 100)
-_ROUNDING = 1e-6  # seconds, far below a frame
+_MUXING_OVERHEAD_FACTOR = Fraction(105, 100)
+_ROUNDING_TOLERANCE_S = 1e-6  # seconds, far below a frame
 
 # Segments at the caps that an estimate counts as seen: a film that begins with a black picture says little of the rest.
-_FEARED = 4
-_STEP = 1.25  # from one estimate to the next larger one
+_ASSUMED_PEAK_SEGMENTS = 4
+_ESTIMATE_STEP_FACTOR = 1.25  # from one estimate to the next larger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,57 +28,60 @@ class Rates:
     average: int
 
 
-SILENT = Rates(0, 0)
-SOUND_TRACK_PEAK = sound.BITRATE * 5 // 4  # of a sound track in segments of its own, at most
+ZERO_RATES = Rates(0, 0)
+SOUND_TRACK_PEAK = audio_filters.BITRATE_BPS * 5 // 4  # of a sound track in segments of its own, at most
 
 
-def rates(sizes: Sequence[int], lengths: Sequence[Fraction], target: int) -> Rates:
+def measure_rates(sizes: Sequence[int], durations: Sequence[Fraction], target_duration: int) -> Rates:
     """Of segments of these many bytes and seconds: linear in their number, whatever their lengths.
 
     The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
     """
-    seconds = [float(length) for length in lengths]
+    seconds = [float(length) for length in durations]
     average = sum(sizes) * 8 / math.fsum(seconds)
     peak = average
     for first in range(len(sizes)):
         size, length = 0, 0.0
         for place in range(first, len(sizes)):
             size, length = size + sizes[place], length + seconds[place]
-            if length > 1.5 * target + _ROUNDING:
+            if length > 1.5 * target_duration + _ROUNDING_TOLERANCE_S:
                 break
-            if length >= 0.5 * target - _ROUNDING:
+            if length >= 0.5 * target_duration - _ROUNDING_TOLERANCE_S:
                 peak = max(peak, size * 8 / length)
     return Rates(math.ceil(peak), math.ceil(average))
 
 
-def of_segments(sizes: Mapping[int, int], grid: Grid) -> Rates:
+def measure_segments(sizes: Mapping[int, int], grid: Grid) -> Rates:
     """Of these segments by their numbers, in bytes: one at least, not necessarily all."""
     numbers = sorted(sizes)
-    usual, last = grid.length(0), grid.segments - 1  # each of thousands would be an exact fraction of its own
-    lengths = [grid.length(last) if number == last else usual for number in numbers]
-    return rates([sizes[number] for number in numbers], lengths, grid.target)
+    usual, last = (
+        grid.segment_duration(0),
+        grid.segment_count - 1,
+    )  # each of thousands would be an exact fraction of its own
+    lengths = [grid.segment_duration(last) if number == last else usual for number in numbers]
+    return measure_rates([sizes[number] for number in numbers], lengths, grid.target_duration)
 
 
-def capped(rendition: Rendition, sounding: bool) -> Rates:
+def worst_case_rates(rendition: Rendition, has_audio: bool) -> Rates:
     """What hard scenes cost with the encoder's settings; plain noise takes a fifth more at its worst."""
-    peak = round((rendition.cap + (sound.BITRATE if sounding else 0)) * _MUXING)
+    peak = round((rendition.cap + (audio_filters.BITRATE_BPS if has_audio else 0)) * _MUXING_OVERHEAD_FACTOR)
     return Rates(peak, peak // 2)
 
 
-def expected(sizes: Mapping[int, int], grid: Grid, cap: Rates) -> Rates:
+def estimate_rates(sizes: Mapping[int, int], grid: Grid, worst_case: Rates) -> Rates:
     """Of a whole rendition of which these segments are there: never less than what they take.
 
     It begins at the caps and comes down to what is measured the more of it there is. It is rounded up, by a quarter at
     most: what comes next may take a little more, and a playlist that says it has to be written a few times only.
     """
     if not sizes:
-        return cap
-    known, fear = of_segments(sizes, grid), _FEARED / (_FEARED + len(sizes))
-    peak = _rounded_up(known.peak + fear * max(0, cap.peak - known.peak))
-    average = _rounded_up(known.average + fear * max(0, cap.average - known.average))
-    peak = max(known.peak, min(peak, cap.peak))
+        return worst_case
+    known, fear = measure_segments(sizes, grid), _ASSUMED_PEAK_SEGMENTS / (_ASSUMED_PEAK_SEGMENTS + len(sizes))
+    peak = _round_up_to_step(known.peak + fear * max(0, worst_case.peak - known.peak))
+    average = _round_up_to_step(known.average + fear * max(0, worst_case.average - known.average))
+    peak = max(known.peak, min(peak, worst_case.peak))
     return Rates(peak, min(peak, average))
 
 
-def _rounded_up(bits: float) -> int:
-    return math.ceil(_STEP ** math.ceil(math.log(max(bits, 1), _STEP)))
+def _round_up_to_step(bits: float) -> int:
+    return math.ceil(_ESTIMATE_STEP_FACTOR ** math.ceil(math.log(max(bits, 1), _ESTIMATE_STEP_FACTOR)))

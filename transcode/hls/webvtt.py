@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 
-_LONGEST = 5000  # milliseconds of a cue without an end
+_MAX_OPEN_CUE_MS = 5000  # milliseconds of a cue without an end
 
-_TIME = r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})"
+_TIMESTAMP = r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})"
 # A path of ASS: m 0 0 l 100 0 100 100.
-_DRAWING = re.compile(r"\s*m(\s+-?[\d.]+){2}(\s+([mnlbspc]|-?[\d.]+))*\s*")
-_TIMES = re.compile(rf"^{_TIME}[ \t]+-->[ \t]+{_TIME}([^\n]*)$")
+_ASS_DRAWING = re.compile(r"\s*m(\s+-?[\d.]+){2}(\s+([mnlbspc]|-?[\d.]+))*\s*")
+_CUE_TIMING = re.compile(rf"^{_TIMESTAMP}[ \t]+-->[ \t]+{_TIMESTAMP}([^\n]*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +24,27 @@ class Cue:
 
     start: int
     end: int
-    words: str
+    text: str
     settings: str = ""
 
-    def until(self, other: int) -> Cue:
+    def ending_at(self, end: int) -> Cue:
         """Ending at a time, or after some seconds."""
-        return Cue(self.start, min(other, self.start + _LONGEST), self.words, self.settings)
+        return Cue(self.start, min(end, self.start + _MAX_OPEN_CUE_MS), self.text, self.settings)
 
-    def moved(self, by: int) -> Cue:
+    def shifted(self, offset_ms: int) -> Cue:
         """Later by so many milliseconds."""
-        return Cue(self.start + by, self.end + by, self.words, self.settings)
+        return Cue(self.start + offset_ms, self.end + offset_ms, self.text, self.settings)
 
 
-def decoded(data: bytes) -> str:
+def decode(data: bytes) -> str:
     """The text of a file; lines that are no UTF-8 are taken for Western European ones of Windows."""
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return "\n".join(_decoded(line) for line in data.split(b"\n"))
+        return "\n".join(_decode_line(line) for line in data.split(b"\n"))
 
 
-def _decoded(line: bytes) -> str:
+def _decode_line(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:
@@ -60,49 +60,50 @@ def parse(text: str) -> list[Cue]:
     for block in re.split(r"\n{2,}", text.replace("\r\n", "\n")):
         lines = block.strip("\n").split("\n")
         for place, line in enumerate(lines[:2]):  # an identifier may stand before the times
-            if times := _TIMES.match(line):
-                words = _spoken(lines[place + 1 :])
-                start, end = _milliseconds(*times.groups()[:4]), _milliseconds(*times.groups()[4:8])
+            if times := _CUE_TIMING.match(line):
+                words = _cue_text(lines[place + 1 :])
+                start, end = _to_milliseconds(*times.groups()[:4]), _to_milliseconds(*times.groups()[4:8])
                 if words:
                     found.append(Cue(start, end, words, times[9].strip()))
                 break
     starts = [*sorted(cue.start for cue in found), sys.maxsize]
-    return [cue if cue.end > cue.start else cue.until(starts[bisect_right(starts, cue.start)]) for cue in found]
+    return [cue if cue.end > cue.start else cue.ending_at(starts[bisect_right(starts, cue.start)]) for cue in found]
 
 
-def _spoken(lines: Sequence[str]) -> str:
+def _cue_text(lines: Sequence[str]) -> str:
     """What is left when shapes are left out, which ASS draws, and what has a meaning in WebVTT is none here."""
-    words = "\n".join(line for line in lines if not _DRAWING.fullmatch(line))
+    words = "\n".join(line for line in lines if not _ASS_DRAWING.fullmatch(line))
     return words.replace("\\h", "\u00a0").replace("-->", "--&gt;").strip()
 
 
-def pieces(cues: Sequence[Cue], lengths: Iterable[Fraction], clock_start: int) -> list[str]:
+def split_cues(cues: Sequence[Cue], durations: Iterable[Fraction], clock_start: int) -> list[str]:
     """One text per length (in seconds); a cue over a border is in both pieces.
 
     `clock_start`: seconds at which film time 0 lies on the clock of the video segments.
     """
-    borders = list(accumulate((length * 1000 for length in lengths), initial=Fraction(0)))
+    borders = list(accumulate((length * 1000 for length in durations), initial=Fraction(0)))
     found: list[list[Cue]] = [[] for _ in borders[1:]]
     for cue in cues:
         first, after = max(0, bisect_right(borders, cue.start) - 1), bisect_left(borders, cue.end)
         for piece in found[first:after]:
             piece.append(cue)
-    return [_text(piece, clock_start) for piece in found]
+    return [_render(piece, clock_start) for piece in found]
 
 
-def stamp(milliseconds: int) -> str:
+def format_timestamp(milliseconds: int) -> str:
     """01:02:03.456."""
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
-def _text(cues: Iterable[Cue], clock_start: int) -> str:
+def _render(cues: Iterable[Cue], clock_start: int) -> str:
     head = f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{clock_start * 90_000},LOCAL:00:00:00.000\n"
     return head + "".join(
-        f"\n{stamp(max(0, cue.start))} --> {stamp(cue.end)}{cue.settings and ' '}{cue.settings}\n{cue.words}\n"
+        f"\n{format_timestamp(max(0, cue.start))} --> {format_timestamp(cue.end)}"
+        f"{cue.settings and ' '}{cue.settings}\n{cue.text}\n"
         for cue in cues
     )
 
 
-def _milliseconds(hours: str | None, minutes: str, seconds: str, thousandths: str) -> int:
+def _to_milliseconds(hours: str | None, minutes: str, seconds: str, thousandths: str) -> int:
     return ((int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)) * 1000 + int(thousandths)

@@ -1,12 +1,25 @@
 """The ledger of the work, in Redis: the only place of the engine that speaks to it."""
 
+from transcode.ledger.connection import LedgerUnavailable
 from transcode.ledger.ledger import Ledger
-from transcode.ledger.line import LedgerUnavailable
-from transcode.ledger.notices import Notices, SegmentNotice
-from transcode.ledger.records import JobView, Lane, Lease, LeaseState, NewTask, Progress, Reaped, TaskView
-from transcode.ledger.states import LIVE, MOVES, State
+from transcode.ledger.pubsub import LedgerSubscription, SegmentNotification
+from transcode.ledger.records import JobProgress, JobView, Lease, LeaseState, NewTask, Queue, ReapedTask, TaskView
+from transcode.ledger.states import LIVE, TRANSITIONS, State
 
 __all__ = [
-    "LIVE", "MOVES", "JobView", "Lane", "Lease", "LeaseState", "Ledger", "LedgerUnavailable", "NewTask",
-    "Notices", "Progress", "Reaped", "SegmentNotice", "State", "TaskView",
+    "LIVE",
+    "TRANSITIONS",
+    "JobProgress",
+    "JobView",
+    "Lease",
+    "LeaseState",
+    "Ledger",
+    "LedgerSubscription",
+    "LedgerUnavailable",
+    "NewTask",
+    "Queue",
+    "ReapedTask",
+    "SegmentNotification",
+    "State",
+    "TaskView",
 ]  # fmt: skip

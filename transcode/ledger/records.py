@@ -10,13 +10,13 @@ from typing import Any
 from transcode.ledger.states import LIVE, State
 
 
-class Lane(StrEnum):
+class Queue(StrEnum):
     """Where a task waits. A slot claims from one or two lanes, so that short work never waits behind long."""
 
-    SEGMENT = "segment"  # a viewer waits for it
-    OPENING = "opening"  # makes a new film playable
-    SOUND = "sound"  # a whole film's at once, and its chunks wait for it
-    BULK = "bulk"
+    ON_DEMAND = "segment"  # a viewer waits for it
+    PROBE = "opening"  # makes a new film playable
+    AUDIO = "sound"  # a whole film's at once, and its chunks wait for it
+    BATCH = "bulk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,16 @@ class NewTask:
     index: int = 0
     rendition: str = ""
     priority: float = 0
-    lane: Lane = Lane.BULK
+    queue: Queue = Queue.BATCH
     weight: float = 1.0
-    limit: int = 4  # attempts
+    max_attempts: int = 4  # attempts
     optional: bool = False  # the job goes on without it
 
     def as_json(self) -> dict[str, Any]:
         """For a script."""
-        return asdict(self)
+        fields = asdict(self)
+        fields["lane"], fields["limit"] = fields.pop("queue"), fields.pop("max_attempts")  # the names in Redis
+        return fields
 
 
 class LeaseState(StrEnum):
@@ -54,18 +56,18 @@ class LeaseState(StrEnum):
 class Lease:
     """The right to work on one task; `token` proves it in every later write."""
 
-    job: str
-    task: str
+    job_id: str
+    task_id: str
     token: str
-    film: int
+    video_id: int
     kind: str
     index: int
     rendition: str
     attempt: int  # from 1
-    limit: int
+    max_attempts: int
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> Lease:
+    def from_hash(cls, fields: Mapping[str, str]) -> Lease:
         """From a task's hash."""
         return cls(
             fields["job"], fields["id"], fields["token"], int(fields["film"]), fields["kind"],
@@ -74,19 +76,19 @@ class Lease:
 
     def as_json(self) -> dict[str, str]:
         """The proof, for a script."""
-        return {"job": self.job, "task": self.task, "token": self.token}
+        return {"job": self.job_id, "task": self.task_id, "token": self.token}
 
 
 @dataclass(frozen=True, slots=True)
-class Reaped:
+class ReapedTask:
     """A task whose worker stopped renewing."""
 
-    job: str
-    task: str
+    job_id: str
+    task_id: str
     state: State
 
     @classmethod
-    def of(cls, member: str) -> Reaped:
+    def from_member(cls, member: str) -> ReapedTask:
         """From "<job>|<task>|<state>"."""
         job, task, state = member.split("|")
         return cls(job, task, State(state))
@@ -102,7 +104,7 @@ class TaskView:
     rendition: str
     state: State
     attempts: int
-    limit: int
+    max_attempts: int
     progress: float
     worker: str
     error: str
@@ -113,7 +115,7 @@ class TaskView:
     weight: float
 
     @classmethod
-    def of(cls, fields: Mapping[str, str]) -> TaskView:
+    def from_hash(cls, fields: Mapping[str, str]) -> TaskView:
         """From a task's hash."""
         return cls(
             id=fields["id"],
@@ -122,14 +124,14 @@ class TaskView:
             rendition=fields["rendition"],
             state=State(fields["state"]),
             attempts=int(fields["attempts"]),
-            limit=int(fields["limit"]),
+            max_attempts=int(fields["limit"]),
             progress=float(fields["progress"]),
             worker=fields.get("worker", ""),
             error=fields.get("error", ""),
             last_words=fields.get("last_words", ""),
-            created_at=seconds(fields, "created"),
-            claimed_at=seconds(fields, "claimed"),
-            ended_at=seconds(fields, "ended"),
+            created_at=read_seconds(fields, "created"),
+            claimed_at=read_seconds(fields, "claimed"),
+            ended_at=read_seconds(fields, "ended"),
             weight=float(fields["weight"]),
         )
 
@@ -139,7 +141,7 @@ class JobView:
     """One film's transcode as admins see it; tasks in the order in which they were enqueued."""
 
     id: str
-    film: int
+    video_id: int
     state: State
     error: str
     waits_for: str  # why nothing is claimed at the moment, "" in ordinary times
@@ -151,25 +153,25 @@ class JobView:
     tasks: tuple[TaskView, ...]
 
 
-_TELLING = 0.02  # this much has to be done, beside what is left, before the pace says anything
+_MIN_DONE_SHARE = 0.02  # this much has to be done, beside what is left, before the pace says anything
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """How far a job is, by weight; `base` was done before it began."""
 
-    film: int
+    video_id: int
     state: State
     total: float
     base: float
     done: float
     elapsed: float  # seconds since its first claim
-    hold: str = ""  # why nothing is claimed of any job
+    pause_reason: str = ""  # why nothing is claimed of any job
 
     @property
     def waits_for(self) -> str:
         """What has to be there before the work goes on; "" in ordinary times and after the end."""
-        return self.hold if self.state in LIVE else ""
+        return self.pause_reason if self.state in LIVE else ""
 
     @property
     def percent(self) -> float:
@@ -186,11 +188,11 @@ class Progress:
         if self.state is State.SUCCEEDED:
             return 0.0
         rest = self.total - self.base - self.done
-        if self.state is not State.RUNNING or self.done <= 0 or self.done < _TELLING * rest or self.total <= 0:
+        if self.state is not State.RUNNING or self.done <= 0 or self.done < _MIN_DONE_SHARE * rest or self.total <= 0:
             return None
         return max(0.0, round(rest * self.elapsed / self.done, 1))
 
 
-def seconds(fields: Mapping[str, str], name: str) -> float:
+def read_seconds(fields: Mapping[str, str], name: str) -> float:
     """A time of a hash (milliseconds) in seconds; 0 when it is not set."""
     return int(fields.get(name) or 0) / 1000

@@ -32,24 +32,24 @@ from __future__ import annotations
 
 from importlib import resources
 
-from transcode.ledger.states import MOVES
+from transcode.ledger.states import TRANSITIONS
 
-NAMES = (
+SCRIPT_NAMES = (
     "start", "claim", "renew", "settle", "fail", "release", "reopen", "reap", "cancel", "raise",
     "forget", "want", "unwant", "held", "show", "progress", "tally",
 )  # fmt: skip
 
 
-def _moves_as_lua() -> str:
+def _transitions_as_lua() -> str:
     rows = (
         f"{state.value} = {{{', '.join(f'{to.value} = true' for to in sorted(targets))}}}"
-        for state, targets in MOVES.items()
+        for state, targets in TRANSITIONS.items()
     )
     return f"local MOVES = {{{', '.join(rows)}}}\n"
 
 
-def load() -> dict[str, str]:
+def load_scripts() -> dict[str, str]:
     """Name to source, each with the moves and the common functions in front."""
     folder = resources.files(__package__)
-    common = _moves_as_lua() + folder.joinpath("common.lua").read_text("utf-8")
-    return {name: common + folder.joinpath(f"{name}.lua").read_text("utf-8") for name in NAMES}
+    common = _transitions_as_lua() + folder.joinpath("common.lua").read_text("utf-8")
+    return {name: common + folder.joinpath(f"{name}.lua").read_text("utf-8") for name in SCRIPT_NAMES}

@@ -19,7 +19,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-MOVES: dict[State, frozenset[State]] = {
+TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
     State.RETRYING: frozenset({State.RUNNING, State.CANCELLED}),
     State.RUNNING: frozenset(

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from transcode.errors import MediaError
-from transcode.source.looking import clock
-from transcode.timeline import Timeline
+from transcode.presentation import Presentation
+from transcode.probe.ffprobe import format_duration
 
 
-def check_frames(made: int, wanted: int, timeline: Timeline, segment: int, last_words: str = "") -> None:
+def check_frames(
+    actual: int, expected: int, presentation: Presentation, first_segment: int, stderr_tail: str = ""
+) -> None:
     """Raise MediaError when frames are missing from a segment on; hopeless when there are none at all."""
-    if made == wanted:
+    if actual == expected:
         return
-    if made == 0:
-        at = clock(float(timeline.grid.start(segment)))
+    if actual == 0:
+        at = format_duration(float(presentation.grid.segment_start(first_segment)))
         raise MediaError(
             f"The picture of this film is damaged: nothing can be decoded at {at}.",
-            hopeless=True,
-            last_words=last_words,
+            permanent=True,
+            stderr_tail=stderr_tail,
         )
-    raise MediaError(f"The encoder made {made} of {wanted} frames.", last_words=last_words)
+    raise MediaError(f"The encoder made {actual} of {expected} frames.", stderr_tail=stderr_tail)

@@ -5,37 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from transcode import layout
+from transcode import paths
 from transcode.errors import MediaError, Stopped
 from transcode.hls import playlists
+from transcode.hls.mpegts import first_picture_size
 from transcode.hls.playlists import IFrame
-from transcode.hls.transport import first_picture_size
-from transcode.tasks.assignment import Assignment, Monitor
+from transcode.tasks.context import ProgressSink, TaskContext
 
 
-def iframes(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+def iframes(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     """Publish one playlist per rendition; return `pictures`, the number in each. The master lists them at the end.
 
     Raise Lost when a segment is missing.
     """
-    timeline, root, film = assignment.known, assignment.root, assignment.film
+    timeline, root, film = assignment.presentation, assignment.media_root, assignment.video_id
     for name in timeline.rendition_names:
-        segments = [layout.segment_path(root, film, name, number) for number in range(timeline.segments)]
-        target = layout.rendition_dir(root, film, name) / layout.IFRAME_PLAYLIST
+        segments = [paths.segment_path(root, film, name, number) for number in range(timeline.segment_count)]
+        target = paths.rendition_dir(root, film, name) / paths.IFRAME_PLAYLIST
         text = playlists.iframe_playlist(timeline.grid, _measured(segments, monitor))
-        layout.publish_text(assignment.scratch, target, text)
-        layout.to_disk(target.parent)
-    return {"pictures": timeline.segments}
+        paths.publish_text(assignment.scratch_dir, target, text)
+        paths.fsync_path(target.parent)
+    return {"pictures": timeline.segment_count}
 
 
-def _measured(segments: list[Path], monitor: Monitor) -> list[IFrame]:
+def _measured(segments: list[Path], monitor: ProgressSink) -> list[IFrame]:
     """Report each segment as a sign of life: of a film of many hours on a slow disk, all of them take minutes."""
     found = []
     for number, segment in enumerate(segments):
-        if monitor.stopped():
+        if monitor.is_stop_requested():
             raise Stopped
         found.append(IFrame(number, picture_size(segment)))
-        monitor.parts(len(found))
+        monitor.report_parts(len(found))
     return found
 
 
@@ -44,4 +44,4 @@ def picture_size(segment: Path) -> int:
     try:
         return first_picture_size(segment)
     except ValueError as error:
-        raise MediaError("A segment of this film is damaged.", last_words=str(error)) from error
+        raise MediaError("A segment of this film is damaged.", stderr_tail=str(error)) from error

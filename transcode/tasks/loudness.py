@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from transcode.plans.loudness import LoudnessPlan
-from transcode.tasks import ffmpeg
-from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.audio import loudness
-from transcode.tasks.origin import working_source
+from transcode.ffmpeg import audio_filters
+from transcode.ffmpeg.inputs import LOG_INFO, PROGRESS_OPTIONS, guarded_input
+from transcode.presentation import Presentation
+from transcode.tasks import encode
+from transcode.tasks.audio import parse_loudness
+from transcode.tasks.context import ProgressSink, TaskContext
+from transcode.tasks.working_copy import working_source
 
 
-def measure_loudness(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class LoudnessPlan:
+    """Writes nothing, and reports the loudness at the end."""
+
+    timeline: Presentation
+    source: Path
+
+    def argv(self) -> list[str]:
+        """Return the arguments of ffmpeg."""
+        return [
+            *LOG_INFO, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-sn", "-dn"),
+            *audio_filters.clock_filters(self.timeline, self.timeline.audio[0], audio_filters.MEASURE_LOUDNESS), "-f",
+            "null", "-",
+        ]  # fmt: skip
+
+
+def measure_loudness(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     """Return `loudness`: integrated, in LUFS (EBU R128), None for silence."""
-    timeline = assignment.known
+    timeline = assignment.presentation
     plan = LoudnessPlan(timeline, working_source(assignment))
-    limits, progress = ffmpeg.whole_film(timeline.duration), ffmpeg.of_reading(timeline.duration, monitor)
-    done = ffmpeg.run(assignment, monitor, plan.argv(), limits, progress)
-    return {"loudness": loudness(done.last_words)}
+    limits, progress = encode.whole_film(timeline.duration), encode.progress_with_keepalive(timeline.duration, monitor)
+    done = encode.run_ffmpeg(assignment, monitor, plan.argv(), limits, progress)
+    return {"loudness": parse_loudness(done.stderr_tail)}

@@ -3,54 +3,83 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from transcode import layout
+from transcode import paths
+from transcode.ffmpeg import muxing
+from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA, PROGRESS_OPTIONS, guarded_input
 from transcode.grid import Grid
 from transcode.hls import playlists, webvtt
 from transcode.hls.webvtt import Cue
-from transcode.plans import muxing
-from transcode.plans.subtitles import SubtitlesPlan
-from transcode.tasks import ffmpeg
-from transcode.tasks.assignment import Assignment, Monitor
+from transcode.presentation import Presentation
+from transcode.tasks import encode
+from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.master import publish_master
-from transcode.tasks.origin import working_source
-
-_SEGMENTS = 15  # of the picture in one piece: a minute, for words are few
-_LIMITS = replace(ffmpeg.BULK, file_size=16 * 1024**2)
+from transcode.tasks.working_copy import working_source
 
 
-def subtitles(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class SubtitlesPlan:
+    """Writes `<N>.vtt` for every track, N from 1, on the source's clock."""
+
+    presentation: Presentation
+    source: Path
+
+    def argv(self) -> list[str]:
+        """Arguments of ffmpeg."""
+        return [
+            # Words that are no UTF-8 come out as they are, rather than not at all.
+            *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-an", "-dn",
+            "-sub_charenc_mode", "ignore"),
+            *(
+                option
+                for number, track in enumerate(self.presentation.subtitles, 1)
+                for option in (
+                    "-map", f"0:{track.index}", "-c:s", "webvtt", *NO_METADATA,
+                    "-avoid_negative_ts", "disabled", "-f", "webvtt", f"{number}.vtt",
+                )
+            ),
+        ]  # fmt: skip
+
+
+_VIDEO_SEGMENTS_PER_PIECE = 15  # of the picture in one piece: a minute, for words are few
+_LIMITS = replace(encode.BATCH_LIMITS, file_size=16 * 1024**2)
+
+
+def extract_subtitles(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
     """Returns `tracks`, the numbers of those that hold any words."""
-    timeline = assignment.known
-    plan = SubtitlesPlan(timeline, working_source(assignment))
-    ffmpeg.run(assignment, monitor, plan.argv(), _LIMITS, ffmpeg.of_reading(timeline.duration, monitor))
+    timeline = context.presentation
+    plan = SubtitlesPlan(timeline, working_source(context))
+    encode.run_ffmpeg(
+        context, progress_sink, plan.argv(), _LIMITS, encode.progress_with_keepalive(timeline.duration, progress_sink)
+    )
     spoken = []
     for number in range(1, len(timeline.subtitles) + 1):
-        text = webvtt.decoded((assignment.scratch / f"{number}.vtt").read_bytes())
-        cues = [cue.moved(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
+        text = webvtt.decode((context.scratch_dir / f"{number}.vtt").read_bytes())
+        cues = [cue.shifted(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
         if cues:
-            _publish(assignment, monitor, layout.subtitle_track(number), cues)
+            _publish(context, progress_sink, paths.subtitle_folder_name(number), cues)
             spoken.append(number)
-    publish_master(assignment)
+    publish_master(context)
     return {"tracks": spoken}
 
 
-def _publish(assignment: Assignment, monitor: Monitor, track: str, cues: list[Cue]) -> None:
+def _publish(context: TaskContext, progress_sink: ProgressSink, folder_name: str, cues: list[Cue]) -> None:
     """The pieces, each a sign of life, then the playlist: what is listed is there."""
-    grid = assignment.known.grid
-    place = layout.track_dir(assignment.root, assignment.film, track)
+    grid = context.presentation.grid
+    place = paths.track_dir(context.media_root, context.video_id, folder_name)
     place.mkdir(exist_ok=True)
-    borders = _borders(grid)
-    lengths = [grid.start(after) - grid.start(first) for first, after in itertools.pairwise(borders)]
-    for number, text in enumerate(webvtt.pieces(cues, lengths, muxing.CLOCK_START)):
-        layout.publish_text(assignment.scratch, place / layout.words_name(number), text)
-        monitor.parts(number + 1)
-    text = playlists.track_playlist(lengths, grid.target, layout.words_name)
-    layout.publish_text(assignment.scratch, place / layout.MEDIA_PLAYLIST, text)
-    layout.to_disk(place)
+    borders = _boundaries(grid)
+    lengths = [grid.segment_start(after) - grid.segment_start(first) for first, after in itertools.pairwise(borders)]
+    for number, text in enumerate(webvtt.split_cues(cues, lengths, muxing.CLOCK_START_S)):
+        paths.publish_text(context.scratch_dir, place / paths.subtitle_segment_name(number), text)
+        progress_sink.report_parts(number + 1)
+    text = playlists.track_playlist(lengths, grid.target_duration, paths.subtitle_segment_name)
+    paths.publish_text(context.scratch_dir, place / paths.MEDIA_PLAYLIST, text)
+    paths.fsync_path(place)
 
 
-def _borders(grid: Grid) -> list[int]:
-    return [*range(0, grid.segments, _SEGMENTS), grid.segments]
+def _boundaries(grid: Grid) -> list[int]:
+    return [*range(0, grid.segment_count, _VIDEO_SEGMENTS_PER_PIECE), grid.segment_count]

@@ -4,56 +4,96 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from transcode import layout
+from transcode import paths
 from transcode.errors import MediaError
-from transcode.plans.thumbnail import THUMBNAIL, ThumbnailPlan
-from transcode.runner import Run
-from transcode.tasks import ffmpeg
-from transcode.tasks.assignment import Assignment, Monitor
-from transcode.tasks.origin import working_source
-from transcode.timeline import Timeline
+from transcode.ffmpeg import video_filters
+from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA, guarded_input
+from transcode.ffmpeg.process import FfmpegProcess
+from transcode.presentation import Presentation
+from transcode.tasks import encode
+from transcode.tasks.context import ProgressSink, TaskContext
+from transcode.tasks.working_copy import working_source
 
-_USUAL = Fraction(1)  # seconds
-_OTHERS = (Fraction(1, 10), Fraction(1, 4), Fraction(1, 2))  # of the film
-_DARK = 32.0  # mean luma; 16 is black
+_LONGER_SIDE_PX = 640  # pixels of the longer side
 
-_LUMA = re.compile(r"YAVG=([\d.]+)")
+THUMBNAIL_FILE = "thumbnail.jpg"
 
 
-def thumbnail(assignment: Assignment, monitor: Monitor) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ThumbnailPlan:
+    """Writes `THUMBNAIL`, and prints the frame's mean luma (16 is black) as `...YAVG=<number>`."""
+
+    presentation: Presentation
+    time: Fraction  # film time
+    source: Path
+
+    def argv(self) -> list[str]:
+        """Arguments of ffmpeg."""
+        timeline, top = self.presentation, self.presentation.top_rendition
+        longer = f"{_LONGER_SIDE_PX}:-2" if top.width >= top.height else f"-2:{_LONGER_SIDE_PX}"
+        chains = [
+            f"[0:{timeline.video.index}]{video_filters.grid_filters(timeline, self.time, 1)}[grid]",
+            *video_filters.scale_chains(timeline, [top]),
+            f"[{top.name}]signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-,scale={longer}[jpeg]",
+        ]
+        return [
+            *LOG_ERRORS, "-copyts", *guarded_input(self.source, "-an", *video_filters.seek_options(timeline,
+            self.time)),
+            "-filter_complex", ";".join(chains), "-map", "[jpeg]", *NO_METADATA,
+            "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3", "-f", "image2", "-update", "1",
+            THUMBNAIL_FILE,
+        ]  # fmt: skip
+
+
+_DEFAULT_TIME_S = Fraction(1)  # seconds
+_FALLBACK_SHARES = (Fraction(1, 10), Fraction(1, 4), Fraction(1, 2))  # of the film
+_MIN_LUMA = 32.0  # mean luma; 16 is black
+
+_LUMA_PATTERN = re.compile(r"YAVG=([\d.]+)")
+
+
+def make_thumbnail(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
     """Returns `at`, the film time in seconds."""
-    timeline, source = assignment.known, working_source(assignment)
+    timeline, source = context.presentation, working_source(context)
     at, brightest = Fraction(0), -1.0
-    for moment in moments(timeline):
+    for moment in candidate_times(timeline):
         plan = ThumbnailPlan(timeline, moment, source)
-        luma = _luma(Run([assignment.tools.ffmpeg, *plan.argv()], assignment.scratch, ffmpeg.BULK, monitor.stopped)())
+        luma = _parse_luma(
+            FfmpegProcess(
+                [context.binaries.ffmpeg, *plan.argv()],
+                context.scratch_dir,
+                encode.BATCH_LIMITS,
+                progress_sink.is_stop_requested,
+            )()
+        )
         if luma > brightest:
             at, brightest = moment, luma
-            (assignment.scratch / THUMBNAIL).replace(assignment.scratch / _BEST)
-        if brightest >= _DARK:
+            (context.scratch_dir / THUMBNAIL_FILE).replace(context.scratch_dir / _BRIGHTEST_FILE)
+        if brightest >= _MIN_LUMA:
             break
-    place = layout.thumbnail_path(assignment.root, assignment.film)
-    layout.publish(assignment.scratch / _BEST, place)
-    layout.to_disk(place.parent)
+    place = paths.thumbnail_path(context.media_root, context.video_id)
+    paths.publish(context.scratch_dir / _BRIGHTEST_FILE, place)
+    paths.fsync_path(place.parent)
     return {"at": float(at)}
 
 
-_BEST = Path("brightest.jpg")
+_BRIGHTEST_FILE = Path("brightest.jpg")
 
 
-def moments(timeline: Timeline) -> list[Fraction]:
+def candidate_times(presentation: Presentation) -> list[Fraction]:
     """Film times of frames to look at, the preferred one first."""
-    duration, fps = timeline.grid.duration, timeline.grid.fps
-    first = _USUAL if duration > _USUAL else duration / 2
-    return [math.floor(moment * fps) / fps for moment in (first, *(share * duration for share in _OTHERS))]
+    duration, fps = presentation.grid.duration, presentation.grid.fps
+    first = _DEFAULT_TIME_S if duration > _DEFAULT_TIME_S else duration / 2
+    return [math.floor(moment * fps) / fps for moment in (first, *(share * duration for share in _FALLBACK_SHARES))]
 
 
-def _luma(printed: str) -> float:
-    found = _LUMA.search(printed)
+def _parse_luma(output: str) -> float:
+    found = _LUMA_PATTERN.search(output)
     if found is None:
         raise MediaError("No picture could be taken from this film.")
     return float(found[1])

@@ -9,14 +9,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from transcode import layout, schedule
-from transcode.book import FilmEntry
-from transcode.errors import Lost, MediaError, NoRoom, Stopped, Stumbled, of_os_error
+from transcode import paths, task_graph
+from transcode.errors import DiskFull, InputMissing, InternalError, MediaError, Stopped, from_os_error
 from transcode.ledger import Lease
-from transcode.tasks.assignment import Assignment
-from transcode.worker.bench import Bench, Left
-from transcode.worker.heart import Heart
-from transcode.worker.settling import Settling
+from transcode.repository import VideoRecord
+from transcode.tasks.context import TaskContext
+from transcode.worker.context import ShuttingDown, WorkerContext
+from transcode.worker.heartbeat import Heartbeat
+from transcode.worker.outcome import AttemptOutcome
 
 log = logging.getLogger(__name__)
 
@@ -24,120 +24,122 @@ log = logging.getLogger(__name__)
 class Attempt:
     """One lease on one slot. `run` raises nothing: a bug fails the task, and the worker goes on."""
 
-    def __init__(self, bench: Bench, lease: Lease, slot: int) -> None:
-        self._bench = bench
+    def __init__(self, context: WorkerContext, lease: Lease, slot: int) -> None:
+        self._context = context
         self._lease = lease
         self._slot = slot
-        self._heart = Heart(bench, lease, slot)
-        self._settling = Settling(bench, lease)
+        self._heartbeat = Heartbeat(context, lease, slot)
+        self._outcome = AttemptOutcome(context, lease)
 
     @property
-    def _scratch(self) -> Path:
+    def _scratch_dir(self) -> Path:
         """Where this attempt writes; nobody else does."""
-        return layout.attempt_dir(self._bench.root, self._lease.film, self._lease.token)
+        return paths.attempt_dir(self._context.media_root, self._lease.video_id, self._lease.token)
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """Something was cancelled, or the worker leaves: look now instead of at the next heartbeat."""
-        self._heart.nudge()
+        self._heartbeat.wake()
 
     async def run(self) -> None:
         """Do the task; the lease is settled, released or lost afterwards."""
         try:
             async with asyncio.TaskGroup() as group:  # a heart that stops for a bug stops the work with it
-                beating = group.create_task(self._heart.beat())
+                beating = group.create_task(self._heartbeat.run())
                 try:
                     await self._run()
                 finally:
-                    self._heart.stop()
+                    self._heartbeat.stop()
                     beating.cancel()
-        except* Left:
-            log.warning("task_left film=%s task=%s", self._lease.film, self._lease.task)
+        except* ShuttingDown:
+            log.warning("task_left film=%s task=%s", self._lease.video_id, self._lease.task_id)
         except* Exception as bugs:
-            await self._stumbled(bugs)
+            await self._on_internal_error(bugs)
         finally:
-            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._scratch_dir, ignore_errors=True)
 
     async def _run(self) -> None:
         lease = self._lease
-        entry: FilmEntry | None = await self._bench.patiently(lambda: self._bench.book.entry(lease.film))
+        entry: VideoRecord | None = await self._context.retry_until_available(
+            lambda: self._context.repository.get(lease.video_id)
+        )
         if entry is None:
-            await self._settling.film_unknown()
+            await self._outcome.on_video_deleted()
             return
-        log.debug("task_begins film=%s task=%s attempt=%s", lease.film, lease.task, lease.attempt)
+        log.debug("task_begins film=%s task=%s attempt=%s", lease.video_id, lease.task_id, lease.attempt)
         try:
-            result = await self._work(entry)
+            result = await self._run_in_pool(entry)
         except MediaError as error:
-            await self._fell(error)
+            await self._on_failure(error)
         else:
-            await self._settling.succeeded(entry, result)
+            await self._outcome.on_success(entry, result)
 
-    async def _work(self, entry: FilmEntry) -> dict[str, Any]:
+    async def _run_in_pool(self, record: VideoRecord) -> dict[str, Any]:
         try:
-            await asyncio.to_thread(self._scratch.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(self._scratch_dir.mkdir, parents=True, exist_ok=True)
         except OSError as error:
-            raise of_os_error(error) from error
-        self._heart.work_begins(entry)
-        working = asyncio.ensure_future(self._bench.hands.run(self._slot, self._assignment(entry)))
-        judged = asyncio.ensure_future(self._heart.judged.wait())
+            raise from_os_error(error) from error
+        self._heartbeat.start_monitoring(record)
+        working = asyncio.ensure_future(self._context.pool.run(self._slot, self._task_context(record)))
+        judged = asyncio.ensure_future(self._heartbeat.stop_requested.wait())
         try:
             if self._lease.kind == "segment":
-                await self._pull_forward(entry)
+                await self._promote_chunks(record)
             await asyncio.wait({working, judged}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             judged.cancel()
             if not working.done():
-                await self._halt(working)
-            self._heart.work_ends()
+                await self._stop_child(working)
+            self._heartbeat.stop_monitoring()
         return working.result()
 
-    async def _halt(self, working: asyncio.Future[dict[str, Any]]) -> None:
+    async def _stop_child(self, pool_future: asyncio.Future[dict[str, Any]]) -> None:
         """Ask the child to stop; kill it when it does not."""
-        self._bench.hands.stop(self._slot)
-        await asyncio.wait({working}, timeout=self._bench.times.stop_patience)
-        while not working.done():
-            log.warning("pool_child_killed film=%s task=%s: it did not stop", self._lease.film, self._lease.task)
-            self._bench.hands.kill(self._slot)
-            await asyncio.wait({working}, timeout=self._bench.times.stop_patience)
+        self._context.pool.request_stop(self._slot)
+        await asyncio.wait({pool_future}, timeout=self._context.timing.stop_timeout_s)
+        while not pool_future.done():
+            log.warning("pool_child_killed film=%s task=%s: it did not stop", self._lease.video_id, self._lease.task_id)
+            self._context.pool.kill(self._slot)
+            await asyncio.wait({pool_future}, timeout=self._context.timing.stop_timeout_s)
 
-    def _assignment(self, entry: FilmEntry) -> Assignment:
-        return Assignment(
+    def _task_context(self, record: VideoRecord) -> TaskContext:
+        return TaskContext(
             kind=self._lease.kind,
-            film=self._lease.film,
-            source=str(self._bench.root / entry.source),
-            root=self._bench.root,
-            scratch=self._scratch,
-            tools=self._bench.tools,
-            timeline=dict(entry.timeline) if entry.timeline is not None else None,
+            video_id=self._lease.video_id,
+            source=str(self._context.media_root / record.source),
+            media_root=self._context.media_root,
+            scratch_dir=self._scratch_dir,
+            binaries=self._context.binaries,
+            presentation_json=dict(record.presentation) if record.presentation is not None else None,
             index=self._lease.index,
             rendition=self._lease.rendition or None,
-            reserve=self._bench.room.min_free,
+            reserve_bytes=self._context.disk_guard.min_free,
         )
 
-    async def _pull_forward(self, entry: FilmEntry) -> None:
+    async def _promote_chunks(self, record: VideoRecord) -> None:
         """A viewer looks here: the chunk around the segment, then the next one, go before all others."""
-        film, ledger = self._lease.film, self._bench.ledger
-        for chunk in reversed(schedule.chunks_around(entry, self._lease.index)):
-            await self._bench.patiently(lambda chunk=chunk: ledger.raise_priority(film, chunk))  # type: ignore[misc]
+        film, ledger = self._lease.video_id, self._context.ledger
+        for chunk in reversed(task_graph.nearby_chunks(record, self._lease.index)):
+            await self._context.retry_until_available(lambda chunk=chunk: ledger.promote(film, chunk))  # type: ignore[misc]
 
-    async def _fell(self, error: MediaError) -> None:
+    async def _on_failure(self, error: MediaError) -> None:
         """A verdict outweighs what the work says of its end, for it was stopped by it."""
-        verdict = self._heart.verdict
-        if verdict is not None and verdict.blames_the_task:
+        verdict = self._heartbeat.stop_reason
+        if verdict is not None and verdict.counts_as_failure:
             sentence = f"The work was stopped: {verdict.value}."
-            await self._settling.failed(MediaError(sentence, last_words=error.last_words))
+            await self._outcome.on_failure(MediaError(sentence, stderr_tail=error.stderr_tail))
         elif verdict is not None or isinstance(error, Stopped):
-            await self._settling.let_go(verdict.value if verdict else "")
-        elif isinstance(error, Lost) and self._lease.kind != "probe":  # which builds on nothing
-            await self._settling.lost_ground(error)
-        elif isinstance(error, NoRoom):
-            await self._settling.found_no_room(error)
+            await self._outcome.release(verdict.value if verdict else "")
+        elif isinstance(error, InputMissing) and self._lease.kind != "probe":  # which builds on nothing
+            await self._outcome.on_missing_input(error)
+        elif isinstance(error, DiskFull):
+            await self._outcome.on_disk_full(error)
         else:
-            await self._settling.failed(error)
+            await self._outcome.on_failure(error)
 
-    async def _stumbled(self, bugs: BaseExceptionGroup[Exception]) -> None:
+    async def _on_internal_error(self, errors: BaseExceptionGroup[Exception]) -> None:
         """As any failure of the task; when not even that can be told, the lease will expire."""
-        log.error("task_stumbles film=%s task=%s", self._lease.film, self._lease.task, exc_info=bugs)
+        log.error("task_stumbles film=%s task=%s", self._lease.video_id, self._lease.task_id, exc_info=errors)
         try:
-            await self._settling.failed(Stumbled(last_words="".join(traceback.format_exception(bugs))))
+            await self._outcome.on_failure(InternalError(stderr_tail="".join(traceback.format_exception(errors))))
         except Exception:  # Left among them
-            log.exception("task_left film=%s task=%s", self._lease.film, self._lease.task)
+            log.exception("task_left film=%s task=%s", self._lease.video_id, self._lease.task_id)

@@ -8,37 +8,37 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from transcode.errors import MediaError, Stumbled
-from transcode.lifeline import die_with
-from transcode.tasks.assignment import Assignment, Monitor
-from transcode.worker.board import Rows, SlotMonitor
+from transcode.errors import InternalError, MediaError
+from transcode.parent_death import set_parent_death_signal
+from transcode.tasks.context import ProgressSink, TaskContext
+from transcode.worker.shared_progress import SharedRows, SlotProgressSink
 
-Perform = Callable[[Assignment, Monitor], dict[str, Any]]
+TaskRunner = Callable[[TaskContext, ProgressSink], dict[str, Any]]
 
-_monitor: SlotMonitor
-_perform: Perform
+_progress_sink: SlotProgressSink
+_run_task: TaskRunner
 
 
-def enter(rows: Rows, slot: int, parent: int, perform: Perform, patience: float) -> None:
+def initialize(rows: SharedRows, slot: int, parent_pid: int, run_task: TaskRunner, lease_ttl: float) -> None:
     """First thing in a child; that `perform` arrives means that its modules are imported."""
-    global _monitor, _perform
-    die_with(parent)  # elsewhere than on Linux the end of the pipe does it
+    global _progress_sink, _run_task
+    set_parent_death_signal(parent_pid)  # elsewhere than on Linux the end of the pipe does it
     # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
-    _monitor, _perform = SlotMonitor(rows[slot], patience), perform
+    _progress_sink, _run_task = SlotProgressSink(rows[slot], lease_ttl), run_task
 
 
-def nothing() -> None:
+def noop() -> None:
     """A task that spawns a child and asks nothing of it."""
 
 
-def do(assignment: Assignment) -> dict[str, Any]:
+def run(context: TaskContext) -> dict[str, Any]:
     """Run one task; what it raises can cross back whatever went wrong."""
-    tempfile.tempdir = str(assignment.scratch)  # swept with the attempt, also after a kill
+    tempfile.tempdir = str(context.scratch_dir)  # swept with the attempt, also after a kill
     try:
-        return _perform(assignment, _monitor)
+        return _run_task(context, _progress_sink)
     except MediaError:
         raise
     except Exception:
-        raise Stumbled(last_words=traceback.format_exc()) from None
+        raise InternalError(stderr_tail=traceback.format_exc()) from None

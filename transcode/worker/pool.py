@@ -23,91 +23,93 @@ from types import ModuleType
 from typing import Any
 
 from transcode.errors import MediaError
-from transcode.tasks.assignment import Assignment
-from transcode.tasks.work import perform
-from transcode.times import DEFAULT
+from transcode.tasks.context import TaskContext
+from transcode.tasks.registry import run_task
+from transcode.timing import DEFAULT_TIMING
 from transcode.worker import child
-from transcode.worker.board import Board, Reading
-from transcode.worker.child import Perform
+from transcode.worker.child import TaskRunner
+from transcode.worker.shared_progress import ProgressReading, SharedProgress
 
 
-class Hands:
+class EncoderPool:
     """One child process per slot. `patience`: seconds without `owned` after which a child stops its task."""
 
-    def __init__(self, slots: int, perform: Perform = perform, patience: float = DEFAULT.lease) -> None:
+    def __init__(
+        self, slots: int, run_task: TaskRunner = run_task, lease_ttl: float = DEFAULT_TIMING.lease_ttl_s
+    ) -> None:
         self.slots = slots
-        self._perform = perform
-        self._patience = patience
-        self._board = Board(slots)
+        self._run_task = run_task
+        self._lease_ttl = lease_ttl
+        self._shared_progress = SharedProgress(slots)
         self._executors: list[ProcessPoolExecutor | None] = [None] * slots
         self._children: list[BaseProcess | None] = [None] * slots
-        self._closed = False
+        self._is_closed = False
 
-    def warm(self) -> None:
+    def spawn_all(self) -> None:
         """Spawn all children now; returns before they are ready. Repeatable."""
         for slot in range(self.slots):
-            self._executor(slot)
+            self._get_executor(slot)
 
-    async def run(self, slot: int, assignment: Assignment) -> dict[str, Any]:
+    async def run(self, slot: int, context: TaskContext) -> dict[str, Any]:
         """Do one task; one at a time per slot.
 
         Raises MediaError (also when the child was killed) or Stopped. Cancelling the call does not stop the
         child: ask for it with `stop`, insist with `kill`.
         """
-        self._board.clear(slot)
+        self._shared_progress.reset(slot)
         try:
-            return await asyncio.wrap_future(self._submit(slot, assignment))
+            return await asyncio.wrap_future(self._submit(slot, context))
         except BrokenProcessPool:
             self._replace(slot)
             raise MediaError("A process of the pool was killed.") from None
 
-    def owned(self, slot: int) -> None:
+    def confirm_lease(self, slot: int) -> None:
         """The task of a slot is still this worker's own; a child that does not hear so for long stops it."""
-        self._board.owned(slot)
+        self._shared_progress.confirm_lease(slot)
 
-    def stop(self, slot: int) -> None:
+    def request_stop(self, slot: int) -> None:
         """Ask the task of a slot to stop; `run` raises Stopped soon."""
-        self._board.stop(slot)
+        self._shared_progress.request_stop(slot)
 
     def kill(self, slot: int) -> None:
         """Kill the child of a slot; its ffmpeg dies with it. Repeatable."""
         if process := self._children[slot]:
             process.kill()
 
-    def read(self, slot: int) -> Reading:
+    def read(self, slot: int) -> ProgressReading:
         """How far the task of a slot is."""
-        return self._board.read(slot)
+        return self._shared_progress.read(slot)
 
     def close(self) -> None:
         """Kill all children and wait for them. Repeatable; nothing is spawned any more."""
-        self._closed = True
+        self._is_closed = True
         for slot, executor in enumerate(self._executors):
             if executor is not None:
                 self.kill(slot)
                 executor.shutdown(wait=True, cancel_futures=True)
                 self._executors[slot] = None
 
-    def _submit(self, slot: int, assignment: Assignment) -> Future[dict[str, Any]]:
+    def _submit(self, slot: int, context: TaskContext) -> Future[dict[str, Any]]:
         try:
-            return self._executor(slot).submit(child.do, assignment)
+            return self._get_executor(slot).submit(child.run, context)
         except BrokenProcessPool:  # the child was killed while it had nothing to do
             self._replace(slot)
-            return self._executor(slot).submit(child.do, assignment)
+            return self._get_executor(slot).submit(child.run, context)
 
-    def _executor(self, slot: int) -> ProcessPoolExecutor:
+    def _get_executor(self, slot: int) -> ProcessPoolExecutor:
         executor = self._executors[slot]
         if executor is None:
-            if self._closed:
+            if self._is_closed:
                 raise MediaError("The worker is leaving.")
             executor = self._executors[slot] = ProcessPoolExecutor(
                 max_workers=1,
                 mp_context=get_context("spawn"),
-                initializer=child.enter,
-                initargs=(self._board.rows, slot, os.getpid(), self._perform, self._patience),
+                initializer=child.initialize,
+                initargs=(self._shared_progress.rows, slot, os.getpid(), self._run_task, self._lease_ttl),
             )
             others = set(active_children())
-            with _no_main():
-                executor.submit(child.nothing)  # the first call spawns the child
+            with _without_main_module():
+                executor.submit(child.noop)  # the first call spawns the child
             self._children[slot] = next(iter(set(active_children()) - others), None)
         return executor
 
@@ -115,12 +117,12 @@ class Hands:
         executor, self._executors[slot] = self._executors[slot], None
         if executor is not None:
             executor.shutdown(wait=False, cancel_futures=True)
-        if not self._closed:
-            self._executor(slot)
+        if not self._is_closed:
+            self._get_executor(slot)
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
+def _without_main_module() -> Iterator[None]:
     """Spawned children import the parent's main module, here a whole command line that they have no use for."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")

@@ -29,7 +29,7 @@ async def take_rights(users: UserStore, user_id: int, fields: Mapping[str, objec
     for _ in range(_TRIES):
         token = secrets.token_hex(8)
         user = await users.announce_step_down(user_id, token)
-        is_admin = user.is_admin and user.may_sign_in
+        is_admin = user.is_admin and user.can_sign_in
         if not is_admin or await users.has_staying_admin(besides=user_id):
             if changed := await users.step_down(user_id, token, fields):
                 return changed

@@ -10,19 +10,18 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 
-from videoflix.catalogue.search import SearchIndex
-from videoflix.catalogue.words import words
+from videoflix.catalogue.search import SearchIndex, extract_words
 from videoflix.models import ListedVideo
 
-_SAME_CATEGORY = 3.0
-_WEIGHTS = {"title": 3.0, "description": 1.0}
+_SAME_CATEGORY_SCORE = 3.0
+_FIELD_WEIGHTS = {"title": 3.0, "description": 1.0}
 
-_SHORTEST = 4  # letters of a word that says something
-_RARE = 10  # it is in at most one of so many films, though two films may always share it
-_MOST = 100  # films; a word of more than these says nothing in the largest catalogue either
+_MIN_WORD_LENGTH = 4  # letters of a word that says something
+_RARITY_DIVISOR = 10  # it is in at most one of so many films, though two films may always share it
+_MAX_VIDEOS_PER_WORD = 100  # films; a word of more than these says nothing in the largest catalogue either
 # Longer words of English and German that say nothing about a film.
-_FILLERS = frozenset(
-    words(
+_STOP_WORDS = frozenset(
+    extract_words(
         """
     about after again against all along also although always among and another are around away back because become
     becomes been before begin begins behind being between both can come comes could does down during each even ever
@@ -43,20 +42,22 @@ _FILLERS = frozenset(
 )
 
 
-def similar(video: ListedVideo, same_category: Collection[int], total: int, index: SearchIndex) -> Mapping[int, float]:
+def find_similar(
+    video: ListedVideo, same_category_ids: Collection[int], video_count: int, index: SearchIndex
+) -> Mapping[int, float]:
     """Ids of the videos that have something in common with this one, each with how much; `total`: of all videos."""
-    likeness: defaultdict[int, float] = defaultdict(float, dict.fromkeys(same_category, _SAME_CATEGORY))
-    for word in words(f"{video.title} {video.description}"):
-        if len(word) >= _SHORTEST and word not in _FILLERS:
-            _add_sharers(word, total, index, likeness)
+    likeness: defaultdict[int, float] = defaultdict(float, dict.fromkeys(same_category_ids, _SAME_CATEGORY_SCORE))
+    for word in extract_words(f"{video.title} {video.description}"):
+        if len(word) >= _MIN_WORD_LENGTH and word not in _STOP_WORDS:
+            _score_shared_word(word, video_count, index, likeness)
     likeness.pop(video.id, None)
     return likeness
 
 
-def _add_sharers(word: str, total: int, index: SearchIndex, likeness: defaultdict[int, float]) -> None:
+def _score_shared_word(word: str, video_count: int, index: SearchIndex, scores: defaultdict[int, float]) -> None:
     weights: dict[int, float] = {}
     for field in ("description", "title"):
-        weights.update(dict.fromkeys(index.holders(field, word), _WEIGHTS[field]))
-    if len(weights) <= max(2, min(total // _RARE, _MOST)):
+        weights.update(dict.fromkeys(index.find_in_field(field, word), _FIELD_WEIGHTS[field]))
+    if len(weights) <= max(2, min(video_count // _RARITY_DIVISOR, _MAX_VIDEOS_PER_WORD)):
         for other, weight in weights.items():
-            likeness[other] += weight * (1 + math.log(total / len(weights)))
+            scores[other] += weight * (1 + math.log(video_count / len(weights)))

@@ -16,36 +16,36 @@ from videoflix.errors import CommandError, FieldErrors, ServiceError
 
 _log = logging.getLogger(__name__)
 
-_PLACES = {
+_COMMANDS = {
     "up": ("videoflix.cli.up", "up"),
-    "web": ("videoflix.cli.serving", "web"),
-    "worker": ("videoflix.cli.serving", "worker"),
-    "createsuperuser": ("videoflix.cli.people", "createsuperuser"),
-    "import": ("videoflix.cli.films", "import_film"),
-    "jobs": ("videoflix.cli.films", "jobs"),
-    "copy-database": ("videoflix.cli.moving", "copy_database"),
+    "web": ("videoflix.cli.processes", "web"),
+    "worker": ("videoflix.cli.processes", "worker"),
+    "createsuperuser": ("videoflix.cli.create_superuser", "createsuperuser"),
+    "import": ("videoflix.cli.videos", "import_video"),
+    "jobs": ("videoflix.cli.videos", "jobs"),
+    "copy-database": ("videoflix.cli.copy_database", "copy_database"),
 }
 
 
-class _Commands(TyperGroup):
+class _LazyCommandGroup(TyperGroup):
     """A command and all that it works with are imported when it is called: everything takes a second to import."""
 
     def list_commands(self, _: object) -> list[str]:
         """Their names, in the order of the help."""
-        return list(_PLACES)
+        return list(_COMMANDS)
 
     def get_command(self, _: object, cmd_name: str) -> Any:
         """None for a name that no command has."""
-        if cmd_name not in _PLACES:
+        if cmd_name not in _COMMANDS:
             return None
-        module, function = _PLACES[cmd_name]
+        module, function = _COMMANDS[cmd_name]
         single = typer.Typer(add_completion=False)
         single.command(cmd_name)(getattr(import_module(module), function))
         return typer.main.get_command(single)
 
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=_LazyCommandGroup,
     help="Videoflix: a self-hosted video streaming backend.",
     no_args_is_help=True,
     add_completion=False,
@@ -67,7 +67,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter is no reason to end
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    logs.quiet()
+    logs.show_errors_only()
     try:
         app()
     except CommandError as error:
@@ -79,19 +79,19 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if said := _of_a_server(error):
+        if said := _describe_server_error(error):
             sys.exit(f"videoflix: {said}")
         raise
 
 
-def _of_a_server(error: Exception) -> str:
+def _describe_server_error(error: Exception) -> str:
     """What an error of the database or of Redis means; empty for other errors."""
     from pymongo.errors import PyMongoError
     from redis.exceptions import RedisError
 
-    from videoflix.composition.clients import is_away
+    from videoflix.bootstrap.clients import is_server_outage
 
-    if is_away(error):
+    if is_server_outage(error):
         _log.debug("lost a server: %s", error)
         return "The database or Redis stopped answering. What was done so far is kept."
     if isinstance(error, PyMongoError | RedisError):

@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from videoflix.embedded.home import Home
+from videoflix.embedded.data_dir import DataDir
 from videoflix.errors import CommandError
 from videoflix.settings import Settings, load_settings
 
-DataDir = Annotated[Path | None, typer.Option(help="Where `up` keeps its data (DATA_DIR, default var).")]
+DataDirOption = Annotated[Path | None, typer.Option(help="Where `up` keeps its data (DATA_DIR, default var).")]
 
 
-def settings_here(data_dir: Path | None = None, *, needs_servers: bool = True, **given: object) -> Settings:
+def load_command_settings(data_dir: Path | None = None, *, needs_servers: bool = True, **overrides: object) -> Settings:
     """Settings whose servers and media folder are, unless set, those of the `up` that runs with this data folder.
 
     Raises CommandError when a server that is needed is neither set nor running, before anything is written.
     """
-    settings = load_settings(data_dir=data_dir, **given)
-    home = Home(settings.data_dir)
+    settings = load_settings(data_dir=data_dir, **overrides)
+    home = DataDir(settings.data_dir)
     found: dict[str, object] = {}
-    if running := home.running():
+    if running := home.find_running():
         for variable in ("mongodb_uri", "redis_url"):
             if not getattr(settings, variable).get_secret_value():
                 found[variable] = SecretStr(getattr(running, variable))
@@ -33,14 +33,14 @@ def settings_here(data_dir: Path | None = None, *, needs_servers: bool = True, *
     if needs_servers:
         _require_servers(settings, found)
     if not settings.secret_key.get_secret_value():
-        home.prepare()
-        found["secret_key"] = SecretStr(home.secret("secret_key", 48))
+        home.create()
+        found["secret_key"] = SecretStr(home.get_or_create_secret("secret_key", 48))
     return settings.model_copy(update=found)
 
 
-def _require_servers(settings: Settings, found: Mapping[str, object]) -> None:
+def _require_servers(settings: Settings, resolved: Mapping[str, object]) -> None:
     for variable in ("mongodb_uri", "redis_url"):
-        if variable not in found and not getattr(settings, variable).get_secret_value():
+        if variable not in resolved and not getattr(settings, variable).get_secret_value():
             raise CommandError(
                 f"{variable.upper()} is not set, and no `videoflix up` runs with the data folder {settings.data_dir}: "
                 "start it, or go to the folder that it was started in, or name its data folder with --data-dir."

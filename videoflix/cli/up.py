@@ -19,45 +19,45 @@ from rich.console import Console
 from rich.panel import Panel
 
 from videoflix import logs
+from videoflix.bootstrap.web import listen
 from videoflix.cli import first_start
-from videoflix.cli.context import DataDir, settings_here
-from videoflix.cli.first_start import SignIn
-from videoflix.cli.serving import Host, Port, command
-from videoflix.composition.web import listen
+from videoflix.cli.context import DataDirOption, load_command_settings
+from videoflix.cli.first_start import AdminLogin
+from videoflix.cli.processes import Host, Port, build_command
 from videoflix.embedded import binaries, processes, servers
-from videoflix.embedded.home import Home, Running
-from videoflix.embedded.supervisor import GRACE, Supervisor
+from videoflix.embedded.data_dir import DataDir, RunningInstance
+from videoflix.embedded.supervisor import STOP_GRACE_S, Supervisor
 from videoflix.errors import CommandError, ServiceError
-from videoflix.folders import held, require_media
 from videoflix.settings import Settings
+from videoflix.startup_checks import hold_lock, require_media_root
 
 Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
 
-_CLOSING = 3.0  # seconds from the last answer to the end of the web process
+_SHUTDOWN_MARGIN_S = 3.0  # seconds from the last answer to the end of the web process
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 30.0  # seconds that each server has to answer
+_START_TIMEOUT_S = 30.0  # seconds that each server has to answer
 
 
-def up(host: Host = None, port: Port = None, data_dir: DataDir = None, demo: Demo = True) -> None:
+def up(host: Host = None, port: Port = None, data_dir: DataDirOption = None, demo: Demo = True) -> None:
     """Start everything: database, Redis, web server and worker."""
-    settings = settings_here(data_dir, needs_servers=False, host=host, port=port)
+    settings = load_command_settings(data_dir, needs_servers=False, host=host, port=port)
     logs.configure("up", settings.log_level)
-    home, media = Home(settings.data_dir), settings.media_root
-    home.prepare()
-    require_media(media)
-    binaries.ffmpeg_tools()
-    with home.locked(), held(media / ".lock", f"the media folder {media}", "MEDIA_ROOT"):
-        _Start(settings, home).run(demo)
+    home, media = DataDir(settings.data_dir), settings.media_root
+    home.create()
+    require_media_root(media)
+    binaries.find_ffmpeg_binaries()
+    with home.hold_lock(), hold_lock(media / ".lock", f"the media folder {media}", "MEDIA_ROOT"):
+        _Launcher(settings, home).run(demo)
 
 
-class _Start:
+class _Launcher:
     """One run of everything, in the order in which things need each other."""
 
-    def __init__(self, settings: Settings, home: Home) -> None:
+    def __init__(self, settings: Settings, data_dir: DataDir) -> None:
         self._settings = settings
-        self._home = home
-        self._supervisor = Supervisor(max(GRACE, settings.stop_seconds + _CLOSING))
+        self._data_dir = data_dir
+        self._supervisor = Supervisor(max(STOP_GRACE_S, settings.stop_seconds + _SHUTDOWN_MARGIN_S))
 
     def run(self, demo: bool) -> None:
         """Block until SIGTERM or SIGINT; nothing is left running."""
@@ -67,13 +67,13 @@ class _Start:
             bound.close()
         try:
             self._start_servers()
-            sign_in = asyncio.run(first_start.admin(self._settings, self._home))
+            sign_in = asyncio.run(first_start.ensure_admin(self._settings, self._data_dir))
             self._start_processes()
-            self._wait_for(self._web_answers, "The web process")
+            self._wait_for(self._is_web_ready, "The web process")
             if not self._supervisor.is_stopping:
-                self._banner(sign_in)
+                self._print_banner(sign_in)
             if demo and not self._supervisor.is_stopping:
-                self._make_film()
+                self._make_demo_video()
             self._supervisor.watch()
         finally:
             self._supervisor.stop()
@@ -82,40 +82,40 @@ class _Start:
         """Start those that no variable names, both at once."""
         found: dict[str, SecretStr] = {}
         started = []
-        for variable, make in (("mongodb_uri", servers.database), ("redis_url", servers.redis)):
+        for variable, make in (("mongodb_uri", servers.make_database_server), ("redis_url", servers.make_redis_server)):
             if not getattr(self._settings, variable).get_secret_value():
-                server = make(self._home.folder)
-                self._supervisor.start(server.name, server.argv, {}, server.log, last_words=server.last_words)
+                server = make(self._data_dir.path)
+                self._supervisor.start(server.name, server.argv, {}, server.log_path, panic_marker=server.panic_marker)
                 started.append(server)
                 found[variable] = SecretStr(server.url)
         self._settings = self._settings.model_copy(update=found)
         for server in started:
-            said = partial(processes.last_line, server.log)
-            self._wait_for(server.answers, f"The embedded {server.name}", said)
+            said = partial(processes.read_last_line, server.log_path)
+            self._wait_for(server.is_listening, f"The embedded {server.name}", said)
 
     def _start_processes(self) -> None:
         settings = self._settings
         servers = settings.mongodb_uri.get_secret_value(), settings.redis_url.get_secret_value()
-        self._home.announce(Running(*servers, str(settings.media_root.resolve())))
+        self._data_dir.save_running(RunningInstance(*servers, str(settings.media_root.resolve())))
         self._supervisor.next_group()
         for name in ("web", "worker"):
-            self._supervisor.start(name, command(name), settings.as_environment())
+            self._supervisor.start(name, build_command(name), settings.as_environment())
 
-    def _make_film(self) -> None:
+    def _make_demo_video(self) -> None:
         """A site without it is a site all the same."""
         try:
-            asyncio.run(first_start.film(self._settings, lambda: self._supervisor.is_stopping))
+            asyncio.run(first_start.ensure_demo_video(self._settings, lambda: self._supervisor.is_stopping))
         except (CommandError, ServiceError) as error:
             if not self._supervisor.is_stopping:
                 _log.warning("demo film left out: %s", error)
 
-    def _wait_for(self, is_there: Callable[[], bool], what: str, last_words: Callable[[], str] = lambda: "") -> None:
+    def _wait_for(self, is_ready: Callable[[], bool], name: str, read_detail: Callable[[], str] = lambda: "") -> None:
         try:
-            self._supervisor.wait_for(is_there, _PATIENCE)
+            self._supervisor.wait_for(is_ready, _START_TIMEOUT_S)
         except TimeoutError:
-            raise CommandError(f"{what} did not start within {_PATIENCE:.0f} seconds. {last_words()}") from None
+            raise CommandError(f"{name} did not start within {_START_TIMEOUT_S:.0f} seconds. {read_detail()}") from None
 
-    def _web_answers(self) -> bool:
+    def _is_web_ready(self) -> bool:
         address = urlsplit(self._settings.local_url)
         try:
             with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=1)) as connection:
@@ -124,16 +124,16 @@ class _Start:
         except OSError:
             return False
 
-    def _banner(self, sign_in: SignIn) -> None:
+    def _print_banner(self, admin_login: AdminLogin) -> None:
         url = self._settings.public_url or self._settings.local_url
         lines = [
             f"Watch      {url}/",
             *self._network_lines(),
             f"API        {url}/api/video/",
             f"Health     {url}/readyz",
-            f"Sign in    {sign_in.email}",
-            f"Password   {sign_in.password or '(the one that you set)'}",
-            f"Data       {self._home.folder.resolve()}",
+            f"Sign in    {admin_login.email}",
+            f"Password   {admin_login.password or '(the one that you set)'}",
+            f"Data       {self._data_dir.path.resolve()}",
             f"Films      {self._settings.media_root.resolve()}",
             *self._mail_lines(),
             "Stop       Ctrl-C",

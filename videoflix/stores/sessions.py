@@ -13,8 +13,8 @@ from typing import Any
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING
 
+from videoflix.batching import Batcher
 from videoflix.errors import NotFound
-from videoflix.gathering import Gathering
 from videoflix.models import Session, Tombstone, now
 
 # Refreshes within the grace of a replaced token that a session may have without forgetting one that still has it.
@@ -27,7 +27,7 @@ class SessionStore:
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._sessions = database["sessions"]
-        self._add: Gathering[Session, None] = Gathering(self._add_all)
+        self._batched_insert: Batcher[Session, None] = Batcher(self._insert_batch)
 
     async def create_indexes(self) -> None:
         """Safe to repeat."""
@@ -37,10 +37,10 @@ class SessionStore:
 
     async def add(self, session: Session) -> None:
         """Open a session."""
-        await self._add(session)
+        await self._batched_insert(session)
 
-    async def _add_all(self, sessions: Sequence[Session]) -> Sequence[None]:
-        await self._sessions.insert_many([_document(session) for session in sessions])
+    async def _insert_batch(self, sessions: Sequence[Session]) -> Sequence[None]:
+        await self._sessions.insert_many([_to_document(session) for session in sessions])
         return [None] * len(sessions)
 
     async def get(self, session_id: str) -> Session:
@@ -48,38 +48,40 @@ class SessionStore:
         found = await self._sessions.find_one({"_id": session_id, "ended_at": None, "expires_at": {"$gt": now()}})
         if found is None:
             raise NotFound
-        return _session(found)
+        return _from_document(found)
 
-    async def rotate(self, session_id: str, token_hash: str, next_hash: str, seen: Mapping[str, object]) -> bool:
+    async def rotate(
+        self, session_id: str, token_hash: str, next_hash: str, last_seen_fields: Mapping[str, object]
+    ) -> bool:
         """Put the next refresh token in the place of the current one; False when this one is not current any more."""
         moment = now()
         replaced = {"$each": [[token_hash, moment]], "$slice": -_MAX_PREDECESSORS}
         done = await self._sessions.update_one(
             {"_id": session_id, "current": token_hash, "ended_at": None, "expires_at": {"$gt": moment}},
             {
-                "$set": {"current": next_hash, "previous": token_hash, "rotated_at": moment, **seen},
+                "$set": {"current": next_hash, "previous": token_hash, "rotated_at": moment, **last_seen_fields},
                 "$push": {"predecessors": replaced},
             },
         )
         return done.modified_count == 1
 
-    async def touch(self, session_id: str, seen: Mapping[str, object]) -> None:
+    async def touch(self, session_id: str, last_seen_fields: Mapping[str, object]) -> None:
         """Note when, from where and with what it was seen last."""
-        await self._sessions.update_one({"_id": session_id, "ended_at": None}, {"$set": dict(seen)})
+        await self._sessions.update_one({"_id": session_id, "ended_at": None}, {"$set": dict(last_seen_fields)})
 
-    async def of_user(self, user_id: int) -> list[Session]:
+    async def list_for_user(self, user_id: int) -> list[Session]:
         """Those that live, the one that was seen last first."""
         found = self._sessions.find({"user_id": user_id, "ended_at": None, "expires_at": {"$gt": now()}})
-        return [_session(document) async for document in found.sort("last_seen", DESCENDING)]
+        return [_from_document(document) async for document in found.sort("last_seen", DESCENDING)]
 
-    async def beyond(self, user_id: int, most: int) -> list[str]:
+    async def list_over_limit(self, user_id: int, limit: int) -> list[str]:
         """Ids of this user's living sessions but for the `most` that were seen last."""
         found = self._sessions.find({"user_id": user_id, "ended_at": None}, {"_id": 1})
-        return [document["_id"] async for document in found.sort("last_seen", DESCENDING).skip(most)]
+        return [document["_id"] async for document in found.sort("last_seen", DESCENDING).skip(limit)]
 
-    async def end(self, until: datetime, **of: object) -> Sequence[str]:
+    async def end(self, until: datetime, **filters: object) -> Sequence[str]:
         """End the living sessions that match (`_id=`, `user_id=`), keep tombstones `until` then; their ids."""
-        query = {**of, "ended_at": None}
+        query = {**filters, "ended_at": None}
         ids = [document["_id"] async for document in self._sessions.find(query, {"_id": 1})]
         await self._sessions.update_many(
             {"_id": {"$in": ids}, "ended_at": None},
@@ -98,16 +100,16 @@ class SessionStore:
         )
         return ids
 
-    async def ended(self, since: datetime) -> list[Tombstone]:
+    async def list_ended_since(self, since: datetime) -> list[Tombstone]:
         """The tombstones of sessions that ended after that."""
         found = self._sessions.find({"ended_at": {"$gt": since}}, {"ended_at": 1, "expires_at": 1})
         return [Tombstone(it["_id"], it["ended_at"], it["expires_at"].timestamp()) for it in await found.to_list(None)]
 
 
-def _document(session: Session) -> dict[str, Any]:
+def _to_document(session: Session) -> dict[str, Any]:
     return {"_id" if name == "id" else name: getattr(session, name) for name in Session.__slots__}
 
 
-def _session(document: dict[str, Any]) -> Session:
+def _from_document(document: dict[str, Any]) -> Session:
     fields = {name: value for name, value in document.items() if name in Session.__slots__}
     return Session(id=document["_id"], **fields)

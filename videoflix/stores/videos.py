@@ -13,8 +13,11 @@ from videoflix.errors import NotFound
 from videoflix.models import ListedVideo, Video, VideoStatus
 
 _NEWEST_FIRST = [("created_at", DESCENDING), ("_id", DESCENDING)]
-_LISTED = dict.fromkeys(("title", "description", "category", "created_at", "duration"), 1)
-_BATCH = 100  # documents that are decoded in one go
+_LISTED_FIELDS = dict.fromkeys(("title", "description", "category", "created_at", "duration"), 1)
+# Names in stored documents whose fields have others in the model.
+_STORED_NAMES = {"id": "_id", "presentation": "timeline", "tasks_done": "kinds_done", "task_results": "facts"}
+_FIELD_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+_BATCH_SIZE = 100  # documents that are decoded in one go
 
 
 class VideoStore:
@@ -30,41 +33,41 @@ class VideoStore:
 
     async def add(self, video: Video) -> None:
         """Safe to repeat with the same video."""
-        await self._videos.replace_one({"_id": video.id}, _document(video), upsert=True)
+        await self._videos.replace_one({"_id": video.id}, _to_document(video), upsert=True)
 
     async def get(self, video_id: int) -> Video:
         """Raises NotFound."""
         document = await self._videos.find_one({"_id": video_id})
         if document is None:
             raise NotFound
-        return _video(document)
+        return _from_document(document)
 
-    async def playable(self, video_ids: Collection[int] | None = None) -> AsyncIterator[ListedVideo]:
+    async def iter_playable(self, video_ids: Collection[int] | None = None) -> AsyncIterator[ListedVideo]:
         """All of them, or those of these ids, in no order."""
         wanted: dict[str, Any] = {"timeline": {"$ne": None}, "status": {"$ne": VideoStatus.FAILED.value}}
         if video_ids is not None:
             wanted["_id"] = {"$in": list(video_ids)}
-        async for document in self._videos.find(wanted, _LISTED, batch_size=_BATCH):
-            yield _listed(document)
+        async for document in self._videos.find(wanted, _LISTED_FIELDS, batch_size=_BATCH_SIZE):
+            yield _to_listed_video(document)
 
-    async def existing(self, video_ids: Collection[int]) -> set[int]:
+    async def filter_existing(self, video_ids: Collection[int]) -> set[int]:
         """Those of the ids that are still in use."""
         found = self._videos.find({"_id": {"$in": list(video_ids)}}, {"_id": 1})
         return {document["_id"] async for document in found}
 
-    async def all(self) -> list[Video]:
+    async def list_all(self) -> list[Video]:
         """Newest first, also those that failed."""
-        return [_video(document) async for document in self._videos.find().sort(_NEWEST_FIRST)]
+        return [_from_document(document) async for document in self._videos.find().sort(_NEWEST_FIRST)]
 
-    async def in_work(self) -> list[int]:
+    async def list_processing(self) -> list[int]:
         """Ids of the videos that are not finished, oldest first."""
         found = self._videos.find({"status": VideoStatus.PROCESSING.value}, {"_id": 1}).sort("_id")
         return [document["_id"] async for document in found]
 
-    async def ready_after(self, video_id: int, limit: int) -> list[Video]:
+    async def list_ready_after(self, video_id: int, limit: int) -> list[Video]:
         """The next ones by their ids."""
         wanted = {"status": VideoStatus.READY.value, "_id": {"$gt": video_id}}
-        return [_video(document) async for document in self._videos.find(wanted).sort("_id").limit(limit)]
+        return [_from_document(document) async for document in self._videos.find(wanted).sort("_id").limit(limit)]
 
     async def delete(self, video_id: int) -> None:
         """Raises NotFound."""
@@ -78,10 +81,10 @@ class VideoStore:
             if result.matched_count == 0:
                 raise NotFound
 
-    async def set_timeline(
+    async def set_presentation(
         self,
         video_id: int,
-        timeline: Mapping[str, object],
+        presentation: Mapping[str, object],
         renditions: Sequence[str],
         segments: int,
         duration: float,
@@ -92,7 +95,7 @@ class VideoStore:
         What was told first stays: parts of the film may be made by it.
         """
         fields = {
-            "timeline": dict(timeline),
+            "timeline": dict(presentation),
             "renditions": list(renditions),
             "segments": segments,
             "duration": duration,
@@ -100,17 +103,17 @@ class VideoStore:
         }
         await self._videos.update_one({"_id": video_id, "timeline": None}, {"$set": fields})
 
-    async def add_chunk(self, video_id: int, chunk: int) -> None:
+    async def mark_chunk_done(self, video_id: int, chunk: int) -> None:
         """All segments of this chunk are final."""
         await self._videos.update_one({"_id": video_id}, {"$addToSet": {"chunks_done": chunk}})
 
-    async def add_kind(self, video_id: int, kind: str, facts: Mapping[str, object]) -> None:
+    async def mark_task_done(self, video_id: int, kind: str, result: Mapping[str, object]) -> None:
         """A task that a film has once (its thumbnail, its audio) is done; keep what it found out."""
         await self._videos.update_one(
-            {"_id": video_id}, {"$addToSet": {"kinds_done": kind}, "$set": {f"facts.{kind}": dict(facts)}}
+            {"_id": video_id}, {"$addToSet": {"kinds_done": kind}, "$set": {f"facts.{kind}": dict(result)}}
         )
 
-    async def remove_done(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+    async def unmark_done(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
         """These are to be done again."""
         pull = {"chunks_done": {"$in": list(chunks)}, "kinds_done": {"$in": list(kinds)}}
         await self._videos.update_one({"_id": video_id}, {"$pull": pull})
@@ -133,23 +136,25 @@ class VideoStore:
 
     async def set_ready_as_it_is(self, video_id: int) -> bool:
         """All segments are final, the end of the work is not. False when the video is not in work."""
-        return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.READY, None)
+        return await self._change_status(video_id, VideoStatus.PROCESSING, VideoStatus.READY, None)
 
-    async def set_failed(self, video_id: int, sentence: str) -> bool:
+    async def set_failed(self, video_id: int, message: str) -> bool:
         """It will not become a film; the sentence says why. False when it is not in work."""
-        return await self._move(video_id, VideoStatus.PROCESSING, VideoStatus.FAILED, sentence)
+        return await self._change_status(video_id, VideoStatus.PROCESSING, VideoStatus.FAILED, message)
 
-    async def set_in_work(self, video_id: int) -> bool:
+    async def set_processing(self, video_id: int) -> bool:
         """It failed, and gets another chance. False when it did not fail."""
-        return await self._move(video_id, VideoStatus.FAILED, VideoStatus.PROCESSING, None)
+        return await self._change_status(video_id, VideoStatus.FAILED, VideoStatus.PROCESSING, None)
 
-    async def _move(self, video_id: int, before: VideoStatus, after: VideoStatus, error: str | None) -> bool:
-        fields = {"status": after.value, "error": error}
-        moved = await self._videos.update_one({"_id": video_id, "status": before.value}, {"$set": fields})
+    async def _change_status(
+        self, video_id: int, old_status: VideoStatus, new_status: VideoStatus, error: str | None
+    ) -> bool:
+        fields = {"status": new_status.value, "error": error}
+        moved = await self._videos.update_one({"_id": video_id, "status": old_status.value}, {"$set": fields})
         return moved.matched_count > 0
 
 
-def _listed(document: dict[str, Any]) -> ListedVideo:
+def _to_listed_video(document: dict[str, Any]) -> ListedVideo:
     """Pages cannot show what is null, so what an older version left out is empty."""
     return ListedVideo(
         id=document["_id"],
@@ -161,25 +166,24 @@ def _listed(document: dict[str, Any]) -> ListedVideo:
     )
 
 
-def _document(video: Video) -> dict[str, Any]:
-    fields = asdict(video)
-    fields["_id"] = fields.pop("id")
+def _to_document(video: Video) -> dict[str, Any]:
+    fields = {_STORED_NAMES.get(name, name): value for name, value in asdict(video).items()}
     fields["status"] = video.status.value
     fields["renditions"] = list(video.renditions)
     fields["chunks_done"] = sorted(video.chunks_done)
-    fields["kinds_done"] = sorted(video.kinds_done)
+    fields["kinds_done"] = sorted(video.tasks_done)
     return fields
 
 
-def _video(document: dict[str, Any]) -> Video:
-    fields = {name: value for name, value in document.items() if name in Video.__slots__}
+def _from_document(document: dict[str, Any]) -> Video:
+    fields = {_FIELD_NAMES.get(name, name): value for name, value in document.items()}
+    fields = {name: value for name, value in fields.items() if name in Video.__slots__}
     return Video(
         **{
             **fields,
-            "id": document["_id"],
             "status": VideoStatus(document["status"]),
             "renditions": tuple(document["renditions"]),
             "chunks_done": frozenset(document["chunks_done"]),
-            "kinds_done": frozenset(document["kinds_done"]),
+            "tasks_done": frozenset(document["kinds_done"]),
         }
     )

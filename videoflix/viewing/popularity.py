@@ -13,46 +13,45 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from videoflix.stores.progress import ProgressStore
-from videoflix.stores.ratings import RatingStore
+from videoflix.stores.viewing import ProgressStore, RatingStore
 
 _log = logging.getLogger(__name__)
 
-MAX_AGE = 60.0  # seconds
-_SHARE = 0.02  # of the time is the most that counting may take, however much there is to count
+MAX_AGE_S = 60.0  # seconds
+_MAX_COUNT_TIME_SHARE = 0.02  # of the time is the most that counting may take, however much there is to count
 
 
 class Popularity:
     """Counts everything, at most once in `max_age` seconds and in the background but for the first time."""
 
-    def __init__(self, progress: ProgressStore, ratings: RatingStore, max_age: float = MAX_AGE) -> None:
+    def __init__(self, progress: ProgressStore, ratings: RatingStore, max_age_s: float = MAX_AGE_S) -> None:
         self._progress = progress
         self._ratings = ratings
-        self._max_age = max_age
+        self._max_age_s = max_age_s
         self._scores: Mapping[int, int] | None = None
-        self._count_again_at = 0.0
-        self._counting: asyncio.Task[None] | None = None
+        self._recount_at = 0.0
+        self._count_task: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Stop counting. Safe to repeat."""
-        if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.gather(self._counting, return_exceptions=True)
+        if self._count_task is not None:
+            self._count_task.cancel()
+            await asyncio.gather(self._count_task, return_exceptions=True)
 
-    async def scores(self) -> Mapping[int, int]:
+    async def get_scores(self) -> Mapping[int, int]:
         """Positive ones by the id of the film."""
-        if time.monotonic() >= self._count_again_at and (self._counting is None or self._counting.done()):
-            self._counting = asyncio.create_task(self._count())
+        if time.monotonic() >= self._recount_at and (self._count_task is None or self._count_task.done()):
+            self._count_task = asyncio.create_task(self._count())
         if self._scores is None:
-            assert self._counting is not None
-            await asyncio.shield(self._counting)
+            assert self._count_task is not None
+            await asyncio.shield(self._count_task)
         return self._scores or {}
 
     async def _count(self) -> None:
         """Raises only before the first time."""
         begun = time.monotonic()
         try:
-            viewers, votes = await asyncio.gather(self._progress.viewers(), self._ratings.all_votes())
+            viewers, votes = await asyncio.gather(self._progress.count_viewers(), self._ratings.count_all_votes())
         except Exception:  # whatever the driver raises
             if self._scores is None:
                 raise
@@ -63,4 +62,4 @@ class Popularity:
                 scores[video_id] += given.ups - given.downs
             self._scores = +scores
         ended = time.monotonic()
-        self._count_again_at = ended + max(self._max_age, (ended - begun) / _SHARE)
+        self._recount_at = ended + max(self._max_age_s, (ended - begun) / _MAX_COUNT_TIME_SHARE)

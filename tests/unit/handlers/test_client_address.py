@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.http.origin import client_address
+from handlers.http.client_address import client_address
 
 
 @pytest.mark.parametrize(

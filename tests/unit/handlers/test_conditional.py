@@ -7,32 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from handlers.media.answer import Reply, answer
+from handlers.media.conditional import MediaResponse, evaluate
 from videoflix.errors import PreconditionFailed, RangeNotSatisfiable
-from videoflix.media.files import OpenFile
-from videoflix.media.names import Kind
-from videoflix.media.service import Asset, Life
-from videoflix.media.texts import Text
+from videoflix.media.playlist_cache import CachedPlaylist
+from videoflix.media.published_names import FileKind
+from videoflix.media.safe_open import OpenFile
+from videoflix.media.service import CachePolicy, MediaFile
 
 NOON = 1_767_268_800  # Unix time of 2026-01-01 12:00:00 UTC
 NOON_DATE, EARLIER, LATER = (f"Thu, 01 Jan 2026 {time} GMT" for time in ("12:00:00", "11:59:59", "12:00:01"))
-PLAYLIST = Asset(Kind.PLAYLIST, Life.A_WHILE, Text("v", NOON, b"#EXTM3U\n" * 10, b"compressed"))
+PLAYLIST = MediaFile(
+    FileKind.PLAYLIST, CachePolicy.SHORT_LIVED, CachedPlaylist("v", NOON, b"#EXTM3U\n" * 10, b"compressed")
+)
 
 
 @pytest.fixture
-def segment(tmp_path: Path) -> Asset:
+def segment(tmp_path: Path) -> MediaFile:
     """Return a segment of 1,000 bytes, whose descriptor is closed: only its size and version are looked at."""
     path = tmp_path / "0000.ts"
     path.write_bytes(bytes(1000))
     os.utime(path, (NOON, NOON))
-    return Asset(Kind.SEGMENT, Life.FOREVER, OpenFile(-1, path.stat()), "hls/1/480p/0000.ts")
+    return MediaFile(FileKind.SEGMENT, CachePolicy.IMMUTABLE, OpenFile(-1, path.stat()), "hls/1/480p/0000.ts")
 
 
-def etag_of(asset: Asset) -> str:
+def etag_of(asset: MediaFile) -> str:
     return f'"{asset.content.version}"'
 
 
-def header(reply: Reply, name: str) -> str | None:
+def header(reply: MediaResponse, name: str) -> str | None:
     return dict(reply.headers).get(name)
 
 
@@ -43,61 +45,61 @@ def header(reply: Reply, name: str) -> str | None:
         ("bytes=-5000", 0, 1000), ("bytes=999-999", 999, 1), (" Bytes = 0-0 ", 0, 1),
     ],
 )  # fmt: skip
-def test_a_range_gets_its_bytes(segment: Asset, value: str, start: int, length: int) -> None:
-    reply = answer("GET", {"Range": value}, segment)
+def test_a_range_gets_its_bytes(segment: MediaFile, value: str, start: int, length: int) -> None:
+    reply = evaluate("GET", {"Range": value}, segment)
     assert (reply.status, reply.start, reply.length) == (206, start, length)
     assert header(reply, "Content-Range") == f"bytes {start}-{start + length - 1}/1000"
     assert header(reply, "Content-Length") == str(length)
 
 
 @pytest.mark.parametrize("value", ["bytes=0-1,5-6", "bytes=5-4", "bytes=-", "bytes=a-b", "lines=0-9", "bytes=0", ""])
-def test_an_invalid_or_multiple_range_gets_the_whole(segment: Asset, value: str) -> None:
-    reply = answer("GET", {"Range": value}, segment)
+def test_an_invalid_or_multiple_range_gets_the_whole(segment: MediaFile, value: str) -> None:
+    reply = evaluate("GET", {"Range": value}, segment)
     assert (reply.status, reply.start, reply.length) == (200, 0, 1000)
 
 
 @pytest.mark.parametrize("value", ["bytes=1000-", "bytes=2000-3000", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused_with_the_size(segment: Asset, value: str) -> None:
+def test_a_range_beyond_the_end_is_refused_with_the_size(segment: MediaFile, value: str) -> None:
     with pytest.raises(RangeNotSatisfiable) as refused:
-        answer("GET", {"Range": value}, segment)
+        evaluate("GET", {"Range": value}, segment)
     assert refused.value.headers == {"Content-Range": "bytes */1000"}
-    assert answer("HEAD", {"Range": value}, segment).status == 200  # ranges are for GET alone
+    assert evaluate("HEAD", {"Range": value}, segment).status == 200  # ranges are for GET alone
 
 
 @pytest.mark.parametrize(("condition", "status"), [(NOON_DATE, 206), (EARLIER, 200), (LATER, 200), ("nonsense", 200)])
-def test_if_range_with_a_date_wants_exactly_that_version(segment: Asset, condition: str, status: int) -> None:
-    assert answer("GET", {"Range": "bytes=0-9", "If-Range": condition}, segment).status == status
+def test_if_range_with_a_date_wants_exactly_that_version(segment: MediaFile, condition: str, status: int) -> None:
+    assert evaluate("GET", {"Range": "bytes=0-9", "If-Range": condition}, segment).status == status
 
 
-def test_if_range_compares_tags_strongly(segment: Asset) -> None:
+def test_if_range_compares_tags_strongly(segment: MediaFile) -> None:
     etag = etag_of(segment)
     for condition, status in ((etag, 206), (f"W/{etag}", 200), ('"other"', 200)):
-        assert answer("GET", {"Range": "bytes=0-9", "If-Range": condition}, segment).status == status
+        assert evaluate("GET", {"Range": "bytes=0-9", "If-Range": condition}, segment).status == status
 
 
-def test_if_none_match_compares_weakly_and_beats_the_date(segment: Asset) -> None:
+def test_if_none_match_compares_weakly_and_beats_the_date(segment: MediaFile) -> None:
     etag = etag_of(segment)
     for known in (etag, f"W/{etag}", f'"a", {etag}', "*"):
-        reply = answer("GET", {"If-None-Match": known, "If-Modified-Since": EARLIER}, segment)
+        reply = evaluate("GET", {"If-None-Match": known, "If-Modified-Since": EARLIER}, segment)
         assert (reply.status, reply.length, header(reply, "ETag")) == (304, 0, etag)
         assert header(reply, "Content-Length") is None
-    assert answer("GET", {"If-None-Match": '"other"', "If-Modified-Since": NOON_DATE}, segment).status == 200
+    assert evaluate("GET", {"If-None-Match": '"other"', "If-Modified-Since": NOON_DATE}, segment).status == 200
 
 
 @pytest.mark.parametrize(("since", "status"), [(NOON_DATE, 304), (LATER, 304), (EARLIER, 200), ("nonsense", 200)])
-def test_if_modified_since_counts_without_a_tag(segment: Asset, since: str, status: int) -> None:
-    assert answer("GET", {"If-Modified-Since": since}, segment).status == status
+def test_if_modified_since_counts_without_a_tag(segment: MediaFile, since: str, status: int) -> None:
+    assert evaluate("GET", {"If-Modified-Since": since}, segment).status == status
 
 
-def test_if_match_compares_strongly_and_beats_the_date(segment: Asset) -> None:
+def test_if_match_compares_strongly_and_beats_the_date(segment: MediaFile) -> None:
     etag = etag_of(segment)
     for wanted in (etag, "*", f'"a", {etag}'):
-        assert answer("GET", {"If-Match": wanted, "If-Unmodified-Since": EARLIER}, segment).status == 200
+        assert evaluate("GET", {"If-Match": wanted, "If-Unmodified-Since": EARLIER}, segment).status == 200
     with pytest.raises(PreconditionFailed):
-        answer("GET", {"If-Match": '"other"'}, segment)
+        evaluate("GET", {"If-Match": '"other"'}, segment)
     with pytest.raises(PreconditionFailed):
-        answer("GET", {"If-Unmodified-Since": EARLIER}, segment)
-    assert answer("GET", {"If-Unmodified-Since": NOON_DATE}, segment).status == 200
+        evaluate("GET", {"If-Unmodified-Since": EARLIER}, segment)
+    assert evaluate("GET", {"If-Unmodified-Since": NOON_DATE}, segment).status == 200
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_if_match_compares_strongly_and_beats_the_date(segment: Asset) -> None:
     ],
 )  # fmt: skip
 def test_a_playlist_is_compressed_for_clients_that_take_it(accepted: str, is_compressed: bool) -> None:
-    reply = answer("GET", {"Accept-Encoding": accepted}, PLAYLIST)
+    reply = evaluate("GET", {"Accept-Encoding": accepted}, PLAYLIST)
     assert reply.is_compressed is is_compressed
     assert reply.length == (10 if is_compressed else 80)
     assert header(reply, "ETag") == ('"v-gz"' if is_compressed else '"v"')
@@ -117,22 +119,23 @@ def test_a_playlist_is_compressed_for_clients_that_take_it(accepted: str, is_com
 
 
 def test_a_part_of_a_playlist_is_never_compressed() -> None:
-    reply = answer("GET", {"Accept-Encoding": "gzip", "Range": "bytes=0-6"}, PLAYLIST)
+    reply = evaluate("GET", {"Accept-Encoding": "gzip", "Range": "bytes=0-6"}, PLAYLIST)
     assert (reply.status, reply.length, reply.is_compressed) == (206, 7, False)
 
 
 @pytest.mark.parametrize(
     ("life", "caching"),
     [
-        (Life.FOREVER, "private, max-age=31536000, immutable"), (Life.A_WHILE, "private, max-age=300"),
-        (Life.UNKNOWN, "private, no-cache"),
+        (CachePolicy.IMMUTABLE, "private, max-age=31536000, immutable"),
+        (CachePolicy.SHORT_LIVED, "private, max-age=300"),
+        (CachePolicy.REVALIDATE, "private, no-cache"),
     ],
 )  # fmt: skip
-def test_caches_are_told_how_long_a_file_stays_right(life: Life, caching: str) -> None:
-    assert header(answer("GET", {}, Asset(Kind.PLAYLIST, life, PLAYLIST.content)), "Cache-Control") == caching
+def test_caches_are_told_how_long_a_file_stays_right(life: CachePolicy, caching: str) -> None:
+    assert header(evaluate("GET", {}, MediaFile(FileKind.PLAYLIST, life, PLAYLIST.content)), "Cache-Control") == caching
 
 
-def test_behind_nginx_the_reply_names_the_file_and_has_no_body(segment: Asset) -> None:
-    reply = answer("GET", {"Range": "bytes=0-9"}, segment, proxy="/internal/")
+def test_behind_nginx_the_reply_names_the_file_and_has_no_body(segment: MediaFile) -> None:
+    reply = evaluate("GET", {"Range": "bytes=0-9"}, segment, accel_redirect="/internal/")
     assert (reply.status, reply.length, header(reply, "Content-Length")) == (200, 0, "0")
     assert header(reply, "X-Accel-Redirect") == "/internal/hls/1/480p/0000.ts"

@@ -6,8 +6,8 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
-from handlers.http import seen_headers
-from handlers.http.seen_headers import HeaderParser, SeenHeaders
+from handlers.tornado_internals import header_cache
+from handlers.tornado_internals.header_cache import CachedHeaders, CachingHeaderParser
 
 REQUESTS = (
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -26,7 +26,7 @@ def tornados(data: bytes) -> tuple[str, HTTPHeaders]:
 
 
 def test_headers_are_read_as_tornado_reads_them_also_when_they_come_again() -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     for data in (*REQUESTS, *REQUESTS):
         line, headers = parser.parse(data)
         expected_line, expected = tornados(data)
@@ -38,15 +38,15 @@ def test_headers_are_read_as_tornado_reads_them_also_when_they_come_again() -> N
 
 
 def test_the_line_of_a_request_is_its_own() -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     parser.parse(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     assert parser.parse(b"HEAD /b HTTP/1.1\r\nHost: x\r\n\r\n")[0] == "HEAD /b HTTP/1.1"
 
 
 def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     _, headers = parser.parse(REQUESTS[0])
-    assert isinstance(headers, SeenHeaders)
+    assert isinstance(headers, CachedHeaders)
     headers.copy()["Host"] = "evil"
     assert parser.parse(REQUESTS[0])[1].get("Host") == "x"
 
@@ -62,7 +62,7 @@ def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
     ],
 )
 def test_a_target_may_be_a_whole_url_whose_host_counts(line: bytes, path: str, host: str) -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     for _ in range(2):
         parsed, headers = parser.parse(line + b"\r\nHost: x\r\n\r\n")
         assert (parsed, headers.get("Host")) == (path, host)
@@ -74,15 +74,15 @@ def test_a_target_may_be_a_whole_url_whose_host_counts(line: bytes, path: str, h
 
 @pytest.mark.parametrize("block", [b"no colon\r\n\r\n", b"A: b\r\n folded\r\n\r\n", b"A: \x01\r\n\r\n"])
 def test_what_is_no_header_is_refused_each_time(block: bytes) -> None:
-    parser = HeaderParser()
+    parser = CachingHeaderParser()
     for _ in range(2):
         with pytest.raises(HTTPInputError):
             parser.parse(b"GET / HTTP/1.1\r\n" + block)
 
 
 def test_no_more_blocks_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seen_headers, "_MAX_CACHE_BYTES", 3 * seen_headers.memory_of(b"\nX: 0\r\n\r\n"))
-    parser = HeaderParser()
+    monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", 3 * header_cache.memory_of(b"\nX: 0\r\n\r\n"))
+    parser = CachingHeaderParser()
     for number in range(10):
         parser.parse(f"GET / HTTP/1.1\r\nX: {number}\r\n\r\n".encode())
-    assert len(parser._seen) == 3
+    assert len(parser._cache) == 3

@@ -20,7 +20,7 @@ def test_rates_take_a_time_that_is_linear_in_the_number_of_segments() -> None:
     def spent(count: int) -> float:
         sizes, lengths = list(range(count)), [Fraction(4004, 1000)] * count
         begun = time.process_time()
-        bandwidth.rates(sizes, lengths, 4)
+        bandwidth.measure_rates(sizes, lengths, 4)
         return time.process_time() - begun
 
     spent(1000)
@@ -38,7 +38,7 @@ def test_the_peak_is_that_of_the_worst_run_about_one_target_long(pieces: list[tu
         for first, after in runs
         if Fraction(target, 2) <= sum(lengths[first:after]) <= Fraction(3 * target, 2)
     ]
-    rates = bandwidth.rates(sizes, lengths, target)
+    rates = bandwidth.measure_rates(sizes, lengths, target)
     average = sum(sizes) * 8 / sum(lengths)
     assert rates.average == pytest.approx(float(average), abs=1.1)
     assert rates.peak == pytest.approx(float(max([average, *found])), abs=1.1)
@@ -50,7 +50,7 @@ CAP = bandwidth.Rates(9_600_000, 4_800_000)
 @given(st.dictionaries(st.integers(0, 99), st.integers(1, 8_000_000), min_size=1))
 def test_an_estimate_lies_between_what_is_measured_and_the_caps(sizes: dict[int, int]) -> None:
     grid = Grid(Fraction(25), 100 * 100)
-    found, measured = bandwidth.expected(sizes, grid, CAP), bandwidth.of_segments(sizes, grid)
+    found, measured = bandwidth.estimate_rates(sizes, grid, CAP), bandwidth.measure_segments(sizes, grid)
     assert measured.peak <= found.peak <= max(CAP.peak, measured.peak)
     assert measured.average <= found.average <= found.peak
 
@@ -58,12 +58,12 @@ def test_an_estimate_lies_between_what_is_measured_and_the_caps(sizes: dict[int,
 def said_of(film: Callable[[int], float]) -> tuple[list[bandwidth.Rates], bandwidth.Rates]:
     """Of half an hour whose segments take so many bytes: the estimates, one after each chunk, and the exact values."""
     grid, sizes = Grid(Fraction(25), 25 * 1800), dict[int, int]()
-    said = [bandwidth.expected(sizes, grid, CAP)]
-    for chunk in range(grid.chunks):
-        sizes |= {number: round(film(number)) for number in grid.chunk(chunk)}
-        said.append(bandwidth.expected(sizes, grid, CAP))
+    said = [bandwidth.estimate_rates(sizes, grid, CAP)]
+    for chunk in range(grid.chunk_count):
+        sizes |= {number: round(film(number)) for number in grid.chunk_segments(chunk)}
+        said.append(bandwidth.estimate_rates(sizes, grid, CAP))
     assert len(said) > 50
-    return said, bandwidth.of_segments(sizes, grid)
+    return said, bandwidth.measure_segments(sizes, grid)
 
 
 def changes(said: list[bandwidth.Rates]) -> int:

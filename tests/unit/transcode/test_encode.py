@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.support.workers import NO_TOOLS
-from transcode.errors import TooLarge
-from transcode.runner import GIB
-from transcode.tasks.assignment import Assignment
-from transcode.tasks.ffmpeg import require_room
+from transcode.errors import OutputTooLarge
+from transcode.ffmpeg.process import GIB
+from transcode.tasks.context import TaskContext
+from transcode.tasks.encode import require_free_space
 
 
 def test_a_copy_that_would_eat_up_the_reserve_is_not_begun(tmp_path: Path) -> None:
-    work = Assignment("probe", 1, "film.ts", tmp_path, tmp_path, NO_TOOLS)
-    require_room(work, 1)
-    with pytest.raises(TooLarge, match=r"a copy of 2.0 GiB"):
-        require_room(replace(work, reserve=shutil.disk_usage(tmp_path).total), 2 * GIB)
+    work = TaskContext("probe", 1, "film.ts", tmp_path, tmp_path, NO_TOOLS)
+    require_free_space(work, 1)
+    with pytest.raises(OutputTooLarge, match=r"a copy of 2.0 GiB"):
+        require_free_space(replace(work, reserve_bytes=shutil.disk_usage(tmp_path).total), 2 * GIB)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from transcode.source.refresh import frames_until_whole
+from transcode.probe.h264 import count_recovery_frames
 
 
 def unit(kind: int, *content: int) -> bytes:
@@ -31,4 +31,4 @@ USER_DATA = (5, 0xFF, 3, *(1 for _ in range(258)))
     ids=["a_wave", "behind_others", "in_a_second_unit", "open", "a_key_frame", "cut_off", "nothing", "zeros"],
 )
 def test_how_many_frames_pass_until_the_picture_is_whole(sample: bytes, frames: int) -> None:
-    assert frames_until_whole(sample) == frames
+    assert count_recovery_frames(sample) == frames

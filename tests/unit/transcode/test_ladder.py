@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from transcode.ladder import ladder
+from transcode.ladder import build_ladder
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from transcode.ladder import ladder
     ],
 )  # fmt: skip
 def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: list[str]) -> None:
-    found = ladder(*size, Fraction(25))
+    found = build_ladder(*size, Fraction(25))
     assert [one.name for one in found] == names
     assert len({(one.width, one.height) for one in found}) == len(found)
     for one in found:
@@ -40,14 +40,18 @@ def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: li
     ],
 )
 def test_sizes_are_even_and_the_level_fits(size: tuple[int, int], fps: str, described: list[str]) -> None:
-    renditions = ladder(*size, Fraction(fps))
+    renditions = build_ladder(*size, Fraction(fps))
     assert [f"{one.width}x{one.height} {one.level}" for one in renditions] == described
 
 
 def test_more_than_30_frames_a_second_may_cost_more() -> None:
-    slow, fast = (ladder(1280, 720, Fraction(fps))[-1].cap for fps in (30, 60))
+    slow, fast = (build_ladder(1280, 720, Fraction(fps))[-1].cap for fps in (30, 60))
     assert fast == slow * 7 // 5
 
 
 def test_the_codec_names_the_profile_and_the_level() -> None:
-    assert [one.codec for one in ladder(1920, 1080, Fraction(25))] == ["avc1.64001e", "avc1.64001f", "avc1.640028"]
+    assert [one.codec for one in build_ladder(1920, 1080, Fraction(25))] == [
+        "avc1.64001e",
+        "avc1.64001f",
+        "avc1.640028",
+    ]

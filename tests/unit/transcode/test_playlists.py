@@ -10,17 +10,19 @@ import pytest
 
 from transcode.grid import Grid
 from transcode.hls import bandwidth, playlists
-from transcode.ladder import ladder
-from transcode.plans.audio import AudioPlan
-from transcode.plans.tracks import TracksPlan
-from transcode.timeline import AudioTrack, SubtitleTrack, Timeline, VideoTrack
+from transcode.ladder import build_ladder
+from transcode.presentation import AudioTrack, Presentation, SubtitleTrack, VideoTrack
+from transcode.tasks.alternate_audio import AlternateAudioPlan
+from transcode.tasks.audio import AudioPlan
 
 NTSC = Fraction(30000, 1001)
 
 
-def film(hours: float, fps: Fraction = NTSC, tracks: int = 1) -> Timeline:
+def film(hours: float, fps: Fraction = NTSC, tracks: int = 1) -> Presentation:
     audio = tuple(AudioTrack(number + 1, 2) for number in range(tracks))
-    return Timeline(Grid(fps, round(hours * 3600 * fps)), ladder(1920, 1080, fps), VideoTrack(0, 1920, 1080), audio)
+    return Presentation(
+        Grid(fps, round(hours * 3600 * fps)), build_ladder(1920, 1080, fps), VideoTrack(0, 1920, 1080), audio
+    )
 
 
 def test_a_video_of_24_hours_fits_into_the_arguments_of_one_program() -> None:
@@ -29,7 +31,7 @@ def test_a_video_of_24_hours_fits_into_the_arguments_of_one_program() -> None:
         timeline = film(24, fps)
         longest = max(map(len, AudioPlan(timeline, __file__).argv()))  # type: ignore[arg-type]
         assert longest < 64 * 1024
-    every = TracksPlan(film(24, tracks=100), __file__, range(1, 100)).argv()  # type: ignore[arg-type]
+    every = AlternateAudioPlan(film(24, tracks=100), __file__, range(1, 100)).argv()  # type: ignore[arg-type]
     assert sum(len(argument) + 9 for argument in every) < 128 * 1024
 
 
@@ -37,10 +39,12 @@ def test_the_playlists_of_a_video_of_24_hours_are_there_at_once() -> None:
     timeline = film(24)
     begun = time.process_time()
     playlist = m3u8.loads(playlists.media_playlist(timeline.grid))
-    assert len(playlist.segments) == timeline.segments > 20_000
+    assert len(playlist.segments) == timeline.segment_count > 20_000
     assert sum(Fraction(str(one.duration)) for one in playlist.segments) == pytest.approx(24 * 3600, abs=0.1)
-    lengths = [timeline.grid.length(number) for number in range(timeline.segments)]
-    bandwidth.rates([1000 + number % 7 for number in range(timeline.segments)], lengths, timeline.grid.target)
+    lengths = [timeline.grid.segment_duration(number) for number in range(timeline.segment_count)]
+    bandwidth.measure_rates(
+        [1000 + number % 7 for number in range(timeline.segment_count)], lengths, timeline.grid.target_duration
+    )
     assert time.process_time() - begun < 20
 
 

@@ -8,14 +8,14 @@ from typing import cast
 import pytest
 
 from transcode.ledger import Lease
-from transcode.times import Times
-from transcode.worker.bench import Bench
-from transcode.worker.settling import Settling
+from transcode.timing import Timing
+from transcode.worker.context import WorkerContext
+from transcode.worker.outcome import AttemptOutcome
 
 
 def backoff(kind: str, attempt: int) -> float:
     lease = Lease("job", "task", "token", 1, kind, 0, "", attempt, 5)
-    return Settling(cast(Bench, SimpleNamespace(times=Times())), lease)._backoff()
+    return AttemptOutcome(cast(WorkerContext, SimpleNamespace(times=Timing())), lease)._retry_delay()
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (50, 60.0)])
@@ -26,4 +26,4 @@ def test_the_pause_doubles_up_to_a_minute_with_jitter(attempt: int, least: float
 
 
 def test_a_viewer_waits_only_briefly_for_the_next_attempt() -> None:
-    assert backoff("segment", 1) == backoff("segment", 4) == Times().segment_backoff < 1
+    assert backoff("segment", 1) == backoff("segment", 4) == Timing().segment_retry_backoff_s < 1

@@ -29,21 +29,21 @@ def test_words_are_what_people_say_and_nothing_else() -> None:
         "\n00:01.000 --> 00:01.000\nGo\\hon --> m 8\n\n00:01.000 --> 00:02.000\nm 1 2\nThere\n"
         "\n00:03.000 --> 00:04.000\nEnd\n"
     )
-    assert [(cue.start, cue.end, cue.words) for cue in webvtt.parse(text)] == [
+    assert [(cue.start, cue.end, cue.text) for cue in webvtt.parse(text)] == [
         (1000, 3000, "Go\u00a0on --&gt; m 8"), (1000, 2000, "There"), (3000, 4000, "End"),
     ]  # fmt: skip
 
 
 def test_lines_in_another_encoding_are_readable() -> None:
-    assert webvtt.decoded("Grüße\nGrüße".encode() + b"\nGr\xfc\xdfe \x81") == "Grüße\nGrüße\nGrüße \ufffd"
+    assert webvtt.decode("Grüße\nGrüße".encode() + b"\nGr\xfc\xdfe \x81") == "Grüße\nGrüße\nGrüße \ufffd"
 
 
 def test_a_cue_over_a_border_is_in_both_pieces() -> None:
     cues = [Cue(-500, 500, "early"), Cue(59_000, 61_000, "over"), Cue(60_000, 60_500, "exactly")]
-    first, second, third = webvtt.pieces(cues, [Fraction(60), Fraction(60), Fraction(1)], 10)
+    first, second, third = webvtt.split_cues(cues, [Fraction(60), Fraction(60), Fraction(1)], 10)
     assert first == (
         "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:900000,LOCAL:00:00:00.000\n"
         "\n00:00:00.000 --> 00:00:00.500\nearly\n\n00:00:59.000 --> 00:01:01.000\nover\n"
     )
-    assert [cue.words for cue in webvtt.parse(second)] == ["over", "exactly"]
+    assert [cue.text for cue in webvtt.parse(second)] == ["over", "exactly"]
     assert "-->" not in third

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from videoflix.gathering import Gathering
+from videoflix.batching import Batcher
 
 
 class Doubling:
@@ -15,7 +15,7 @@ class Doubling:
 
     def __init__(self) -> None:
         self.asked: list[Sequence[int]] = []
-        self.together = Gathering(self._double)
+        self.together = Batcher(self._double)
 
     async def _double(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
         self.asked.append(numbers)
@@ -76,7 +76,7 @@ async def test_a_failed_batch_fails_its_callers_and_the_next_one_is_served() -> 
             raise OSError("away")
         return items
 
-    together = Gathering(work)
+    together = Batcher(work)
     answers = await asyncio.gather(*(together(number) for number in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [OSError] * 3
     fails = False

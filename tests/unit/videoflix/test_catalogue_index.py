@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from videoflix.catalogue.shelf import ORDERINGS, Category, Query, Shelf, array
-from videoflix.catalogue.words import folded, words
+from videoflix.catalogue.index import ORDERINGS, Category, Query, VideoIndex, encode_array
+from videoflix.catalogue.search import extract_words, fold
 from videoflix.models import ListedVideo
 
 
@@ -23,8 +23,8 @@ def video(number: int, title: str, category: str = "", description: str = "", du
     )
 
 
-def shelf(*videos: ListedVideo) -> Shelf:
-    made = Shelf()
+def shelf(*videos: ListedVideo) -> VideoIndex:
+    made = VideoIndex()
     for one in videos:
         made.put(one)
     return made
@@ -43,7 +43,7 @@ FILMS = shelf(
 
 
 def found(search: str, category: str = "", ordering: str = "") -> list[int]:
-    return list(FILMS.choose(Query(search, category, ordering)))
+    return list(FILMS.select_ids(Query(search, category, ordering)))
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_titles_rank_before_categories_before_descriptions() -> None:
         video(6, "Star"),
         video(7, "none"),
     )
-    assert list(ranked.choose(Query("star"))) == [6, 5, 4, 3, 2, 1]
+    assert list(ranked.select_ids(Query("star"))) == [6, 5, 4, 3, 2, 1]
 
 
 def test_a_category_is_meant_whatever_its_case() -> None:
     assert found("", "COMEDY") == [5, 2]
     assert found("paris", "drama") == [3]
     assert found("", "none like it") == []
-    assert FILMS.categories() == [Category("Comedy", 2), Category("Drama", 3), Category("History", 1)]
+    assert FILMS.list_categories() == [Category("Comedy", 2), Category("Drama", 3), Category("History", 1)]
 
 
 def test_an_ordering_goes_both_ways_and_overrides_the_rank() -> None:
@@ -103,21 +103,21 @@ def test_an_ordering_goes_both_ways_and_overrides_the_rank() -> None:
 
 def test_what_changed_is_found_as_it_is_now_and_what_is_gone_is_not() -> None:
     changing = shelf(video(1, "Old title", "Drama"), video(2, "Other", "Drama"))
-    assert list(changing.choose(Query("old"))) == [1]
+    assert list(changing.select_ids(Query("old"))) == [1]
     changing.put(video(1, "New title", "Comedy"))
-    assert list(changing.choose(Query("old"))) == []
-    assert list(changing.choose(Query("new"))) == [1]
-    assert changing.categories() == [Category("Comedy", 1), Category("Drama", 1)]
+    assert list(changing.select_ids(Query("old"))) == []
+    assert list(changing.select_ids(Query("new"))) == [1]
+    assert changing.list_categories() == [Category("Comedy", 1), Category("Drama", 1)]
     changing.discard(1)
     changing.discard(1)
-    assert list(changing.choose(Query("title"))) == []
-    assert changing.categories() == [Category("Drama", 1)]
-    assert array(changing.newest_first(), "http://a").count(b'"id"') == 1
+    assert list(changing.select_ids(Query("title"))) == []
+    assert changing.list_categories() == [Category("Drama", 1)]
+    assert encode_array(changing.rows_newest_first(), "http://a").count(b'"id"') == 1
     for number, expected in ((3, [3, 2]), (1, [3, 2, 1])):
         changing.put(video(number, "Title"))
-        assert list(changing.choose(Query())) == expected
+        assert list(changing.select_ids(Query())) == expected
     changing.put(replace(video(1, "Title"), created_at=datetime(2027, 1, 1, tzinfo=UTC)))
-    assert list(changing.choose(Query())) == [1, 3, 2]
+    assert list(changing.select_ids(Query())) == [1, 3, 2]
 
 
 def test_the_version_differs_only_when_something_does() -> None:
@@ -140,27 +140,27 @@ def test_similar_videos_share_a_category_or_a_distinctive_word() -> None:
     )
     alien = films.get(1)
     assert alien is not None
-    assert films.similar(alien) == [2, 3, 5]
+    assert films.find_similar(alien) == [2, 3, 5]
     heidi = films.get(4)
     assert heidi is not None
-    assert films.similar(heidi) == []
+    assert films.find_similar(heidi) == []
 
 
 def test_a_row_is_json_whatever_its_texts_and_the_server_are() -> None:
     hard = 'a"b\\c\u2028\n<3 \U0001f3ac'
     made = shelf(video(1, hard, hard, hard), video(2, "b"))
-    read = json.loads(array(made.newest_first(), 'http://h"\\'))
+    read = json.loads(encode_array(made.rows_newest_first(), 'http://h"\\'))
     assert [item["id"] for item in read] == [2, 1]
     assert read[1]["title"] == read[1]["description"] == read[1]["category"] == hard
     assert read[1]["thumbnail_url"] == 'http://h"\\/media/thumbnails/1.jpg'
-    [more] = json.loads(array([row.with_more(extra={"x": 1}) for row in made.rows([2])], "http://h"))
+    [more] = json.loads(encode_array([row.with_fields(extra={"x": 1}) for row in made.get_rows([2])], "http://h"))
     assert list(more) == ["id", "created_at", "title", "description", "thumbnail_url", "category", "extra"]
-    assert array([], "http://h") == b"[]"
+    assert encode_array([], "http://h") == b"[]"
 
 
 @given(st.text(max_size=60))
 def test_every_word_of_a_text_finds_it(text: str) -> None:
     alone = shelf(video(1, text))
-    for word in words(text):
-        assert list(alone.choose(Query(word))) == [1]
-    assert folded(folded(text)) == folded(text)
+    for word in extract_words(text):
+        assert list(alone.select_ids(Query(word))) == [1]
+    assert fold(fold(text)) == fold(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videoflix.accounts.passwords import complaints
+from videoflix.accounts.passwords import find_password_problems
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ from videoflix.accounts.passwords import complaints
     ],
 )
 def test_what_is_taken(password: str, is_taken: bool) -> None:
-    assert (list(complaints(password, "viewer@example.org")) == []) is is_taken
+    assert (list(find_password_problems(password, "viewer@example.org")) == []) is is_taken

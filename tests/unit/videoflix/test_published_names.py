@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from videoflix.media.names import Kind, Name, parse
+from videoflix.media.published_names import FileKind, PublishedName, parse_name
 
 
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("master.m3u8", Name("", "master.m3u8", Kind.PLAYLIST)),
-        ("480p/index.m3u8", Name("480p", "index.m3u8", Kind.PLAYLIST, "480p")),
-        ("1080p/iframes.m3u8", Name("1080p", "iframes.m3u8", Kind.PLAYLIST, "1080p")),
-        ("480p/0000.ts", Name("480p", "0000.ts", Kind.SEGMENT, "480p", 0)),
-        ("480p/12345.ts", Name("480p", "12345.ts", Kind.SEGMENT, "480p", 12345)),
-        ("audio1/index.m3u8", Name("audio1", "index.m3u8", Kind.PLAYLIST)),
-        ("audio99/0007.ts", Name("audio99", "0007.ts", Kind.SEGMENT, None, 7)),
-        ("subs2/0001.vtt", Name("subs2", "0001.vtt", Kind.CUES, None, 1)),
-        ("storyboard/index.vtt", Name("storyboard", "index.vtt", Kind.CUES)),
-        ("storyboard/0000.jpg", Name("storyboard", "0000.jpg", Kind.PICTURE, None, 0)),
+        ("master.m3u8", PublishedName("", "master.m3u8", FileKind.PLAYLIST)),
+        ("480p/index.m3u8", PublishedName("480p", "index.m3u8", FileKind.PLAYLIST, "480p")),
+        ("1080p/iframes.m3u8", PublishedName("1080p", "iframes.m3u8", FileKind.PLAYLIST, "1080p")),
+        ("480p/0000.ts", PublishedName("480p", "0000.ts", FileKind.SEGMENT, "480p", 0)),
+        ("480p/12345.ts", PublishedName("480p", "12345.ts", FileKind.SEGMENT, "480p", 12345)),
+        ("audio1/index.m3u8", PublishedName("audio1", "index.m3u8", FileKind.PLAYLIST)),
+        ("audio99/0007.ts", PublishedName("audio99", "0007.ts", FileKind.SEGMENT, None, 7)),
+        ("subs2/0001.vtt", PublishedName("subs2", "0001.vtt", FileKind.WEBVTT, None, 1)),
+        ("storyboard/index.vtt", PublishedName("storyboard", "index.vtt", FileKind.WEBVTT)),
+        ("storyboard/0000.jpg", PublishedName("storyboard", "0000.jpg", FileKind.IMAGE, None, 0)),
     ],
 )
-def test_a_published_path_has_its_kind_and_number(path: str, name: Name) -> None:
-    assert parse(path) == name
-    assert name.is_list is (name.number is None)
+def test_a_published_path_has_its_kind_and_number(path: str, name: PublishedName) -> None:
+    assert parse_name(path) == name
+    assert name.is_index is (name.number is None)
 
 
 @pytest.mark.parametrize(
@@ -38,4 +38,4 @@ def test_a_published_path_has_its_kind_and_number(path: str, name: Name) -> None
     ],
 )  # fmt: skip
 def test_any_other_path_does_not_exist(path: str) -> None:
-    assert parse(path) is None
+    assert parse_name(path) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from videoflix.accounts.throttle import neighbourhood_of, network_of
+from videoflix.accounts.rate_limits import client_network, neighbourhood_of
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from videoflix.accounts.throttle import neighbourhood_of, network_of
     ],
 )
 def test_a_household_is_one_client(address: str, network: str) -> None:
-    assert network_of(address) == network
+    assert client_network(address) == network
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_a_household_is_one_client(address: str, network: str) -> None:
     ],
 )
 def test_a_network_is_one_neighbourhood(address: str, neighbourhood: str) -> None:
-    assert neighbourhood_of(network_of(address)) == neighbourhood
+    assert neighbourhood_of(client_network(address)) == neighbourhood

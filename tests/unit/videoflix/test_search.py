@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from videoflix.catalogue.search import SearchIndex
-from videoflix.catalogue.words import folded, words
+from videoflix.catalogue.search import SearchIndex, extract_words, fold
 from videoflix.models import ListedVideo
 
 
@@ -61,7 +60,7 @@ def test_a_removed_video_is_not_found(index: SearchIndex) -> None:
     [("Amélie", "amelie"), (" STRASSE ", "strasse"), ("Straße", "strasse"), ("Ærø", "aero"), ("Łódź", "lodz")],
 )
 def test_folding_removes_case_accents_and_outer_blanks(text: str, expected: str) -> None:
-    assert folded(text) == expected
+    assert fold(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -72,4 +71,4 @@ def test_folding_removes_case_accents_and_outer_blanks(text: str, expected: str)
     ],
 )  # fmt: skip
 def test_a_text_has_distinct_folded_words(text: str, expected: tuple[str, ...]) -> None:
-    assert words(text) == expected
+    assert extract_words(text) == expected

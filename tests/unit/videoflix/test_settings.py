@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from videoflix.cores import usable_cores
+from videoflix.cpu import count_usable_cores
 from videoflix.errors import CommandError
 from videoflix.memory import usable_memory
 from videoflix.settings import Settings, load_settings
@@ -80,10 +80,10 @@ def test_the_address_of_this_machine_is_one_that_a_browser_takes(host: str, url:
 
 def test_a_container_has_as_many_cores_as_it_was_given(tmp_path: Path) -> None:
     quota = tmp_path / "cpu.max"
-    unlimited = usable_cores(quota)
+    unlimited = count_usable_cores(quota)
     for text, cores in (("50000 100000", 1), ("max 100000", unlimited), ("9900000 100000", unlimited), ("", unlimited)):
         quota.write_text(text)
-        assert usable_cores(quota) == cores
+        assert count_usable_cores(quota) == cores
 
 
 def test_origins_are_written_with_blanks_or_commas() -> None:

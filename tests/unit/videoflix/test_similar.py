@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
 from videoflix.catalogue.search import SearchIndex
-from videoflix.catalogue.similar import similar
+from videoflix.catalogue.similar import find_similar
 from videoflix.models import ListedVideo
 
 
@@ -21,7 +21,7 @@ def similar_to_first(*videos: ListedVideo, same_category: Collection[int] = (), 
     index = SearchIndex()
     for video in videos:
         index.add(video)
-    return similar(videos[0], same_category, total or len(videos), index)
+    return find_similar(videos[0], same_category, total or len(videos), index)
 
 
 def test_a_shared_word_counts_more_in_the_title() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from videoflix.errors import CommandError
-from videoflix.folders import held, require_media
+from videoflix.startup_checks import hold_lock, require_media_root
 
 
 def test_a_media_folder_is_made_and_nothing_stays_of_the_trial(tmp_path: Path) -> None:
     for _ in range(2):
-        require_media(tmp_path / "media")
+        require_media_root(tmp_path / "media")
     assert sorted(path.name for path in (tmp_path / "media").rglob("*")) == ["hls", "scratch", "thumbnails", "videos"]
 
 
@@ -28,7 +28,7 @@ def test_a_media_folder_across_several_volumes_is_refused(
     try:
         (tmp_path / "videos").symlink_to(disk)
         with pytest.raises(CommandError, match="must lie on one volume"):
-            require_media(tmp_path)
+            require_media_root(tmp_path)
         assert list(disk.iterdir()) == list((tmp_path / "scratch").iterdir()) == []
     finally:
         disk.rmdir()
@@ -36,10 +36,10 @@ def test_a_media_folder_across_several_volumes_is_refused(
 
 def test_a_folder_is_for_one_at_a_time(tmp_path: Path) -> None:
     with (
-        held(tmp_path / "lock", "the folder", "--data-dir"),
+        hold_lock(tmp_path / "lock", "the folder", "--data-dir"),
         pytest.raises(CommandError, match="already running with the folder"),
-        held(tmp_path / "lock", "the folder", "--data-dir"),
+        hold_lock(tmp_path / "lock", "the folder", "--data-dir"),
     ):
         pass
-    with held(tmp_path / "lock", "the folder", "--data-dir"):
+    with hold_lock(tmp_path / "lock", "the folder", "--data-dir"):
         pass

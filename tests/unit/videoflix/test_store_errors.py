@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pymongo.errors import AutoReconnect, OperationFailure, WriteError
 
-from videoflix.stores.outages import is_outage
+from videoflix.stores.errors import is_outage
 
 
 @pytest.mark.parametrize(

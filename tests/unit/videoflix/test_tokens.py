@@ -8,8 +8,8 @@ import time
 import jwt
 import pytest
 
-from videoflix.accounts.playback import PlaybackTokens
-from videoflix.accounts.tokens import Tokens
+from videoflix.auth.playback_tokens import PlaybackTokens
+from videoflix.auth.tokens import Tokens
 from videoflix.errors import TokenNotValid
 from videoflix.models import User
 
@@ -26,24 +26,26 @@ def made_earlier(token: str, seconds: float) -> str:
 
 def test_a_shortened_lifetime_applies_to_issued_tokens() -> None:
     """Else a session that ends could be forgotten before its last token expires."""
-    token = made_earlier(Tokens(SECRET, 12 * HOUR).access(User(id=1, email="", password_hash=""), "session"), 2 * HOUR)
+    token = made_earlier(
+        Tokens(SECRET, 12 * HOUR).issue_access_token(User(id=1, email="", password_hash=""), "session"), 2 * HOUR
+    )
     assert Tokens(SECRET, 12 * HOUR).identify(token).expires > time.time() + 9 * HOUR
     assert Tokens(SECRET, 3 * HOUR).identify(token).expires < time.time() + HOUR
     with pytest.raises(TokenNotValid):
         Tokens(SECRET, HOUR).identify(token)
     identity = Tokens(SECRET, 12 * HOUR).identify(token)
     playback = made_earlier(PlaybackTokens(SECRET, 12 * HOUR).issue(identity, 1)[0], 2 * HOUR)
-    assert PlaybackTokens(SECRET, 3 * HOUR).check(playback).video_id == 1
+    assert PlaybackTokens(SECRET, 3 * HOUR).verify(playback).video_id == 1
     with pytest.raises(TokenNotValid):
-        PlaybackTokens(SECRET, HOUR).check(playback)
+        PlaybackTokens(SECRET, HOUR).verify(playback)
 
 
 @pytest.mark.parametrize("claims", [{"iat": "x"}, {"iat": None}, {"exp": "x"}, {"iat": [1]}, {"iat": 10**400}])
 def test_times_that_are_none_open_nothing(claims: dict[str, object]) -> None:
     access_tokens, playback_tokens = Tokens(SECRET, HOUR), PlaybackTokens(SECRET, HOUR)
-    access = access_tokens.access(User(id=1, email="", password_hash=""), "session")
+    access = access_tokens.issue_access_token(User(id=1, email="", password_hash=""), "session")
     playback, _ = playback_tokens.issue(access_tokens.identify(access), 1)
-    for token, read in ((access, access_tokens.identify), (playback, playback_tokens.check)):
+    for token, read in ((access, access_tokens.identify), (playback, playback_tokens.verify)):
         good = jwt.decode(token, SECRET, ["HS256"])
         forged = jwt.api_jws.PyJWS().encode(json.dumps({**good, **claims}).encode(), SECRET, "HS256")
         with pytest.raises(TokenNotValid):
@@ -71,10 +73,14 @@ def other_spellings(token: str) -> list[str]:
 
 def test_a_token_has_one_spelling() -> None:
     tokens, playback_tokens = Tokens(SECRET, HOUR), PlaybackTokens(SECRET, HOUR)
-    access = tokens.access(User(id=1, email="", password_hash=""), "session")
+    access = tokens.issue_access_token(User(id=1, email="", password_hash=""), "session")
     playback, _ = playback_tokens.issue(tokens.identify(access), 1)
-    refresh = tokens.written(tokens.first("session"))
-    for token, read in ((access, tokens.identify), (playback, playback_tokens.check), (refresh, tokens.read)):
+    refresh = tokens.encode_refresh_token(tokens.create_refresh_token("session"))
+    for token, read in (
+        (access, tokens.identify),
+        (playback, playback_tokens.verify),
+        (refresh, tokens.decode_refresh_token),
+    ):
         read(token)
         for other in other_spellings(token):
             with pytest.raises(TokenNotValid):

@@ -1,0 +1,1 @@
+"""Streamed request bodies and multipart uploads."""

@@ -1,0 +1,176 @@
+"""Where everything lies below the media folder. Work is done in `scratch/` and renamed into place.
+
+videos/<film>.<suffix>                      the source, as it was uploaded
+hls/<film>/master.m3u8                      published from here on
+hls/<film>/<rendition>/index.m3u8
+hls/<film>/<rendition>/iframes.m3u8
+hls/<film>/<rendition>/NNNN.ts
+hls/<film>/audio<N>/                        index.m3u8 and NNNN.ts of sound track N; track 0 is in the renditions
+hls/<film>/subs<N>/                         index.m3u8 and NNNN.vtt of subtitles N, from 1
+hls/<film>/storyboard/                      index.vtt and NNNN.jpg: small pictures for scrubbing
+thumbnails/<film>.jpg
+scratch/<film>/audio/NNNN.ts                the sound of chunk NNNN, until the film is finished
+scratch/<film>/source.mkv                   the streams of a source that cannot be sought in, remuxed
+scratch/<film>/attempts/<token>/            what one attempt at a task writes
+scratch/uploads/                            uploads that are no films yet
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+MASTER_PLAYLIST = "master.m3u8"
+MEDIA_PLAYLIST = "index.m3u8"
+IFRAME_PLAYLIST = "iframes.m3u8"
+STORYBOARD_DIR = "storyboard"
+STORYBOARD_INDEX = "index.vtt"
+
+# What file systems say that know no hard links: exFAT, some network shares.
+_NO_HARDLINK_ERRNOS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+
+
+def video_dir(media_root: Path, video_id: int) -> Path:
+    """All that is published of a film but its thumbnail. Made by the probe; who finds it gone must stop."""
+    return media_root / "hls" / str(video_id)
+
+
+def rendition_dir(media_root: Path, video_id: int, rendition: str) -> Path:
+    """Segments and playlists of one rendition."""
+    return video_dir(media_root, video_id) / rendition
+
+
+def segment_name(number: int) -> str:
+    """Four digits, more from 10000 on."""
+    return f"{number:04d}.ts"
+
+
+def subtitle_segment_name(number: int) -> str:
+    """A piece of subtitles."""
+    return f"{number:04d}.vtt"
+
+
+def segment_path(media_root: Path, video_id: int, rendition: str, number: int) -> Path:
+    """One published segment."""
+    return rendition_dir(media_root, video_id, rendition) / segment_name(number)
+
+
+def audio_folder_name(number: int) -> str:
+    """The folder of a sound track that is not muxed with the picture, numbered from 1."""
+    return f"audio{number}"
+
+
+def subtitle_folder_name(number: int) -> str:
+    """The folder of subtitles, numbered from 1."""
+    return f"subs{number}"
+
+
+def track_dir(media_root: Path, video_id: int, folder_name: str) -> Path:
+    """Of `audio_track` and `subtitle_track`; complete when its playlist is there."""
+    return video_dir(media_root, video_id) / folder_name
+
+
+def storyboard_dir(media_root: Path, video_id: int) -> Path:
+    """Small pictures for scrubbing, with their index."""
+    return video_dir(media_root, video_id) / STORYBOARD_DIR
+
+
+def thumbnail_path(media_root: Path, video_id: int) -> Path:
+    """The published thumbnail."""
+    return media_root / "thumbnails" / f"{video_id}.jpg"
+
+
+def scratch_dir(media_root: Path, video_id: int) -> Path:
+    """Everything that is needed only while a film is in work."""
+    return media_root / "scratch" / str(video_id)
+
+
+def chunk_audio_dir(media_root: Path, video_id: int) -> Path:
+    """The sound, one file per chunk."""
+    return scratch_dir(media_root, video_id) / "audio"
+
+
+def chunk_audio_path(media_root: Path, video_id: int, chunk: int) -> Path:
+    """The sound of one chunk; there when it is complete."""
+    return chunk_audio_dir(media_root, video_id) / segment_name(chunk)
+
+
+def remuxed_path(media_root: Path, video_id: int) -> Path:
+    """The streams of the source in a container with an index."""
+    return scratch_dir(media_root, video_id) / "source.mkv"
+
+
+def attempt_dir(media_root: Path, video_id: int, token: str) -> Path:
+    """Scratch space of one attempt; its owner removes it, or the sweeper does."""
+    return scratch_dir(media_root, video_id) / "attempts" / token
+
+
+def uploads_dir(media_root: Path) -> Path:
+    """Where web processes write uploads."""
+    return media_root / "scratch" / "uploads"
+
+
+def list_remaining(media_root: Path, video_id: int, source: str) -> list[Path]:
+    """Everything that is there of a film; `source` below the media folder."""
+    places = (
+        video_dir(media_root, video_id),
+        scratch_dir(media_root, video_id),
+        thumbnail_path(media_root, video_id),
+        media_root / source,
+    )
+    return [place for place in places if place.exists()]
+
+
+def remove(path: Path) -> None:
+    """A file or a whole folder. Repeatable; what cannot be removed stays."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def publish(source: Path, destination: Path) -> None:
+    """Rename a finished file into its place, replacing what is there; it outlives a power cut from then on.
+
+    Raises FileNotFoundError when the folder of the place is gone: the film was deleted.
+    """
+    fsync_path(source)
+    source.rename(destination)
+
+
+def publish_if_absent(source: Path, destination: Path) -> bool:
+    """Like `publish`, but what is there already stays: it is at least as good. Returns whether nothing was there."""
+    fsync_path(source)
+    try:
+        destination.hardlink_to(source)
+        is_new = True
+    except FileExistsError:
+        is_new = False
+    except OSError as error:
+        if error.errno not in _NO_HARDLINK_ERRNOS:
+            raise
+        is_new = not destination.exists()
+        if is_new:  # what comes in at this very moment is replaced by the same pictures
+            source.rename(destination)
+    source.unlink(missing_ok=True)
+    return is_new
+
+
+def publish_text(temp_dir: Path, destination: Path, text: str) -> None:
+    """Write a small file by way of a scratch folder."""
+    made = temp_dir / f"{destination.parent.name}-{destination.name}"
+    made.write_text(text, encoding="utf-8")
+    publish(made, destination)
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file's bytes, or a folder's names: without it, a power cut may keep the one and lose the other."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""One task, done in a process of the pool: from an assignment to files in their places and a small result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from transcode.errors import InputMissing, MediaError, Stopped, from_os_error
+from transcode.tasks.alternate_audio import encode_alternate_audio
+from transcode.tasks.audio import encode_audio
+from transcode.tasks.chunk import encode_chunk
+from transcode.tasks.context import ProgressSink, TaskContext
+from transcode.tasks.finalize import finalize
+from transcode.tasks.iframes import iframes
+from transcode.tasks.loudness import measure_loudness
+from transcode.tasks.probe import probe_video
+from transcode.tasks.segment import encode_segment
+from transcode.tasks.storyboard import storyboard
+from transcode.tasks.subtitles import extract_subtitles
+from transcode.tasks.thumbnail import make_thumbnail
+
+TaskFunction = Callable[[TaskContext, ProgressSink], dict[str, Any]]
+
+TASKS: Mapping[str, TaskFunction] = {
+    "probe": probe_video,
+    "audio": encode_audio,
+    "chunk": encode_chunk,
+    "segment": encode_segment,
+    "thumbnail": make_thumbnail,
+    "tracks": encode_alternate_audio,
+    "subtitles": extract_subtitles,
+    "loudness": measure_loudness,
+    "iframes": iframes,
+    "storyboard": storyboard,
+    "finish": finalize,
+}
+
+
+def run_task(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+    """Do it. Repeatable: the same task writes the same files again. Raises MediaError or Stopped."""
+    try:
+        result = TASKS[context.kind](context, progress_sink)
+    except FileNotFoundError as error:
+        if progress_sink.is_stop_requested():
+            raise Stopped from error
+        raise _missing_file_error(error, context.scratch_dir) from error
+    except OSError as error:
+        raise from_os_error(error) from error
+    progress_sink.report_progress(1.0)
+    return result
+
+
+def _missing_file_error(error: FileNotFoundError, scratch: Path) -> MediaError:
+    """What other tasks wrote is lost; what this attempt should have written itself was never made.
+
+    Whoever renames has seen that the file is there: it is the folder of the new place that is not.
+    """
+    place = Path(error.filename2 or error.filename or scratch)
+    kind = MediaError if place.is_relative_to(scratch) else InputMissing
+    return kind(stderr_tail=str(error))
