@@ -24,8 +24,11 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.support.event_loop import RunAsync
 from transcode.ffmpeg.binaries import FfmpegBinaries
+from videoflix import logs
 from videoflix.embedded import binaries, processes, servers
 from videoflix.settings import Settings, load_settings
+
+logs.configure_structlog()
 
 # How long an example takes says nothing on a machine that is busy with other tests.
 hypothesis.settings.register_profile("videoflix", deadline=None)
