@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment and from `.env`; `.env.example` lists exactly these fields."""
+"""Settings, read once from the environment and `.env`. `.env.example` describes each of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _DEFAULT_PAGES_URL = "http://127.0.0.1:5500/pages/auth"
 
 
 def _split_words(value: object) -> object:
-    """Origins are written with blanks or commas between them."""
+    """Split a string at blanks and commas; return anything else unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 def _matching(pattern: str, message: str) -> AfterValidator:
-    """Empty, or of a form that the sentence names."""
+    """Return a validator that accepts an empty string and what matches the pattern as a whole."""
 
     def check(value: str) -> str:
         if value and not re.fullmatch(pattern, value):
@@ -38,13 +38,14 @@ def _matching(pattern: str, message: str) -> AfterValidator:
 
 
 WordList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_words)]
-DatabaseName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,60}", "should be of letters, digits, - and _")]
+DatabaseName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,60}", "should contain only letters, digits, - and _")]
 LocationPath = Annotated[str, _matching(r"/[A-Za-z0-9_-]+/", "should look like /_files/")]
-CookieDomain = Annotated[str, _matching(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "should be the name of a host")]
+CookieDomain = Annotated[str, _matching(r"\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", "should be a host name")]
 PageUrl = Annotated[
     str,
     _matching(
-        r"https?://[^\s/]+[^\s]*\{token\}[^\s]*", "should be a URL with {token}, and {uid} where the page wants it"
+        r"https?://[^\s/]+[^\s]*\{token\}[^\s]*",
+        "should be a URL with {token}, and with {uid} if the page needs it",
     ),
 ]
 SameSite = Annotated[Literal["Lax", "Strict", "None"], BeforeValidator(lambda text: str(text).capitalize())]
@@ -52,13 +53,13 @@ LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidat
 
 
 class Settings(BaseSettings):
-    """One field for each environment variable, named like it in lower case."""
+    """The settings of a process: each field is the environment variable of the same name in upper case."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    # Where everything lies.
+    # Folders.
     data_dir: Path = Path("var")
     media_root: Path = Path("media")
 
@@ -91,20 +92,21 @@ class Settings(BaseSettings):
     cookie_domain: CookieDomain = ""
     cookie_partitioned: bool = False
     access_token_minutes: float = Field(30.0, gt=0, le=24 * 60)
-    refresh_token_days: float = Field(7.0, gt=0, le=400)  # browsers keep no cookie for longer
+    refresh_token_days: float = Field(7.0, gt=0, le=400)  # browsers cap the lifetime of cookies at 400 days
     playback_token_hours: float = Field(12.0, gt=0, le=30 * 24)
 
-    # Passwords: what an argon2id hash costs, and how many are computed at once. And how often one may try.
+    # Passwords: the cost of an argon2id hash, the number of hashes computed at once (0: one for each core), and a
+    # factor for all rate limits (0: no limits).
     password_memory_mib: int = Field(19, ge=8, le=1024)
     password_iterations: int = Field(2, ge=1, le=20)
     password_lanes: int = Field(1, ge=1, le=8)
     password_threads: int = Field(0, ge=0, le=64)
     rate_limit_factor: float = Field(1.0, ge=0, le=1_000_000)
 
-    # Registration.
+    # Registration: days until an unconfirmed account is deleted (0: never).
     unconfirmed_days: int = Field(7, ge=0, le=3650)
 
-    # Pages of the frontend that mails link to.
+    # Pages of the frontend that mails link to, with placeholders for the account and the one-time token.
     frontend_activation_url: PageUrl = _DEFAULT_PAGES_URL + "/activate.html?uid={uid}&token={token}"
     frontend_reset_url: PageUrl = _DEFAULT_PAGES_URL + "/confirm_password.html?uid={uid}&token={token}"
 
@@ -115,13 +117,13 @@ class Settings(BaseSettings):
     email_host_password: SecretStr = SecretStr("")
     email_use_tls: bool = True
     email_from: str = "Videoflix <noreply@videoflix.example>"
-    mail_dir: Path = Field(default_factory=lambda given: given["data_dir"] / "mail")
+    mail_dir: Path = Field(default_factory=lambda values: values["data_dir"] / "mail")
 
-    # The first admin, made by `up` and `createsuperuser`.
+    # The first admin, created by `up` and `createsuperuser`.
     admin_email: str = ""
     admin_password: SecretStr = SecretStr("")
 
-    # Work.
+    # Encoding and logging.
     worker_slots: int = Field(0, ge=0, le=64)
     ffmpeg_memory_gib: float = Field(0.0, ge=0, le=1_000_000)
     min_free_gib: float = Field(1.0, ge=0, le=1_000_000)
@@ -130,7 +132,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _validate_public_url(cls, value: str) -> str:
-        """As browsers write an origin."""
+        """Return the URL as browsers write an origin: in lower case, without a trailing slash."""
         if value and not _is_origin(value):
             raise ValueError("should look like https://videoflix.example, without a path")
         return value.rstrip("/").lower()
@@ -168,24 +170,24 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _normalize_cors_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """As browsers send them: in lower case and without a slash at the end."""
+        """Return the origins as browsers send them: in lower case, without a trailing slash."""
         if not all(map(_is_origin, value)):
-            raise ValueError("should hold origins that look like https://app.example.org, without a path")
+            raise ValueError("should list origins such as https://app.example.org, without a path")
         return tuple(origin.lower().rstrip("/") for origin in value)
 
     @property
     def has_secure_cookies(self) -> bool:
-        """Browsers send `Secure` cookies over https alone, so the public URL decides."""
+        """Whether cookies are `Secure`: browsers send those over https only, so the public URL decides."""
         return self.public_url.startswith("https://")
 
     @property
     def local_url(self) -> str:
-        """Where this machine reaches the web server."""
-        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104  # not bound, asked
+        """The URL of the web server on this machine."""
+        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104  # compared, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def as_environment(self) -> dict[str, str]:
-        """The variables that give a child process the servers, the key and the address of this one."""
+        """Return the environment variables with which a child process uses the same servers, key and address."""
         return {
             "MONGODB_URI": self.mongodb_uri.get_secret_value(),
             "REDIS_URL": self.redis_url.get_secret_value(),
@@ -197,12 +199,12 @@ class Settings(BaseSettings):
 
     @property
     def hashing_threads(self) -> int:
-        """How many passwords are hashed at once; by default one for each core that this process may use."""
+        """The number of passwords hashed at once; by default one for each core that this process may use."""
         return self.password_threads or count_usable_cores()
 
     @property
     def batch_slots(self) -> int:
-        """How many bulk tasks run at once; by default one for each core; each of them uses two threads."""
+        """The number of batch tasks that run at once; by default one for each core. Each uses two threads."""
         return self.worker_slots or count_usable_cores()
 
     @property
@@ -215,20 +217,23 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings of this process. Raises CommandError with a sentence that names the variable."""
-    given = {name: value for name, value in overrides.items() if value is not None}
+    """Return the settings of this process; overrides that are None are ignored.
+
+    Raises CommandError that names the variable which is not valid.
+    """
+    values = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them, and says which one is wrong
+        return Settings(**values)  # type: ignore[arg-type]  # pydantic checks their types
     except ValidationError as error:
-        wrong = [item for item in error.errors(include_input=False) if item["type"] != "default_factory_not_called"]
-        raise CommandError("\n".join(map(_format_error, wrong))) from None
+        problems = [item for item in error.errors(include_input=False) if item["type"] != "default_factory_not_called"]
+        raise CommandError("\n".join(map(_format_error, problems))) from None
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
-        raise CommandError(f"The file .env cannot be read: {why}.") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not valid UTF-8"
+        raise CommandError(f"The file .env cannot be read: {reason}.") from None
 
 
 def _is_origin(text: str) -> bool:
-    """Scheme, host and port, and nothing else but a last slash."""
+    """Return whether the text is scheme, host and optional port, with at most a trailing slash."""
     return re.fullmatch(r"https?://[^\s/?#@]+/?", text, re.IGNORECASE) is not None
 
 

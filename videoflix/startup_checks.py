@@ -1,33 +1,34 @@
-"""What must be true of folders before anything is started, as sentences for whoever starts it."""
+"""Checks of folders before anything starts. Failures are sentences that tell what to change."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from transcode import try_lock
 from videoflix.errors import CommandError
 
-_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # films are served from a full disk too, and deleted from it
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # no obstacle: videos can be served from a full disk, and deleted
 
 
 def require_writable_folder(folder: Path, mode: int = 0o777) -> None:
-    """Make it, unless it is there. Raises CommandError when it cannot be written."""
+    """Create a folder if it is missing. Raises CommandError if it cannot be written."""
     with _raise_command_error(
-        f"The folder {folder} cannot be written ({{}}): make it writable, or choose another one."
+        f"The folder {folder} is not writable ({{}}): change its permissions, or choose another folder."
     ):
         folder.mkdir(mode, parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
 
 
 def require_media_root(media_root: Path) -> None:
-    """The media folder: writable, and all on one volume, for films are renamed from one of its folders into another.
+    """Create the media folder's folders; require that all are writable and on one volume.
 
-    Raises CommandError. Safe to call while others work there.
+    One volume, because finished files are renamed from `scratch` into the other folders. Raises CommandError.
+    Safe to call while other processes work there.
     """
     scratch = media_root / "scratch"
     require_writable_folder(media_root)
@@ -35,8 +36,8 @@ def require_media_root(media_root: Path) -> None:
     for name in ("hls", "thumbnails", "videos"):
         require_writable_folder(media_root / name)
         with _raise_command_error(
-            f"Nothing can be moved from {scratch} to {media_root / name} ({{}}): they must lie on one volume. "
-            "To use another disk, let MEDIA_ROOT lie there as a whole."
+            f"Files cannot be moved from {scratch} to {media_root / name} ({{}}): they must lie on one volume. "
+            "To use another disk, put all of MEDIA_ROOT there."
         ):
             _check_rename(scratch, media_root / name)
 
@@ -62,13 +63,11 @@ def _raise_command_error(message: str) -> Iterator[None]:
 
 @contextmanager
 def hold_lock(lock_path: Path, description: str, option: str) -> Iterator[None]:
-    """Keep it from every other process. Raises CommandError when one has it."""
+    """Hold a lock file for the length of the block. Raises CommandError if another process holds it."""
     with lock_path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file):
             raise CommandError(
-                f"Videoflix is already running with {description}: stop it first, "
-                f"or choose another folder with {option}."
-            ) from None
+                f"Videoflix is already running with {description}: "
+                f"stop it first, or choose another folder with {option}."
+            )
         yield

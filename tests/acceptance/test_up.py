@@ -66,7 +66,7 @@ def test_a_web_process_that_is_killed_is_started_again(copies: tuple[VideoflixPr
     running = copies[0]
     running.banner()
     running.child("web").kill()
-    block_until(lambda: "child ended" in running.text, 10)
+    block_until(lambda: "child_ended" in running.text, 10)
 
     def answers() -> bool:
         with socket.socket() as probe:
@@ -110,5 +110,5 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     copy = VideoflixProcess(tmp_path)
     copy.process.wait(20)
     copy.stop()
-    assert copy.text.startswith("videoflix: The folder var cannot be written (")
+    assert copy.text.startswith("videoflix: The folder var is not writable (")
     assert copy.text.count("\n") == 1

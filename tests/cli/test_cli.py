@@ -56,9 +56,9 @@ def run(settings: Settings, *arguments: str, **env: str) -> subprocess.Completed
 
 def test_a_superuser_is_made_from_options_or_the_environment(settings: Settings) -> None:
     first = run(settings, "createsuperuser", "--email", "One@Example.org", "--password", "correct horse battery")
-    assert (first.returncode, first.stdout.strip()) == (0, "one@example.org is an admin now (id 1).")
+    assert (first.returncode, first.stdout.strip()) == (0, "one@example.org is now an admin (id 1).")
     second = run(settings, "createsuperuser", ADMIN_EMAIL="two@example.org", ADMIN_PASSWORD="correct horse battery")
-    assert (second.returncode, second.stdout.strip()) == (0, "two@example.org is an admin now (id 2).")
+    assert (second.returncode, second.stdout.strip()) == (0, "two@example.org is now an admin (id 2).")
     with pymongo.MongoClient(settings.mongodb_uri.get_secret_value()) as client:
         users = list(client[settings.mongodb_db]["users"].find())
     assert [(user["email"], user["is_admin"], user["is_active"]) for user in users] == [
@@ -70,7 +70,7 @@ def test_a_superuser_is_made_from_options_or_the_environment(settings: Settings)
 
 def test_a_superuser_with_a_bad_address_or_password_is_refused(settings: Settings) -> None:
     assert error_message(run(settings, "createsuperuser", "--email", "x", "--password", "long enough, surely")) == (
-        "That is not an email address."
+        "This is not a valid email address."
     )
     assert "too short" in error_message(
         run(settings, "createsuperuser", "--email", "a@example.org", "--password", "short")
@@ -94,7 +94,7 @@ def test_without_room_for_the_demo_video_the_site_starts_anyway(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     start_up(settings.model_copy(update={"min_free_gib": 1_000_000}), DataDir(settings.data_dir))._make_demo_video()
-    assert "demo film left out: There is not enough room on the disk" in caplog.text
+    assert "demo_video_skipped error=There is not enough disk space" in caplog.text
 
 
 def test_the_address_for_other_devices_is_told_where_they_can_use_it(settings: Settings) -> None:
@@ -116,7 +116,7 @@ def test_the_version_is_told() -> None:
 
 
 def test_a_folder_is_not_told_to_be_absent(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="is no file but a folder"):
+    with pytest.raises(CommandError, match="is not a file but a folder"):
         import_video(tmp_path, data_dir=tmp_path / "var")
 
 
@@ -128,7 +128,7 @@ async def jobs(settings: Settings) -> int:
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("absent.mp4", None, "There is no file"),
+        ("absent.mp4", None, "absent.mp4 does not exist"),
         ("empty.mp4", b"", "is empty"),
         ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a film"),
     ],
@@ -186,7 +186,7 @@ def test_a_database_that_goes_away_meanwhile_is_one_sentence(settings: Settings,
             assert line, "it ended too soon"
     _, said = importing.communicate(timeout=60)
     assert (importing.returncode, said) == (
-        1, "videoflix: The database or Redis stopped answering. What was done so far is kept.\n"
+        1, "videoflix: The database or Redis stopped responding. Completed steps are kept.\n"
     )  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def test_a_database_is_copied_into_an_empty_one(settings: Settings, monkeypatch:
     with pytest.raises(CommandError, match="MONGODB_URI is not set"):
         copy_database.copy_database(settings.data_dir)
     monkeypatch.setenv("MONGODB_URI", "mongodb://127.0.0.1")
-    with pytest.raises(CommandError, match="holds no database of `videoflix up`"):
+    with pytest.raises(CommandError, match="does not contain a database of `videoflix up`"):
         copy_database.copy_database(settings.data_dir)
 
 

@@ -27,7 +27,7 @@ from videoflix.stores.errors import is_outage
 
 
 def test_nobody_who_wants_to_stop_waits_for_the_demo_video(tmp_path: Path, tools: FfmpegBinaries) -> None:
-    with pytest.raises(CommandError, match="could not be made"):  # at this rate it would take minutes
+    with pytest.raises(CommandError, match="could not be created"):  # at this rate it would take minutes
         demo.make_demo_video(tools.ffmpeg, tmp_path / "film.mp4", frame_rate=1000, is_stopping=lambda: True)
     assert list(tmp_path.iterdir()) == []
 

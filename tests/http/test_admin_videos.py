@@ -280,10 +280,10 @@ async def test_a_full_disk_is_told_and_nothing_stays(
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
     try:
         answer = await upload(admin, form(b"x" * 3_000_000, title="t"))
-        assert (answer.status, answer.json) == (507, {"detail": "There is not enough room on the disk for this file."})
+        assert (answer.status, answer.json) == (507, {"detail": "There is not enough disk space for this file."})
         said = await send(admin, form(b"x" * 3_000_000), chunked=True)
         assert said.startswith(b"HTTP/1.1 507 ")
-        assert said.endswith(b'{"detail":"There is not enough room on the disk for this file."}')
+        assert said.endswith(b'{"detail":"There is not enough disk space for this file."}')
         monkeypatch.setattr(UploadStorage, "require_space", lambda *_: None)  # a quota does not show in the numbers
         said = await send(admin, form(b"x" * 3_000_000), chunked=True)
         assert said.startswith(b"HTTP/1.1 507 ")
@@ -327,7 +327,7 @@ async def test_a_file_that_turns_out_to_be_beyond_the_limit_is_refused(settings:
         await client.log_in()
         said = await send(client, form(b"x" * 3_000_000), chunked=True)
     assert said.startswith(b"HTTP/1.1 413 ")
-    assert b'{"detail":"The file is larger than the 0.000976562 GiB that are taken."}' in said
+    assert b'{"detail":"The file is too large: the limit is 0.000976562 GiB."}' in said
     assert leftovers(settings) == []
 
 

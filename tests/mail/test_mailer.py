@@ -173,7 +173,7 @@ async def test_a_mail_is_given_up_after_a_day_and_can_be_retried(
         await deliver(services)
         (mail,) = await services.outbox.list_all()
         assert mail.given_up_at is not None
-        assert any(record.message.startswith("mail given up kind=activation") for record in caplog.records)
+        assert any(record.message.startswith("mail_given_up kind=activation") for record in caplog.records)
         make_due(settings)
         await deliver(services)
         assert (await services.outbox.list_all())[0].attempts == 1

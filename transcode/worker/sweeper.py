@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from transcode import paths
+from transcode.file_lock import try_lock
 from transcode.ledger import Ledger
 from transcode.repository import VideoRepository
 
@@ -98,10 +98,9 @@ def _is_open(upload: Path) -> bool:
     """Whether a process holds it; True as well where that cannot be told."""
     try:
         with upload.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return not try_lock(file)
     except OSError:
         return True
-    return False
 
 
 def _change_time(path: Path) -> float:

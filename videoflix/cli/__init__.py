@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import logging
 import sys
 from importlib import import_module
 from typing import Annotated, Any
 
+import structlog
 import typer
 from typer.core import TyperGroup
 
 from videoflix import __version__, logs
 from videoflix.errors import CommandError, FieldErrors, ServiceError
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 _COMMANDS = {
     "up": ("videoflix.cli.up", "up"),
@@ -28,20 +28,20 @@ _COMMANDS = {
 
 
 class _LazyCommandGroup(TyperGroup):
-    """A command and all that it works with are imported when it is called: everything takes a second to import."""
+    """Imports a command only when it is called: importing all of them takes a second."""
 
     def list_commands(self, _: object) -> list[str]:
-        """Their names, in the order of the help."""
+        """Return the names of the commands, in the order of the help."""
         return list(_COMMANDS)
 
     def get_command(self, _: object, cmd_name: str) -> Any:
-        """None for a name that no command has."""
+        """Return a command, or None if there is none of that name."""
         if cmd_name not in _COMMANDS:
             return None
         module, function = _COMMANDS[cmd_name]
-        single = typer.Typer(add_completion=False)
-        single.command(cmd_name)(getattr(import_module(module), function))
-        return typer.main.get_command(single)
+        command_app = typer.Typer(add_completion=False)
+        command_app.command(cmd_name)(getattr(import_module(module), function))
+        return typer.main.get_command(command_app)
 
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show which version this is.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     if version:
         typer.echo(f"videoflix {__version__}")
@@ -63,8 +63,8 @@ def _options(
 
 
 def main() -> None:
-    """Run a command; what went wrong is a sentence on stderr and exit code 1."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a letter is no reason to end
+    """Run a command. Failures are one sentence on stderr and exit status 1."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character must not end the command
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     logs.show_errors_only()
@@ -73,27 +73,27 @@ def main() -> None:
     except CommandError as error:
         sys.exit(f"videoflix: {error}")
     except FieldErrors as error:
-        sys.exit("videoflix: " + " ".join(f"{name}: {' '.join(said)}" for name, said in error.fields.items()))
+        sys.exit("videoflix: " + " ".join(f"{name}: {' '.join(messages)}" for name, messages in error.fields.items()))
     except ServiceError as error:
         sys.exit(f"videoflix: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if said := _describe_server_error(error):
-            sys.exit(f"videoflix: {said}")
+        if message := _describe_server_error(error):
+            sys.exit(f"videoflix: {message}")
         raise
 
 
 def _describe_server_error(error: Exception) -> str:
-    """What an error of the database or of Redis means; empty for other errors."""
+    """Return a sentence about an error of the database or of Redis; an empty string for any other error."""
     from pymongo.errors import PyMongoError
     from redis.exceptions import RedisError
 
     from videoflix.bootstrap.clients import is_server_outage
 
     if is_server_outage(error):
-        _log.debug("lost a server: %s", error)
-        return "The database or Redis stopped answering. What was done so far is kept."
+        _log.debug("server_lost", error=str(error))
+        return "The database or Redis stopped responding. Completed steps are kept."
     if isinstance(error, PyMongoError | RedisError):
-        return f"The database or Redis refused what was asked: {str(error)[:300]}"
+        return f"The database or Redis refused a command: {str(error)[:300]}"
     return ""

@@ -1,4 +1,4 @@
-"""What a first start makes: an admin who can sign in, and a film to watch."""
+"""What the first start creates: an admin who can sign in, and a demo video to watch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _PASSWORD_FILE = "admin_password"  # noqa: S105  # the name of the file that kee
 
 @dataclass(frozen=True, slots=True)
 class AdminLogin:
-    """How the admin signs in; no password when it is not ours to know."""
+    """The admin's login; `password` is None if it is one that Videoflix did not generate."""
 
     email: str
     password: str | None
 
 
 async def ensure_admin(settings: Settings, data_dir: DataDir) -> AdminLogin:
-    """The admin that the settings name; else one that is made at the first start with a password that is kept.
+    """Create the admin of the settings, or else a default admin with a generated password, kept in the data folder.
 
-    Raises CommandError for a password that is not taken.
+    Raises CommandError if ADMIN_PASSWORD is too weak.
     """
     async with open_services(settings) as services:
         email, password = settings.admin_email or _DEFAULT_ADMIN_EMAIL, settings.admin_password.get_secret_value()
@@ -42,11 +42,11 @@ async def ensure_admin(settings: Settings, data_dir: DataDir) -> AdminLogin:
 
 
 async def ensure_demo_video(settings: Settings, is_stopping: Callable[[], bool]) -> None:
-    """Make and take in the demo film, when no film was ever put in. Raises CommandError and ServiceError."""
+    """Create and import the demo video, unless there has ever been a video. Raises CommandError and ServiceError."""
     async with open_services(settings) as services:
         if await services.catalogue.has_ever_had_videos():
             return
-        place = services.uploads.allocate_path(0)
+        upload_path = services.uploads.allocate_path(0)
         ffmpeg, _ = binaries.find_ffmpeg_binaries()
-        await asyncio.to_thread(demo.make_demo_video, ffmpeg, place, is_stopping=is_stopping)
-        await services.catalogue.import_upload(demo.DEMO_VIDEO, place, ".mp4")
+        await asyncio.to_thread(demo.make_demo_video, ffmpeg, upload_path, is_stopping=is_stopping)
+        await services.catalogue.import_upload(demo.DEMO_VIDEO, upload_path, ".mp4")

@@ -1,4 +1,4 @@
-"""The long-running processes."""
+"""`videoflix web` and `videoflix worker`: the long-running processes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from videoflix.embedded.supervisor import Supervisor
 from videoflix.metrics import MULTIPROC_DIR_VARIABLE
 from videoflix.settings import Settings
 
-_SHUTDOWN_MARGIN_S = 5.0  # seconds from the last answer to the end of a web process
+_SHUTDOWN_MARGIN_S = 5.0  # from the last response to the exit of a web process
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on (HOST, default 127.0.0.1).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on (PORT, default 8000).")]
 Processes = Annotated[int | None, typer.Option(help="Web processes on the same port (WEB_PROCESSES, default 1).")]
-Sockets = Annotated[str | None, typer.Option(hidden=True)]  # descriptors that a parent of several processes hands down
-Slots = Annotated[int | None, typer.Option(help="Bulk tasks at once (WORKER_SLOTS, default one for each core).")]
+Sockets = Annotated[
+    str | None, typer.Option(hidden=True)
+]  # file descriptors inherited from the parent of several processes
+Slots = Annotated[int | None, typer.Option(help="Batch tasks at once (WORKER_SLOTS, default one for each core).")]
 
 
 def web(
@@ -34,7 +36,7 @@ def web(
     processes: Processes = None,
     sockets: Sockets = None,
 ) -> None:
-    """Serve the API and the films."""
+    """Serve the API and the videos."""
     from videoflix.bootstrap import web as web_process
 
     settings = load_command_settings(data_dir, host=host, port=port, web_processes=processes)
@@ -48,7 +50,7 @@ def web(
 
 
 def worker(slots: Slots = None, data_dir: DataDirOption = None) -> None:
-    """Make HLS of the films that are put in."""
+    """Transcode uploaded videos to HLS."""
     from videoflix.bootstrap.worker import run_worker
 
     settings = load_command_settings(data_dir, worker_slots=slots)
@@ -57,27 +59,30 @@ def worker(slots: Slots = None, data_dir: DataDirOption = None) -> None:
 
 
 def build_command(*arguments: str) -> tuple[str, ...]:
-    """Starts this very Videoflix: `-P` leaves out what lies in the current folder under the name of a module."""
+    """Return the command line that starts this installation of Videoflix.
+
+    `-P` keeps files in the current folder from shadowing modules.
+    """
     return sys.executable, "-P", "-m", "videoflix", *arguments
 
 
 def _serve_with_processes(settings: Settings, sockets: Sequence[socket]) -> None:
-    """Processes that accept from the same sockets, each started again when it ends, until SIGTERM or SIGINT.
+    """Run web processes that share the sockets, restarting each that ends, until SIGTERM or SIGINT.
 
-    The sockets stay open here: while a process is started again, clients wait for the others instead of being refused.
+    The sockets stay open here, so that clients are queued rather than refused while a process restarts.
     """
     supervisor = Supervisor(settings.stop_seconds + _SHUTDOWN_MARGIN_S)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.request_stop)
-    inherited = [bound.fileno() for bound in sockets]
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, supervisor.request_stop)
+    inherited = [sock.fileno() for sock in sockets]
     argv = build_command("web", "--sockets", ",".join(map(str, inherited)))
     with TemporaryDirectory(prefix="videoflix-metrics-") as folder:
         env = {**settings.as_environment(), MULTIPROC_DIR_VARIABLE: folder}
         try:
-            for place in range(settings.web_processes):
-                supervisor.start(f"web-{place + 1}", argv, env, sockets=inherited)
+            for number in range(1, settings.web_processes + 1):
+                supervisor.start(f"web-{number}", argv, env, sockets=inherited)
             supervisor.watch()
         finally:
-            for bound in sockets:
-                bound.close()
+            for sock in sockets:
+                sock.close()
             supervisor.stop()

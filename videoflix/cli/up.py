@@ -1,10 +1,9 @@
-"""`videoflix up`: everything that Videoflix needs, on this machine, until Ctrl-C."""
+"""`videoflix up`: run everything that Videoflix needs on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
-import logging
 import signal
 import socket
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import structlog
 import typer
 from pydantic import SecretStr
 from rich.console import Console
@@ -31,28 +31,28 @@ from videoflix.errors import CommandError, ServiceError
 from videoflix.settings import Settings
 from videoflix.startup_checks import hold_lock, require_media_root
 
-Demo = Annotated[bool, typer.Option(help="Make a short film at the very first start.")]
+Demo = Annotated[bool, typer.Option(help="Create a short demo video at the first start.")]
 
-_SHUTDOWN_MARGIN_S = 3.0  # seconds from the last answer to the end of the web process
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-_START_TIMEOUT_S = 30.0  # seconds that each server has to answer
+_SHUTDOWN_MARGIN_S = 3.0  # from the last response to the exit of the web process
+_START_TIMEOUT_S = 30.0  # for each server to respond
 
 
 def up(host: Host = None, port: Port = None, data_dir: DataDirOption = None, demo: Demo = True) -> None:
-    """Start everything: database, Redis, web server and worker."""
+    """Run everything: database, Redis, web server and worker."""
     settings = load_command_settings(data_dir, needs_servers=False, host=host, port=port)
     logs.configure("up", settings.log_level)
-    home, media = DataDir(settings.data_dir), settings.media_root
-    home.create()
-    require_media_root(media)
+    data_folder, media_root = DataDir(settings.data_dir), settings.media_root
+    data_folder.create()
+    require_media_root(media_root)
     binaries.find_ffmpeg_binaries()
-    with home.hold_lock(), hold_lock(media / ".lock", f"the media folder {media}", "MEDIA_ROOT"):
-        _Launcher(settings, home).run(demo)
+    with data_folder.hold_lock(), hold_lock(media_root / ".lock", f"the media folder {media_root}", "MEDIA_ROOT"):
+        _Launcher(settings, data_folder).run(demo)
 
 
 class _Launcher:
-    """One run of everything, in the order in which things need each other."""
+    """One run of `up`: starts the processes in the order of their dependencies."""
 
     def __init__(self, settings: Settings, data_dir: DataDir) -> None:
         self._settings = settings
@@ -60,18 +60,18 @@ class _Launcher:
         self._supervisor = Supervisor(max(STOP_GRACE_S, settings.stop_seconds + _SHUTDOWN_MARGIN_S))
 
     def run(self, demo: bool) -> None:
-        """Block until SIGTERM or SIGINT; nothing is left running."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._supervisor.request_stop)
-        for bound in listen(self._settings):  # a port in use is told before anything is started
-            bound.close()
+        """Block until SIGTERM or SIGINT, and leave no process behind."""
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signal_number, self._supervisor.request_stop)
+        for sock in listen(self._settings):  # fail on a port in use before anything is started
+            sock.close()
         try:
             self._start_servers()
-            sign_in = asyncio.run(first_start.ensure_admin(self._settings, self._data_dir))
+            admin_login = asyncio.run(first_start.ensure_admin(self._settings, self._data_dir))
             self._start_processes()
             self._wait_for(self._is_web_ready, "The web process")
             if not self._supervisor.is_stopping:
-                self._print_banner(sign_in)
+                self._print_banner(admin_login)
             if demo and not self._supervisor.is_stopping:
                 self._make_demo_video()
             self._supervisor.watch()
@@ -79,19 +79,19 @@ class _Launcher:
             self._supervisor.stop()
 
     def _start_servers(self) -> None:
-        """Start those that no variable names, both at once."""
-        found: dict[str, SecretStr] = {}
+        """Start the servers that are not configured, at the same time, and wait until they accept connections."""
+        urls: dict[str, SecretStr] = {}
         started = []
         for variable, make in (("mongodb_uri", servers.make_database_server), ("redis_url", servers.make_redis_server)):
             if not getattr(self._settings, variable).get_secret_value():
                 server = make(self._data_dir.path)
                 self._supervisor.start(server.name, server.argv, {}, server.log_path, panic_marker=server.panic_marker)
                 started.append(server)
-                found[variable] = SecretStr(server.url)
-        self._settings = self._settings.model_copy(update=found)
+                urls[variable] = SecretStr(server.url)
+        self._settings = self._settings.model_copy(update=urls)
         for server in started:
-            said = partial(processes.read_last_line, server.log_path)
-            self._wait_for(server.is_listening, f"The embedded {server.name}", said)
+            read_detail = partial(processes.read_last_line, server.log_path)
+            self._wait_for(server.is_listening, f"The embedded {server.name}", read_detail)
 
     def _start_processes(self) -> None:
         settings = self._settings
@@ -102,12 +102,12 @@ class _Launcher:
             self._supervisor.start(name, build_command(name), settings.as_environment())
 
     def _make_demo_video(self) -> None:
-        """A site without it is a site all the same."""
+        """Create the demo video. Failing to is logged, and not fatal."""
         try:
             asyncio.run(first_start.ensure_demo_video(self._settings, lambda: self._supervisor.is_stopping))
         except (CommandError, ServiceError) as error:
             if not self._supervisor.is_stopping:
-                _log.warning("demo film left out: %s", error)
+                _log.warning("demo_video_skipped", error=str(error))
 
     def _wait_for(self, is_ready: Callable[[], bool], name: str, read_detail: Callable[[], str] = lambda: "") -> None:
         try:
@@ -132,9 +132,9 @@ class _Launcher:
             f"API        {url}/api/video/",
             f"Health     {url}/readyz",
             f"Sign in    {admin_login.email}",
-            f"Password   {admin_login.password or '(the one that you set)'}",
+            f"Password   {admin_login.password or '(the one you set)'}",
             f"Data       {self._data_dir.path.resolve()}",
-            f"Films      {self._settings.media_root.resolve()}",
+            f"Videos     {self._settings.media_root.resolve()}",
             *self._mail_lines(),
             "Stop       Ctrl-C",
         ]
@@ -142,14 +142,14 @@ class _Launcher:
         console.print(Panel.fit("\n".join(lines), title="Videoflix is running", padding=(1, 2)))
 
     def _network_lines(self) -> Sequence[str]:
-        """What people open on their phones, when that is asked for and there is a network."""
+        """Return the address for other devices, if the server listens on all interfaces and there is a network."""
         if self._settings.public_url or self._settings.host not in ("0.0.0.0", "::"):  # noqa: S104  # not bound here
             return []
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
-            probe.connect(("192.0.2.1", 9))  # RFC 5737; nothing is sent: the kernel says which address it would use
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: sends nothing, but makes the kernel choose a source address
             return [f"Elsewhere  http://{probe.getsockname()[0]}:{self._settings.port}/"]
         return []
 
     def _mail_lines(self) -> Sequence[str]:
-        """Without a mail server mails are files, and whoever waits for one has to know."""
+        """Return the folder in which mails are written as files, if there is no mail server."""
         return [] if self._settings.email_host else [f"Mails      {self._settings.mail_dir.resolve()}"]

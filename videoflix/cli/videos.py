@@ -1,4 +1,4 @@
-"""Films from the terminal."""
+"""`videoflix import` and `videoflix jobs`: import a video, and list transcoding jobs."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from videoflix.services import Services
 from videoflix.settings import Settings
 from videoflix.upload_storage import default_title, safe_suffix
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The film.")]
-Title = Annotated[str | None, typer.Option(help="Its title; by default the file's name.")]
-Category = Annotated[str, typer.Option(help="Its category.")]
-Description = Annotated[str, typer.Option(help="What it is about.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Stay until all renditions are done.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="Video file to import.")]
+Title = Annotated[str | None, typer.Option(help="Title; by default the file name.")]
+Category = Annotated[str, typer.Option(help="Category.")]
+Description = Annotated[str, typer.Option(help="Description.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until all renditions are ready.")]
 
-_POLL_INTERVAL_S = 0.5  # seconds
-_COPY_CHUNK_BYTES = 4 * 1024 * 1024  # bytes that are copied at once
+_POLL_INTERVAL_S = 0.5
+_COPY_CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def import_video(
@@ -44,7 +44,7 @@ def import_video(
     wait: Wait = False,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Take a film in."""
+    """Import a video."""
     _require_video(file)
     settings = load_command_settings(data_dir)
     new = NewVideo(title=title or default_title(file.name), description=description, category=category)
@@ -52,16 +52,16 @@ def import_video(
 
 
 def jobs(data_dir: DataDirOption = None) -> None:
-    """Show what is being done, and what became of it."""
-    asyncio.run(_jobs(load_command_settings(data_dir)))
+    """List transcoding jobs and their results."""
+    asyncio.run(_list_jobs(load_command_settings(data_dir)))
 
 
 def _require_video(file: Path) -> None:
-    """Refuse what is no film before anything is copied. Raises CommandError."""
+    """Raise CommandError if a file is not a usable video, before anything is copied."""
     if not file.exists():
-        raise CommandError(f"There is no file {file}.")
+        raise CommandError(f"The file {file} does not exist.")
     if not file.is_file():
-        raise CommandError(f"{file} is no file but a {'folder' if file.is_dir() else 'pipe or a device'}.")
+        raise CommandError(f"{file} is not a file but a {'folder' if file.is_dir() else 'pipe or a device'}.")
     if file.stat().st_size == 0:
         raise CommandError(f"The file {file} is empty.")
     try:
@@ -79,40 +79,40 @@ async def _import(settings: Settings, file: Path, size: int, new_video: NewVideo
             try:
                 video = await services.catalogue.import_upload(new_video, upload, safe_suffix(file.name))
             finally:
-                upload.unlink(missing_ok=True)  # still there when it was not taken in
+                upload.unlink(missing_ok=True)  # it still exists if the import failed
             progress.console.print(f"“{video.title}” is video {video.id}.", markup=False)
             if wait:
                 await _show_progress(services, video.id, progress, bar)
 
 
 async def _copy(services: Services, file: Path, size: int, progress: Progress, bar: TaskID) -> Path:
-    """Piece by piece, so that Ctrl-C ends it at once; nothing is left of a copy that was not completed."""
-    place = services.uploads.allocate_path(size)
+    """Copy a file into the upload folder, in chunks so that Ctrl-C stops it at once. Remove an incomplete copy."""
+    upload_path = services.uploads.allocate_path(size)
     try:
-        with file.open("rb") as source, place.open("wb") as target:
+        with file.open("rb") as source, upload_path.open("wb") as target:
             services.uploads.lock(target)
-            while piece := await asyncio.to_thread(source.read, _COPY_CHUNK_BYTES):
-                await asyncio.to_thread(target.write, piece)
-                progress.advance(bar, len(piece))
-        shutil.copystat(file, place)
-        await asyncio.to_thread(services.uploads.sync_to_disk, place)
+            while chunk := await asyncio.to_thread(source.read, _COPY_CHUNK_BYTES):
+                await asyncio.to_thread(target.write, chunk)
+                progress.advance(bar, len(chunk))
+        shutil.copystat(file, upload_path)
+        await asyncio.to_thread(services.uploads.sync_to_disk, upload_path)
     except BaseException as error:
-        place.unlink(missing_ok=True)
+        upload_path.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise CommandError(f"{file} could not be copied: {error.strerror}.") from None
         raise
-    return place
+    return upload_path
 
 
 async def _show_progress(services: Services, video_id: int, progress: Progress, bar: TaskID) -> None:
     progress.update(bar, description="encoding", total=100, completed=0)
     while (video := await _get_video(services, video_id)).status is VideoStatus.PROCESSING:
-        work = (await services.engine.progress([video_id])).get(video_id, EncodingProgress())
-        doing = "playable" if video.is_playable else "encoding"
-        progress.update(bar, completed=work.percent, description=(work.pause_reason and "waiting") or doing)
+        encoding = (await services.engine.progress([video_id])).get(video_id, EncodingProgress())
+        label = "playable" if video.is_playable else "encoding"
+        progress.update(bar, completed=encoding.percent, description=(encoding.pause_reason and "waiting") or label)
         await asyncio.sleep(_POLL_INTERVAL_S)
     if video.status is VideoStatus.FAILED:
-        raise CommandError(f"The film could not be made: {video.error}")
+        raise CommandError(f"The video could not be transcoded: {video.error}")
     progress.update(bar, completed=100, description="ready")
     if video.warnings:
         progress.console.print(f"[yellow]{video.warnings}")
@@ -122,7 +122,7 @@ async def _get_video(services: Services, video_id: int) -> Video:
     try:
         return await services.catalogue.get(video_id)
     except NotFound:
-        raise CommandError("The film was deleted meanwhile.") from None
+        raise CommandError("The video was deleted in the meantime.") from None
 
 
 def _make_progress_bar() -> Progress:
@@ -131,14 +131,14 @@ def _make_progress_bar() -> Progress:
     )
 
 
-async def _jobs(settings: Settings) -> None:
+async def _list_jobs(settings: Settings) -> None:
     async with open_services(settings) as services:
-        found = await services.engine.jobs()
-    if not found:
+        jobs = await services.engine.jobs()
+    if not jobs:
         typer.echo("There are no jobs.")
         return
-    table = Table("film", "state", "progress", "tasks", "error")
-    for job in found:
+    table = Table("video", "state", "progress", "tasks", "error")
+    for job in jobs:
         table.add_row(*_job_row(job))
     Console(markup=False).print(table)
 

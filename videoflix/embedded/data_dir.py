@@ -1,11 +1,10 @@
-"""The data folder: the secret key, the admin's first password, and where a running `up` can be reached.
+"""The data folder: the generated secret key and admin password, and the addresses of a running `up`.
 
-A SECRET_KEY that is set wins; without one every process of this folder shares the one that is kept here.
+SECRET_KEY takes precedence; without it, all processes that use this folder share the key stored here.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -14,13 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from transcode import try_lock
 from videoflix.errors import CommandError
 from videoflix.startup_checks import hold_lock, require_writable_folder
 
 
 @dataclass(frozen=True, slots=True)
 class RunningInstance:
-    """The servers and the media folder of a running `up`, for the commands beside it."""
+    """The servers and the media folder of a running `up`, for commands that run at the same time."""
 
     mongodb_uri: str
     redis_url: str
@@ -28,18 +28,18 @@ class RunningInstance:
 
 
 class DataDir:
-    """Everything that `up` keeps, below one folder that its owner alone can read."""
+    """The folder in which `up` keeps its data. Only its owner can read it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def create(self) -> None:
-        """Make the folder. Raises CommandError when it cannot be written."""
+        """Create the folder if it is missing. Raises CommandError if it cannot be written."""
         require_writable_folder(self.path, mode=0o700)
 
     @contextmanager
     def hold_lock(self) -> Iterator[None]:
-        """One `up` at a time. Raises CommandError when another one holds this folder."""
+        """Hold the folder's lock for the length of the block. Raises CommandError if another `up` holds it."""
         lock = self.path / "lock"
         lock.touch(mode=0o600)
         lock.chmod(0o600)  # whoever can read it can hold it, and keep `up` from starting
@@ -47,37 +47,39 @@ class DataDir:
             yield
 
     def get_or_create_secret(self, name: str, size: int) -> str:
-        """A random text of `size` bytes that is made once and kept."""
+        """Return a secret of `size` random bytes, generated at the first call and stored in the file `name`."""
         path = self.path / name
         if not path.exists():
-            new = self._write_private_file(name, secrets.token_urlsafe(size))
-            with suppress(FileExistsError):  # another process made it at the same moment: that one counts
-                path.hardlink_to(new)
-            new.unlink()
+            temp_path = self._write_private_file(name, secrets.token_urlsafe(size))
+            with suppress(FileExistsError):  # another process created it at the same moment: use that one
+                path.hardlink_to(temp_path)
+            temp_path.unlink()
         return path.read_text().strip()
 
     def save_running(self, running: RunningInstance) -> None:
-        """Tell the commands beside where the servers are."""
+        """Store the addresses of the running servers."""
         self._write_private_file("running.json", json.dumps(asdict(running))).rename(self.path / "running.json")
 
     def find_running(self) -> RunningInstance | None:
-        """What `announce` said, while that process still holds the folder. Raises CommandError when it is another's."""
+        """Return what `save_running` stored, or None if no `up` holds the folder's lock.
+
+        Raises CommandError if the folder belongs to another user.
+        """
         try:
             with (self.path / "lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                if try_lock(file, shared=True):
+                    return None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except PermissionError:
             raise CommandError(
                 f"The data folder {self.path} belongs to another user: choose one with --data-dir."
             ) from None
-        except BlockingIOError:
-            path = self.path / "running.json"
-            return RunningInstance(**json.loads(path.read_text())) if path.exists() else None
-        return None
+        path = self.path / "running.json"
+        return RunningInstance(**json.loads(path.read_text())) if path.exists() else None
 
     def _write_private_file(self, name: str, text: str) -> Path:
-        new = self.path / f"{name}.{os.getpid()}"
-        new.touch(mode=0o600)
-        new.write_text(text + "\n")
-        return new
+        path = self.path / f"{name}.{os.getpid()}"
+        path.touch(mode=0o600)
+        path.write_text(text + "\n")
+        return path

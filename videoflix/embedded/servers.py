@@ -1,6 +1,6 @@
-"""How the embedded database and Redis are started: command lines, configuration and passwords.
+"""Command lines, configuration and passwords of the embedded database and Redis.
 
-Both listen on loopback alone, and both want a password: every user of the machine can reach loopback.
+Both listen on loopback alone, and both require a password, because every user of the machine can reach loopback.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ DATABASE_DIR_NAME = "database"  # its folder in the data folder
 
 @dataclass(frozen=True, slots=True)
 class ServerSpec:
-    """A server on loopback: what starts it, the URL that its clients use, and where its log goes.
+    """A server on loopback: its command line, the URL for its clients, and its log.
 
-    `last_words`: what the log says when it will answer nothing any more, although it goes on running.
+    `panic_marker` is in the log when the server has stopped responding although its process goes on running.
     """
 
     name: str
@@ -32,23 +32,23 @@ class ServerSpec:
     panic_marker: bytes = b""
 
     def is_listening(self) -> bool:
-        """Whether it takes connections."""
+        """Return whether it accepts connections."""
         with socket.socket() as probe:
             probe.settimeout(0.5)
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 def find_free_port() -> int:
-    """A TCP port of loopback that nobody listens on at this moment."""
+    """Return a TCP port of loopback that is free at this moment."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def make_database_server(data_dir: Path) -> ServerSpec:
-    """SecantusDB, its data in a folder of `home`, behind a password that only this user can read.
+    """Return SecantusDB with its data in a folder of `data_dir`, and a password that only this user can read.
 
-    Raises CommandError when it is not installed, or the password cannot be set.
+    Raises CommandError if it is not installed, or the password cannot be set.
     """
     program, folder = binaries.find_database_server(), data_dir / DATABASE_DIR_NAME
     _make_private(folder)
@@ -59,16 +59,16 @@ def make_database_server(data_dir: Path) -> ServerSpec:
         program,
         *("--config", str(config.resolve())),  # empty; else the server looks for one in the working directory
         *("--host", "127.0.0.1", "--port", str(port), "--storage-path", str(folder.resolve())),
-        "--sync-on-commit",  # without it a kill loses the writes of the last moment, although they were acknowledged
+        "--sync-on-commit",  # without it, a kill loses the last acknowledged writes
         *("--auth", "--standalone", "--cache-size", "256M", "--log-level", "WARNING"),
     )
     url = f"mongodb://{USER}:{password}@127.0.0.1:{port}/?authSource=admin&directConnection=true"
-    # Its storage gives up when a disk is full, and wants the process to exit; that does not.
+    # On a full disk its storage engine panics and expects the process to exit, but the process does not.
     return ServerSpec("database", argv, url, port, data_dir / "database.log", panic_marker=b"WT_PANIC")
 
 
 def make_redis_server(data_dir: Path) -> ServerSpec:
-    """redis-server with an append-only file in a folder of `home`, behind a password that only this user can read."""
+    """Return redis-server with an append-only file below `data_dir`, and a password that only this user can read."""
     program, folder = binaries.find_redis_server(), data_dir / "redis"
     _make_private(folder)
     port, password = find_free_port(), secrets.token_hex(24)

@@ -1,8 +1,7 @@
-"""Keeps child processes running until it is told to stop, and then leaves none behind."""
+"""A supervisor: keeps child processes running until a stop is requested, then stops all of them."""
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -11,13 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from videoflix.embedded import processes
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-_MAX_RESTART_DELAY_S = 10.0  # seconds between two starts of a child that keeps failing
-_HEALTHY_AFTER_S = 30.0  # seconds after which an earlier failure is forgotten
-STOP_GRACE_S = 8.0  # seconds that children usually have to stop: `up` itself has ten
+_MAX_RESTART_DELAY_S = 10.0  # between two starts of a child that keeps failing
+_HEALTHY_AFTER_S = 30.0  # a child that ran for so long starts counting failures anew
+STOP_GRACE_S = 8.0  # for children to stop; service managers usually give `up` itself ten seconds
 
 
 @dataclass(slots=True)
@@ -32,26 +33,26 @@ class _Child:
     failures: int = 0
     restart_at: float | None = None
     panic_marker: bytes = b""
-    log_offset: int = 0  # bytes of the log that were looked at
+    log_offset: int = 0  # bytes of the log that were searched
 
     def __post_init__(self) -> None:
         self.log_offset = self._log_size
 
     def restart(self) -> None:
-        """Now."""
+        """Start the child again, now."""
         self.log_offset = self._log_size
         self.process = processes.spawn(self.argv, self.log_path, self.env, self.sockets)
         self.started_at, self.restart_at = time.monotonic(), None
 
     def has_panicked(self) -> bool:
-        """Since it was started, and since this was asked before."""
+        """Return whether the panic marker was logged since the last start or the last call."""
         if self.log_path is None or not self.panic_marker or self._log_size == self.log_offset:
             return False
         with self.log_path.open("rb") as log:
             log.seek(max(0, self.log_offset - len(self.panic_marker) + 1))
-            found = self.panic_marker in log.read()
+            has_panicked = self.panic_marker in log.read()
             self.log_offset = log.tell()
-        return found
+        return has_panicked
 
     @property
     def _log_size(self) -> int:
@@ -59,10 +60,10 @@ class _Child:
 
 
 class Supervisor:
-    """Starts children in order, starts again what ends by itself, stops them in groups, last started first."""
+    """Starts children in groups, restarts those that end, and stops the groups in reverse order."""
 
     def __init__(self, grace_s: float = STOP_GRACE_S) -> None:
-        self._grace_s = grace_s  # seconds
+        self._grace_s = grace_s
         self._groups: list[list[_Child]] = []
         self._is_stopping = False
 
@@ -75,10 +76,10 @@ class Supervisor:
         sockets: Sequence[int] = (),
         panic_marker: bytes = b"",
     ) -> None:
-        """One more child of the current group; its output goes to `log`, else to this process's own.
+        """Start a child in the current group.
 
-        It inherits the descriptors of `sockets`, however often it is started. When its log has its `last_words` it is
-        killed and started again.
+        Its output is appended to `log_path`, or shares this process's stdout and stderr. It inherits the descriptors in
+        `sockets` at each start. When `panic_marker` appears in its log, it is killed and started again.
         """
         if not self._groups:
             self._groups.append([])
@@ -86,27 +87,27 @@ class Supervisor:
         self._groups[-1].append(_Child(name, argv, env, log_path, sockets, child, panic_marker=panic_marker))
 
     def next_group(self) -> None:
-        """What is started from here on is stopped before what was started so far."""
+        """Begin a new group. Children started from now on stop before those started so far."""
         self._groups.append([])
 
     def request_stop(self, *_: object) -> None:
-        """End `watch` soon; fit to be a signal handler."""
+        """Make `watch` return soon. Can be used as a signal handler."""
         self._is_stopping = True
 
     @property
     def is_stopping(self) -> bool:
-        """Whether someone asked."""
+        """Whether a stop was requested."""
         return self._is_stopping
 
     def watch(self) -> None:
-        """Block until a stop is requested; look after the children twice a second."""
+        """Restart children that end, until a stop is requested. Polls twice a second."""
         while not self._is_stopping:
             for child in self._children():
                 self._check_child(child)
             time.sleep(0.5)
 
     def wait_for(self, is_ready: Callable[[], bool], timeout_s: float) -> None:
-        """Block until it is there, or a stop is requested. Raises TimeoutError."""
+        """Block until `is_ready()` is true or a stop is requested. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while not self._is_stopping and not is_ready():
             if time.monotonic() > deadline:
@@ -114,7 +115,7 @@ class Supervisor:
             time.sleep(0.03)
 
     def stop(self) -> None:
-        """Stop everything; nothing that was started here runs when this returns."""
+        """Stop all children and their descendants, and return when none is left."""
         for group in reversed(self._groups):
             for child in group:
                 if child.process.poll() is None:
@@ -128,24 +129,23 @@ class Supervisor:
         return [child for group in self._groups for child in group]
 
     def _check_child(self, child: _Child) -> None:
-        code, moment = child.process.poll(), time.monotonic()
-        if code is None:
+        exit_code, moment = child.process.poll(), time.monotonic()
+        if exit_code is None:
             if child.has_panicked():
-                _log.error("child killed name=%s: it answers nothing any more", child.name)
+                _log.error("child_killed", child=child.name, reason="it panicked and no longer responds")
                 child.process.kill()
             return
         if child.restart_at is None:
             child.failures = 1 if moment - child.started_at > _HEALTHY_AFTER_S else child.failures + 1
             child.restart_at = moment + min(_MAX_RESTART_DELAY_S, 0.25 * 2**child.failures)
-            _log.error(
-                "child ended name=%s code=%s starting_again_in=%.1fs", child.name, code, child.restart_at - moment
-            )
+            delay_s = round(child.restart_at - moment, 1)
+            _log.error("child_ended", child=child.name, exit_code=exit_code, restart_in_s=delay_s)
         elif moment >= child.restart_at:
             child.restart()
 
 
 def _kill_group(process_group_id: int) -> None:
-    """Grandchildren that outlived their parent."""
+    """Kill descendants of a child that outlived it."""
     try:
         os.killpg(process_group_id, signal.SIGKILL)
     except ProcessLookupError:

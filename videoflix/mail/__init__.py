@@ -1,1 +1,1 @@
-"""Mail: what is owed is written down first, and sent until it has arrived or a day has passed."""
+"""Mail: an outbox in the database, and the mailer that sends from it until a server accepts or a day has passed."""

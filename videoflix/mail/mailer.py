@@ -1,29 +1,30 @@
-"""Sends what the outbox owes, beside the requests and never in them."""
+"""The mailer: sends mails from the outbox in the background, so that no request waits for a mail server."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
+
+import structlog
 
 from videoflix.background import run_in_background
 from videoflix.mail.outbox import Outbox, OutboxMail
 from videoflix.mail.transport import DeliveryFailed, Transport
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-_CONCURRENT_SENDERS = 4  # mails at once: a server that hangs holds up few of them
-_POLL_INTERVAL_S = 2.0  # seconds: what other processes owe, and what is due again
+_CONCURRENT_SENDERS = 4  # mails at once, so that one slow delivery does not hold up all others
+_POLL_INTERVAL_S = 2.0  # for mails that another process added, and retries that are due
 
-# Writes the mail; None when it is owed to nobody (no such account, or nothing to tell it).
+# Composes a mail; None if it is obsolete (the account is gone, or there is nothing left to tell it).
 Compose = Callable[[OutboxMail], Awaitable[EmailMessage | None]]
 OnSent = Callable[[OutboxMail], Awaitable[None]]
 
 
 class Mailer:
-    """Works through the outbox. Any number of processes may have one."""
+    """Sends the mails of an outbox. Any number of processes may run one."""
 
     def __init__(self, outbox: Outbox, compose: Compose, transport: Transport, on_sent: OnSent) -> None:
         self._outbox = outbox
@@ -33,7 +34,7 @@ class Mailer:
 
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
-        """Mails go out for as long as the block lasts."""
+        """Send mails for the length of the block."""
         async with run_in_background(*(self._run_sender() for _ in range(_CONCURRENT_SENDERS))):
             yield
 
@@ -42,12 +43,12 @@ class Mailer:
             try:
                 while await self.deliver_one():
                     pass
-            except Exception as error:  # whatever a database driver raises: what is owed stays owed
-                _log.warning("outbox not read error=%s", error)
+            except Exception as error:  # of any database driver; the mails stay in the outbox
+                _log.warning("outbox_read_failed", error=str(error))
             await self._wait_for_mail()
 
     async def deliver_one(self) -> bool:
-        """Send one mail that is due; False when there is none."""
+        """Send one mail that is due. Return False if there is none."""
         self._outbox.mail_added.clear()
         mail = await self._outbox.claim()
         if mail is None:
@@ -56,12 +57,12 @@ class Mailer:
             message = await self._compose(mail)
             if message is not None:
                 await self._transport.send(message)
-                _log.info("mail sent kind=%s id=%s attempts=%d", mail.kind, mail.id, mail.attempts)
-        except DeliveryFailed as trouble:
-            await self._outbox.mark_failed(mail, str(trouble))
+                _log.info("mail_sent", kind=mail.kind, mail_id=mail.id, attempts=mail.attempts)
+        except DeliveryFailed as error:
+            await self._outbox.mark_failed(mail, str(error))
         except Exception:
-            _log.exception("mail not written kind=%s id=%s", mail.kind, mail.id)
-            await self._outbox.mark_failed(mail, "The mail could not be written.")
+            _log.exception("mail_compose_failed", kind=mail.kind, mail_id=mail.id)
+            await self._outbox.mark_failed(mail, "The mail could not be composed.")
         else:
             await self._outbox.mark_delivered(mail)
             if message is not None:

@@ -1,28 +1,32 @@
-"""What is owed to whom. No text and no link: those are made when the mail is sent, so that no token lies about."""
+"""The outbox: mails to send, by kind and address only.
+
+Texts and links are made when a mail is sent, so that no one-time token is stored.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import structlog
+
 from videoflix.models import now
 from videoflix.stores.outbox import OutboxStore
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-_LEASE_DURATION = timedelta(minutes=3)  # a process that died while it sent holds a mail up for so long
-_FIRST_RETRY_DELAY_S, _RETRY_DELAY_FACTOR, _MAX_RETRY_DELAY_S = 5.0, 2.0, 1800.0  # seconds from one attempt to the next
+_LEASE_DURATION = timedelta(minutes=3)  # how long a mail waits if the process that was sending it dies
+_FIRST_RETRY_DELAY_S, _RETRY_DELAY_FACTOR, _MAX_RETRY_DELAY_S = 5.0, 2.0, 1800.0
 _GIVE_UP_AFTER = timedelta(days=1)
 
 
 class MailKind(StrEnum):
-    """What a mail is about."""
+    """The kinds of mail; each has templates of that name."""
 
     ACTIVATION = "activation"
     RESET = "reset"
@@ -31,7 +35,7 @@ class MailKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
-    """One mail to one address; the same twice is one mail. `lease` proves who sends it."""
+    """A mail to one address; at most one of a kind and address exists. `lease` identifies the process that sends it."""
 
     id: str
     kind: str
@@ -46,59 +50,59 @@ class OutboxMail:
 
 
 class Outbox:
-    """Owe, claim and settle, from any number of processes."""
+    """Adds, claims and completes mails; any number of processes may share it."""
 
     def __init__(self, store: OutboxStore) -> None:
         self._store = store
-        self.mail_added = asyncio.Event()  # something was owed in this process
+        self.mail_added = asyncio.Event()  # set when this process adds a mail
 
     async def enqueue(self, kind: MailKind, address: str) -> None:
-        """Write it down. Safe to repeat: as long as it is owed it stays one mail, which is then tried at once."""
-        key = hashlib.sha256(f"{kind} {address}".encode()).hexdigest()[:32]
+        """Add a mail. Repeating this while it is pending adds none, but makes it due at once."""
+        mail_id = hashlib.sha256(f"{kind} {address}".encode()).hexdigest()[:32]
         moment = now()
-        await self._store.put(key, kind=kind.value, address=address, created_at=moment, lease_until=moment)
+        await self._store.put(mail_id, kind=kind.value, address=address, created_at=moment, lease_until=moment)
         self.mail_added.set()
 
     async def claim(self) -> OutboxMail | None:
-        """A mail that is due, for this process alone; None when there is none."""
-        found = await self._store.claim(now(), now() + _LEASE_DURATION, secrets.token_hex(8))
-        return OutboxMail(**found) if found else None
+        """Claim a mail that is due. Return None if there is none."""
+        document = await self._store.claim(now(), now() + _LEASE_DURATION, secrets.token_hex(8))
+        return OutboxMail(**document) if document else None
 
     async def mark_delivered(self, mail: OutboxMail) -> None:
-        """It has arrived, or there is nobody to send it to. After trouble, whatever else waits is tried at once."""
+        """Remove a mail that was accepted or is obsolete. If it needed several attempts, make all others due at once."""
         await self._store.remove(mail.id, mail.lease)
         if mail.attempts > 1:
             await self._store.make_all_due(now())
             self.mail_added.set()
 
     async def mark_failed(self, mail: OutboxMail, error: str) -> None:
-        """Try again later; after a day give up, and say so."""
+        """Schedule another attempt, or give the mail up if it is a day old."""
         if now() - mail.created_at >= _GIVE_UP_AFTER:
             await self._store.release(mail.id, mail.lease, error=error, given_up_at=now())
-            _log.error("mail given up kind=%s id=%s attempts=%d error=%s", mail.kind, mail.id, mail.attempts, error)
+            _log.error("mail_given_up", kind=mail.kind, mail_id=mail.id, attempts=mail.attempts, error=error)
             return
-        pause = min(_FIRST_RETRY_DELAY_S * _RETRY_DELAY_FACTOR ** (mail.attempts - 1), _MAX_RETRY_DELAY_S)
-        await self._store.release(mail.id, mail.lease, error=error, next_at=now() + timedelta(seconds=pause))
-        _log.warning("mail delayed kind=%s id=%s attempts=%d error=%s", mail.kind, mail.id, mail.attempts, error)
+        delay_s = min(_FIRST_RETRY_DELAY_S * _RETRY_DELAY_FACTOR ** (mail.attempts - 1), _MAX_RETRY_DELAY_S)
+        await self._store.release(mail.id, mail.lease, error=error, next_at=now() + timedelta(seconds=delay_s))
+        _log.warning("mail_delayed", kind=mail.kind, mail_id=mail.id, attempts=mail.attempts, error=error)
 
     async def list_all(self) -> Sequence[OutboxMail]:
-        """Everything that is owed or was given up, newest first."""
-        return [OutboxMail(**found) for found in await self._store.list_all()]
+        """Return all mails that are pending or were given up, newest first."""
+        return [OutboxMail(**document) for document in await self._store.list_all()]
 
     async def count_by_state(self) -> Mapping[str, int]:
-        """How many there are in each state."""
-        owed, given_up = await self._store.count_pending_and_given_up()
-        return {"owed": owed, "given_up": given_up}
+        """Return the number of mails in each state: `owed` (pending) and `given_up`."""
+        pending, given_up = await self._store.count_pending_and_given_up()
+        return {"owed": pending, "given_up": given_up}
 
     async def retry(self, mail_id: str) -> None:
-        """Try it again at once, for another day if it was given up. Raises NotFound."""
+        """Make a mail due at once, for another day if it was given up. Raises NotFound."""
         await self._store.requeue(mail_id, now())
         self.mail_added.set()
 
     async def discard(self, mail_id: str) -> None:
-        """Owe it no more. Raises NotFound."""
+        """Delete a mail without sending it. Raises NotFound."""
         await self._store.delete(mail_id)
 
     async def delete_for_address(self, address: str) -> None:
-        """Nothing is owed to this address any more."""
+        """Delete all mails to an address without sending them."""
         await self._store.delete_for_address(address)

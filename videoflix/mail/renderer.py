@@ -1,4 +1,4 @@
-"""Mails as texts: a subject, a text part and an HTML part from the templates beside this module."""
+"""Mail messages: a subject, a text part and an HTML part, rendered from the templates beside this module."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SUBJECTS = {
     "reset": "Reset your password",
     "password_changed": "Your password was changed",
 }
-_MAX_LINE_LENGTH = 998  # characters
+_MAX_LINE_LENGTH = 998  # characters (RFC 5322, section 2.1.1)
 
 
 class MailRenderer:
-    """Fills the templates in. `sender` as `Name <address>`."""
+    """Renders mails from a sender, given as `Name <address>`."""
 
     def __init__(self, sender: str) -> None:
         self._sender_name, self._sender_address = parseaddr(sender)
@@ -31,21 +31,24 @@ class MailRenderer:
         )
 
     def render(self, kind: str, address: str, message_key: str, **values: object) -> EmailMessage:
-        """The mail; `reference` is the same for every attempt at it, so that receivers can tell a repeated one."""
+        """Return a mail of a kind to an address; `values` fill in the templates.
+
+        `message_key` makes up the Message-ID. Pass the same for each attempt, so that receivers can drop duplicates.
+        """
         message = EmailMessage()
         message["Subject"] = _SUBJECTS[kind]
         message["From"] = Address(self._sender_name, addr_spec=self._sender_address)
         message["To"] = Address(addr_spec=address)
         message["Date"] = format_datetime(now())
         message["Message-ID"] = f"<{message_key}@{self._sender_address.rpartition('@')[2]}>"
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice answers it
-        known = {"address": address, **values}
-        text, page = (self._templates.get_template(f"{kind}.{part}").render(known) for part in ("txt", "html"))
+        message["Auto-Submitted"] = "auto-generated"  # so that no vacation notice answers (RFC 3834)
+        context = {"address": address, **values}
+        text, html = (self._templates.get_template(f"{kind}.{part}").render(context) for part in ("txt", "html"))
         message.set_content(text, cte=_transfer_encoding(text))
-        message.add_alternative(page, subtype="html", cte=_transfer_encoding(page))
+        message.add_alternative(html, subtype="html", cte=_transfer_encoding(html))
         return message
 
 
 def _transfer_encoding(text: str) -> str:
-    """As it is where any server takes it (RFC 5322, 2.1.1), so that a link can also be read in the file of a mail."""
+    """Return 7bit wherever it is allowed, so that links stay readable in `.eml` files."""
     return "7bit" if text.isascii() and max(map(len, text.splitlines())) <= _MAX_LINE_LENGTH else "quoted-printable"

@@ -1,9 +1,8 @@
-"""Where mails go: a mail server, or a folder when none is set."""
+"""Transports for mails: an SMTP server, or a folder if none is configured."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,31 +11,35 @@ from typing import Protocol
 
 import aiosmtplib
 
+from transcode import fsync_path
 from videoflix.settings import Settings
 
-_COMMAND_TIMEOUT_S, _SEND_TIMEOUT_S = 20.0, 60.0  # seconds for one answer of the server, and for a whole mail
-_IMPLICIT_TLS_PORT = 465  # TLS from the first byte (RFC 8314); on every other port STARTTLS
+_COMMAND_TIMEOUT_S, _SEND_TIMEOUT_S = 20.0, 60.0  # for one reply of the server, and for a whole mail
+_IMPLICIT_TLS_PORT = 465  # TLS from the first byte (RFC 8314); STARTTLS on every other port
 
 
 class DeliveryFailed(Exception):
-    """It was not taken; the sentence says why, for admins."""
+    """A mail was not accepted. The message says why, for admins."""
 
 
 class Transport(Protocol):
-    """Takes a mail over, or says why not."""
+    """Delivers mails."""
 
     async def send(self, message: EmailMessage) -> None:
-        """Raises NotDelivered."""
+        """Deliver a mail. Raises DeliveryFailed."""
+
+
+_MAX_DESCRIBED_CHARS = 4096  # of a server's error
 
 
 class SmtpTransport:
-    """An SMTP server (RFC 5321). With `email_use_tls` nothing is said in the clear: no TLS, no mail."""
+    """Delivers to an SMTP server (RFC 5321). With `email_use_tls` it never falls back to a connection without TLS."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     async def send(self, message: EmailMessage) -> None:
-        """Raises NotDelivered: down, slow, refused, no TLS."""
+        """Deliver a mail. Raises DeliveryFailed if the server is down or slow, refuses the mail or offers no TLS."""
         settings = self._settings
         tls = settings.email_use_tls
         try:
@@ -55,17 +58,14 @@ class SmtpTransport:
             raise DeliveryFailed(_describe_error(error)) from error
 
 
-_LONGEST_SAID = 4096  # characters of what a server says that are looked at
-
-
 class FolderTransport:
-    """`.eml` files, which every mail program opens."""
+    """Writes mails into a folder as `.eml` files, which mail programs open."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def send(self, message: EmailMessage) -> None:
-        """Raises NotDelivered when the folder cannot be written."""
+        """Write a mail. Raises DeliveryFailed if the folder cannot be written."""
         try:
             await asyncio.to_thread(self._write, message)
         except OSError as error:
@@ -74,24 +74,23 @@ class FolderTransport:
     def _write(self, message: EmailMessage) -> None:
         self._folder.mkdir(0o700, parents=True, exist_ok=True)
         name = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{message['Subject']}-{message['Message-ID']}").strip("-")
-        file = self._folder / f"{name}.eml"
-        new = file.with_suffix(".new")
-        new.touch(mode=0o600)
-        with new.open("wb") as opened:
-            opened.write(message.as_bytes(policy=SMTP))
-            opened.flush()
-            os.fsync(opened.fileno())  # nothing else knows of the mail any more when this has returned
-        new.rename(file)
+        path = self._folder / f"{name}.eml"
+        temp_path = path.with_suffix(".new")
+        temp_path.touch(mode=0o600)
+        temp_path.write_bytes(message.as_bytes(policy=SMTP))
+        fsync_path(temp_path)  # once this method returns, the outbox forgets the mail
+        temp_path.rename(path)
+        fsync_path(self._folder)
 
 
 def make_transport(settings: Settings) -> Transport:
-    """The server of EMAIL_HOST, else the folder MAIL_DIR."""
+    """Return a transport to the server EMAIL_HOST if it is set, else to the folder MAIL_DIR."""
     return SmtpTransport(settings) if settings.email_host else FolderTransport(settings.mail_dir)
 
 
 def _describe_error(error: BaseException) -> str:
-    """What the server said, on one line, without addresses (it may repeat them) and without what a terminal obeys."""
-    text = "".join(letter if letter.isprintable() else " " for letter in str(error)[:_LONGEST_SAID])
+    """Return an error on one line, without email addresses (servers repeat them) and without control characters."""
+    start = str(error)[:_MAX_DESCRIBED_CHARS]
+    text = "".join(character if character.isprintable() else " " for character in start)
     words = ("<address>" if "@" in word.strip("@") else word for word in text.split())
-    said = " ".join(words) or "no answer in time"
-    return f"{type(error).__name__}: {said}"[:300]
+    return f"{type(error).__name__}: {' '.join(words) or 'no reply in time'}"[:300]

@@ -56,7 +56,7 @@ def test_a_utf_8_byte_order_mark_is_accepted_and_other_encodings_not(tmp_path: P
     (tmp_path / ".env").write_bytes(b'\xef\xbb\xbfPORT=8001\r\nLOG_LEVEL="debug"\r\n')
     assert (load_settings().port, load_settings().log_level) == (8001, "DEBUG")
     (tmp_path / ".env").write_bytes(b"PORT=\xff")
-    with pytest.raises(CommandError, match="it is not in UTF-8"):
+    with pytest.raises(CommandError, match="it is not valid UTF-8"):
         load_settings()
 
 
