@@ -1,1 +1,1 @@
-"""The page at `/`: sign in, watch, and put a film in, before there is a frontend of one's own."""
+"""A minimal web page at `/`: sign in, watch and upload videos, until there is a frontend of your own."""

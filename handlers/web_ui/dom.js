@@ -1,25 +1,26 @@
-// The little that every part of the page does with its elements.
+// Helpers for the elements of the page.
 
 export const element = id => document.getElementById(id);
 
-const VIEWS = ['sign-in', 'register', 'forgot', 'reset', 'player', 'work', 'films', 'search', 'sign-out'];
+const VIEWS = ['sign-in', 'register', 'forgot', 'reset', 'player', 'jobs', 'videos', 'search', 'sign-out'];
 
-export function show(...ids) {
+// Show these parts of the page and hide all others.
+export function showView(...ids) {
   for (const id of VIEWS) element(id).hidden = !ids.includes(id);
 }
 
-export function tell(text) {
-  if (element('told').textContent !== text) element('told').textContent = text;
+export function showMessage(text) {
+  if (element('message').textContent !== text) element('message').textContent = text;
 }
 
-export function make(tag, properties, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
+export function createElement(tag, properties, ...children) {
+  const node = Object.assign(document.createElement(tag), properties);
+  node.append(...children);
+  return node;
 }
 
-// Only when they are others than before: whatever is put in anew loses the focus, and a click that has begun.
-export function arrange(place, nodes) {
-  const same = nodes.length === place.children.length && nodes.every((node, at) => node === place.children[at]);
-  if (!same) place.replaceChildren(...nodes);
+// Replace the children only if they differ: a node that is inserted again loses the focus and a click in progress.
+export function setChildren(parent, nodes) {
+  const isSame = nodes.length === parent.children.length && nodes.every((node, index) => node === parent.children[index]);
+  if (!isSame) parent.replaceChildren(...nodes);
 }

@@ -1,4 +1,4 @@
-"""A few small files, sent to anybody; what the page may do is decided by the API that it calls."""
+"""A minimal web page. Its files are public: what a user may do with it is decided by the API that it calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FILES = {
     for file in resources.files(__package__).iterdir()
     if (suffix := file.name.rpartition(".")[2]) in _CONTENT_TYPES
 }
-# Nothing but these files runs, whatever a title may hold (Content Security Policy, level 3).
+# Only these files run as scripts, whatever a title contains (Content Security Policy, Level 3).
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -21,17 +21,17 @@ _CONTENT_SECURITY_POLICY = (
 
 
 class WebUiHandler(ApiHandler):
-    """GET / and what it loads from /page/."""
+    """GET / and GET /page/<name>: the page and the files that it loads."""
 
     metrics_label = "page"
     is_public = True
 
     def get(self, name: str = "page.html") -> None:
-        """One of the files."""
+        """Send a file, by default the page itself. Raises NotFound."""
         if name not in _FILES:
             raise NotFound
-        kind, body = _FILES[name]
-        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        content_type, body = _FILES[name]
+        self.set_header("Content-Type", f"{content_type}; charset=utf-8")
         self.set_header("Content-Security-Policy", _CONTENT_SECURITY_POLICY)
         self.set_header("Cache-Control", "no-cache")
         self.finish(body)

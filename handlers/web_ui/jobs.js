@@ -1,86 +1,86 @@
-// What admins do: put films in, and see what becomes of them.
+// For admins: upload videos, and follow their transcoding.
 
-import {UNREACHABLE, call, duration, path, problem} from './api.js';
-import {arrange, element, make, tell} from './dom.js';
-import {picture} from './films.js';
-import {remove} from './player.js';
+import {UNREACHABLE, apiError, call, formatDuration, path} from './api.js';
+import {createElement, element, setChildren, showMessage} from './dom.js';
+import {deleteVideo} from './player.js';
+import {thumbnailUrl} from './videos.js';
 
-const form = element('upload'), bar = form.querySelector('progress'), sender = form.querySelector('button');
+const form = element('upload'), progressBar = form.querySelector('progress'), submitButton = form.querySelector('button');
 
-// Whether anything is in work.
-export async function follow() {
-  const films = (await call('GET', '/api/admin/videos/')).filter(film => film.status !== 'ready' || film.warning);
-  arrange(document.querySelector('#work ul'), films.map(entry));
-  const inWork = films.filter(film => film.status === 'processing');
-  for (const film of inWork) {
-    const shown = document.querySelector(`#film-${film.id} img`);
-    if (shown) shown.src = picture(film, film.progress); // a placeholder until there is one
+// Show videos that are processing, failed, or ready with a warning. Return whether any is processing.
+export async function refreshJobs() {
+  const videos = (await call('GET', '/api/admin/videos/')).filter(video => video.status !== 'ready' || video.warning);
+  setChildren(document.querySelector('#jobs ul'), videos.map(entry));
+  const processing = videos.filter(video => video.status === 'processing');
+  for (const video of processing) {
+    const image = document.querySelector(`#video-${video.id} img`);
+    if (image) image.src = thumbnailUrl(video, video.progress); // a placeholder until there is a thumbnail
   }
-  return inWork.length > 0;
+  return processing.length > 0;
 }
 
-function entry(film) {
-  const id = `work-${film.id}`;
-  const made = element(id) ?? make('li', {id}, make('span'),
-    button('Try again', film, () => call('POST', path`/api/admin/videos/${film.id}/retry/`)),
-    button('Delete', film, () => remove(film)));
-  made.firstChild.textContent = state(film);
-  made.children[1].hidden = !film.may_be_retried;
-  return made;
+function entry(video) {
+  const id = `job-${video.id}`;
+  const node = element(id) ?? createElement('li', {id}, createElement('span'),
+    actionButton('Try again', video, () => call('POST', path`/api/admin/videos/${video.id}/retry/`)),
+    actionButton('Delete', video, () => deleteVideo(video)));
+  node.firstChild.textContent = statusText(video);
+  node.children[1].hidden = !video.may_be_retried;
+  return node;
 }
 
-function button(textContent, film, step) {
-  const onclick = async () => { await step(); changed(); };
-  return make('button', {textContent, onclick, ariaLabel: `${textContent}: ${film.title}`});
+function actionButton(textContent, video, action) {
+  const onclick = async () => { await action(); announceChange(); };
+  return createElement('button', {textContent, onclick, ariaLabel: `${textContent}: ${video.title}`});
 }
 
-function changed() {
-  dispatchEvent(new Event('films-changed'));
+function announceChange() {
+  dispatchEvent(new Event('videos-changed'));
 }
 
-function state(film) {
-  if (film.status === 'failed') return `“${film.title}” failed: ${film.error}`;
-  if (film.status === 'ready') return `“${film.title}” is ready. ${film.warning}`;
-  const said = [`“${film.title}”: ${film.progress} %`];
-  if (film.waits_for) said.push(`waits for ${film.waits_for}`);
-  else if (film.seconds_left) said.push(`about ${duration(film.seconds_left)} left`);
-  if (film.playable) said.push('can be watched already');
-  return `${said.join(', ')}. ${film.warning ?? ''}`;
+function statusText(video) {
+  if (video.status === 'failed') return `“${video.title}” failed: ${video.error}`;
+  if (video.status === 'ready') return `“${video.title}” is ready. ${video.warning}`;
+  const parts = [`“${video.title}”: ${video.progress} %`];
+  if (video.waits_for) parts.push(`waiting for ${video.waits_for}`);
+  else if (video.seconds_left) parts.push(`about ${formatDuration(video.seconds_left)} left`);
+  if (video.playable) parts.push('ready to watch');
+  return `${parts.join(', ')}. ${video.warning ?? ''}`;
 }
 
 form.onsubmit = async event => {
   event.preventDefault();
-  tell('');
-  sending(true);
+  showMessage('');
+  setUploading(true);
   try {
-    await call('GET', '/api/me/'); // renews a sign-in that a page had for long, which a POST does not
-    await send();
+    await call('GET', '/api/me/'); // a GET renews an access token that has expired; a POST does not
+    await upload();
     form.reset();
   } finally {
-    sending(false);
-    changed();
+    setUploading(false);
+    announceChange();
   }
 };
 
-function sending(isSending) {
-  bar.hidden = !isSending;
-  bar.value = 0;
-  sender.disabled = isSending; // the same film does not come twice
-  window.onbeforeunload = isSending ? event => event.preventDefault() : null;
+function setUploading(isUploading) {
+  progressBar.hidden = !isUploading;
+  progressBar.value = 0;
+  submitButton.disabled = isUploading; // a double click must not upload twice
+  window.onbeforeunload = isUploading ? event => event.preventDefault() : null;
 }
 
-// With XMLHttpRequest, for fetch does not say how far it is. The texts before the file: they are checked first.
-function send() {
+// XMLHttpRequest, because fetch does not report upload progress. Text fields come first: the server checks them first.
+function upload() {
   const fields = new FormData(), request = new XMLHttpRequest();
   for (const name of ['title', 'category', 'description']) {
     if (form[name].value.trim()) fields.append(name, form[name].value);
   }
   fields.append('file', form.file.files[0]);
   return new Promise((resolve, reject) => {
-    request.upload.onprogress = sent => { bar.value = 100 * sent.loaded / sent.total; };
+    request.upload.onprogress = event => { progressBar.value = 100 * event.loaded / event.total; };
     request.onloadend = () => {
       if (request.status === 201) resolve();
-      else reject(problem(request.status || UNREACHABLE, request.response ?? {}, request.getResponseHeader('Retry-After')));
+      else reject(apiError(request.status || UNREACHABLE, request.response ?? {}, request.getResponseHeader('Retry-After')));
     };
     request.responseType = 'json';
     request.open('POST', '/api/admin/videos/');

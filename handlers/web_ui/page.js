@@ -1,74 +1,75 @@
-// What a newcomer needs: sign in, see the films, watch one, put one in. It uses nothing but the public API.
-// The address says where one is: #film/3, #register, #reset/<uid>/<token>.
+// A minimal frontend: sign in, list, watch and upload videos. It uses the public API only.
+// The fragment of the address is the route: #video/3, #register, #reset/<uid>/<token>.
 
 import * as accounts from './accounts.js';
 import {UNREACHABLE, call} from './api.js';
-import {element, show, tell} from './dom.js';
-import * as films from './films.js';
+import {element, showMessage, showView} from './dom.js';
+import * as jobs from './jobs.js';
 import * as player from './player.js';
-import * as work from './work.js';
+import * as videos from './videos.js';
 
-const LOOK = 3000; // milliseconds between two looks at films in work
+const POLL_INTERVAL_MS = 3000;
 let timer;
-let isAway = false; // the server, when it was last looked for
+let wasUnreachable = false; // whether the last refresh could not reach the server
 
-async function go() {
+async function navigate() {
   clearTimeout(timer);
   player.leave();
-  tell('');
+  showMessage('');
   document.title = 'Videoflix';
-  const [place, ...rest] = location.hash.slice(1).replace(/\/$/, '').split('/');
-  if (accounts.PLACES.has(place)) return accounts.PLACES.get(place)(...rest);
+  const [route, ...parts] = location.hash.slice(1).replace(/\/$/, '').split('/');
+  if (accounts.ROUTES.has(route)) return accounts.ROUTES.get(route)(...parts);
   const me = await call('GET', '/api/me/');
-  if (place === 'film' && /^\d{1,15}$/.test(rest[0])) return player.watch(rest[0], me.is_admin);
-  show('films', 'search', 'sign-out', ...(me.is_admin ? ['work'] : []));
+  const isVideo = route === 'video' || route === 'film'; // #film/ is in old bookmarks
+  if (isVideo && /^\d{1,15}$/.test(parts[0])) return player.watch(parts[0], me.is_admin);
+  showView('videos', 'search', 'sign-out', ...(me.is_admin ? ['jobs'] : []));
   document.querySelector('main').focus();
   await refresh();
 }
 
-// Again in a moment while there is something to wait for, unless the films are left meanwhile.
+// Update the lists; repeat while something is expected to change and the lists are shown.
 async function refresh() {
   clearTimeout(timer);
   let isWaiting = true;
   try {
-    isWaiting = !await films.list();
-    if (!element('work').hidden) isWaiting = await work.follow() || isWaiting;
-    if (isAway) tell('');
-    isAway = false;
+    isWaiting = !await videos.list();
+    if (!element('jobs').hidden) isWaiting = await jobs.refreshJobs() || isWaiting;
+    if (wasUnreachable) showMessage('');
+    wasUnreachable = false;
   } finally {
-    clearTimeout(timer); // of one that began meanwhile
-    if (isWaiting) timer = setTimeout(() => { if (!element('films').hidden) refresh(); }, LOOK);
+    clearTimeout(timer); // of a refresh that started in the meantime
+    if (isWaiting) timer = setTimeout(() => { if (!element('videos').hidden) refresh(); }, POLL_INTERVAL_MS);
   }
 }
 
-// Whatever a call did not do, wherever it was asked for.
+// Failed calls from anywhere on the page.
 addEventListener('unhandledrejection', async event => {
   const {status, message} = event.reason;
-  if (status === undefined) return; // an error of this page, for the console
+  if (status === undefined) return; // a bug in this page: leave it to the console
   event.preventDefault();
-  const wasIn = !element('sign-out').hidden;
+  const wasSignedIn = !element('sign-out').hidden;
   if (status === 401) {
     player.leave();
-    accounts.present('sign-in');
-    tell(wasIn ? 'You have been signed out. Please sign in again.' : '');
+    accounts.showForm('sign-in');
+    showMessage(wasSignedIn ? 'You have been signed out. Please sign in again.' : '');
   } else if (status === 404) {
     location.replace('#');
-    await go();
-    tell('This film is not there any more.');
+    await navigate();
+    showMessage('This video no longer exists.');
   } else {
-    isAway = status === UNREACHABLE;
-    tell(message);
+    wasUnreachable = status === UNREACHABLE;
+    showMessage(message);
   }
 });
 
 element('sign-out').onclick = async () => {
-  await call('POST', '/api/logout/').catch(error => { if (error.status !== 400) throw error; }); // is signed out
+  await call('POST', '/api/logout/').catch(error => { if (error.status !== 400) throw error; }); // 400: already signed out
   element('sign-out').hidden = true;
   history.replaceState(null, '', '#');
-  await go();
+  await navigate();
 };
-element('search').oninput = films.list;
-addEventListener('signed-in', go);
-addEventListener('films-changed', refresh);
-addEventListener('hashchange', go);
-go();
+element('search').oninput = videos.list;
+addEventListener('signed-in', navigate);
+addEventListener('videos-changed', refresh);
+addEventListener('hashchange', navigate);
+navigate();

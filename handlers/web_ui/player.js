@@ -1,104 +1,104 @@
-// Watching one film, also while the server is away for a while.
+// Watch one video. Playback resumes after the server was unreachable for a while.
 
 import {UNREACHABLE, call, path} from './api.js';
-import {element, show, tell} from './dom.js';
-import {picture} from './films.js';
+import {element, showMessage, showView} from './dom.js';
+import {thumbnailUrl} from './videos.js';
 
-const video = document.querySelector('video');
-const REPORT = 5000; // milliseconds between two reports of how far one has watched
-const TRY_AGAIN = 1500; // milliseconds until a player that gave up is asked again, which a busy server may need
-const TRIES = 5;
+const media = document.querySelector('video');
+const REPORT_INTERVAL_MS = 5000; // between two reports of the position
+const RETRY_DELAY_MS = 1500; // before a player that failed tries again, which gives a busy server some time
+const MAX_FAILURES = 5;
 
-let watched = null; // the film that is open
-let failures = 0; // of the player, since it last played
+let current = null; // the video that is open
+let failures = 0; // of the player since it last played
 
 export async function watch(id, isAdmin) {
-  watched = await call('GET', path`/api/video/${id}/`);
+  current = await call('GET', path`/api/video/${id}/`);
   failures = 0;
-  show('player', 'sign-out');
-  describe();
+  showView('player', 'sign-out');
+  showDetails();
   element('delete').hidden = element('edit').hidden = !isAdmin;
   element('edit').open = false;
-  video.poster = picture(watched);
-  video.focus(); // for the keys of a player
-  if (!watched.playable) {
-    tell(watched.status === 'failed' ? 'This film could not be made.' : 'This film cannot be watched yet.');
-  } else if (video.canPlayType('application/vnd.apple.mpegurl')) {
-    const {progress} = watched;
+  media.poster = thumbnailUrl(current);
+  media.focus(); // so that the keyboard controls the player
+  if (!current.playable) {
+    showMessage(current.status === 'failed' ? 'This video could not be processed.' : 'This video is not ready to watch yet.');
+  } else if (media.canPlayType('application/vnd.apple.mpegurl')) {
+    const {progress} = current;
     await play(progress && !progress.finished ? progress.position : 0);
   } else {
     const {master_url} = await call('GET', path`/api/video/${id}/playback/`);
-    tell(`This browser plays no HLS by itself. Open this address in VLC or another player: ${master_url}`);
+    showMessage(`This browser cannot play HLS. Open this address in VLC or another player: ${master_url}`);
   }
 }
 
 export function leave() {
-  report();
-  watched = null;
-  video.removeAttribute('src');
-  video.load();
+  reportPosition();
+  current = null;
+  media.removeAttribute('src');
+  media.load();
 }
 
-export async function remove(film) {
-  if (!confirm(`Delete “${film.title}” and all of its files?`)) return false;
-  await call('DELETE', path`/api/admin/videos/${film.id}/`);
+export async function deleteVideo(video) {
+  if (!confirm(`Delete “${video.title}” and all of its files?`)) return false;
+  await call('DELETE', path`/api/admin/videos/${video.id}/`);
   return true;
 }
 
-function describe() {
-  document.title = `${watched.title} – Videoflix`;
-  element('film-title').textContent = watched.title;
-  document.querySelector('#player p').textContent = watched.description;
-  for (const field of ['title', 'category', 'description']) document.querySelector('#edit form')[field].value = watched[field];
+function showDetails() {
+  document.title = `${current.title} – Videoflix`;
+  element('video-title').textContent = current.title;
+  document.querySelector('#player p').textContent = current.description;
+  for (const field of ['title', 'category', 'description']) document.querySelector('#edit form')[field].value = current[field];
 }
 
 async function play(position) {
-  video.src = path`/media/hls/${watched.id}/master.m3u8`;
-  if (position) video.currentTime = position;
-  await video.play().catch(() => {}); // a browser may want a click first
+  media.src = path`/media/hls/${current.id}/master.m3u8`;
+  if (position) media.currentTime = position;
+  await media.play().catch(() => {}); // a browser may require a click first
 }
 
-// A browser's own player gives up when a segment is not there in time, and does not say why: ask.
-async function again() {
-  const film = watched, position = video.currentTime;
+// Native players give up when a segment does not arrive in time, and do not say why: ask the server, then try again.
+async function recover() {
+  const video = current, position = media.currentTime;
   failures += 1;
   try {
-    await call('GET', path`/api/video/${film.id}/`);
-    tell(failures < TRIES ? 'One moment, the server is busy.' : 'This film cannot be played at the moment.');
+    await call('GET', path`/api/video/${video.id}/`);
+    showMessage(failures < MAX_FAILURES ? 'One moment, the server is busy.' : 'This video cannot be played at the moment.');
   } catch (error) {
     if (![UNREACHABLE, 502, 503, 504].includes(error.status)) throw error;
     failures = 0;
-    tell('The server cannot be reached at the moment. The film goes on when it is back.');
+    showMessage('The server cannot be reached at the moment. Playback resumes when it is back.');
   }
-  if (failures < TRIES) setTimeout(() => { if (watched === film) play(position); }, TRY_AGAIN);
+  if (failures < MAX_FAILURES) setTimeout(() => { if (current === video) play(position); }, RETRY_DELAY_MS);
 }
 
-function playing() {
-  tell('');
+function onPlaying() {
+  showMessage('');
   failures = 0;
 }
 
-// Also while the page is closed. One that is lost is made up for by the next.
-function report() {
-  if (!watched || !video.currentTime) return;
-  fetch(path`/api/video/${watched.id}/progress/`, {
+// `keepalive` lets a report finish after the page is closed. A lost one is made up for by the next.
+function reportPosition() {
+  if (!current || !media.currentTime) return;
+  fetch(path`/api/video/${current.id}/progress/`, {
     method: 'PUT', keepalive: true,
-    headers: {'Content-Type': 'application/json'}, body: JSON.stringify({position: video.currentTime}),
+    headers: {'Content-Type': 'application/json'}, body: JSON.stringify({position: media.currentTime}),
   }).catch(() => {});
 }
 
 element('close').onclick = () => { location.hash = ''; };
-element('delete').onclick = async () => { if (await remove(watched)) location.hash = ''; };
+element('delete').onclick = async () => { if (await deleteVideo(current)) location.hash = ''; };
 document.querySelector('#edit form').onsubmit = async event => {
   event.preventDefault();
-  const texts = Object.fromEntries(new FormData(event.target));
-  Object.assign(watched, await call('PATCH', path`/api/admin/videos/${watched.id}/`, texts));
-  describe();
+  const fields = Object.fromEntries(new FormData(event.target));
+  Object.assign(current, await call('PATCH', path`/api/admin/videos/${current.id}/`, fields));
+  showDetails();
   element('edit').open = false;
-  tell('Saved.');
+  showMessage('Saved.');
 };
-video.onerror = () => { if (watched && video.getAttribute('src')) again(); };
-video.onplaying = playing;
-video.onpause = report;
-addEventListener('pagehide', report);
-setInterval(() => { if (!video.paused) report(); }, REPORT);
+media.onerror = () => { if (current && media.getAttribute('src')) recover(); };
+media.onplaying = onPlaying;
+media.onpause = reportPosition;
+addEventListener('pagehide', reportPosition);
+setInterval(() => { if (!media.paused) reportPosition(); }, REPORT_INTERVAL_MS);

@@ -1,29 +1,31 @@
-// The films that can be watched.
+// The list of playable videos.
 
 import {call, path} from './api.js';
-import {arrange, element, make} from './dom.js';
+import {createElement, element, setChildren} from './dom.js';
 
-// Whether there are any, or the search found none.
+// Return false if there are no videos yet, so that the caller looks again later.
 export async function list() {
-  const words = element('search').value.trim();
-  const found = await call('GET', '/api/video/' + (words ? `?search=${encodeURIComponent(words)}` : ''));
-  if (words !== element('search').value.trim()) return true; // the answer to what was typed since comes, too
-  arrange(element('films'), found.map(card));
-  if (found.length) return true;
-  element('films').replaceChildren(make('p', {className: 'hint', textContent: words ? 'Nothing found.' : 'There are no films yet.'}));
-  return words !== '';
+  const query = element('search').value.trim();
+  const videos = await call('GET', '/api/video/' + (query ? `?search=${encodeURIComponent(query)}` : ''));
+  if (query !== element('search').value.trim()) return true; // the user typed on: the response to that follows
+  setChildren(element('videos'), videos.map(card));
+  if (videos.length) return true;
+  const textContent = query ? 'Nothing found.' : 'There are no videos yet.';
+  element('videos').replaceChildren(createElement('p', {className: 'hint', textContent}));
+  return query !== '';
 }
 
-function card(film) {
-  const id = `film-${film.id}`;
-  const made = element(id) ?? make('a', {id, href: `#film/${film.id}`},
-    make('img', {src: picture(film), alt: '', loading: 'lazy'}), make('h2'), make('p', {className: 'category'}));
-  made.querySelector('h2').textContent = film.title;
-  made.querySelector('p').textContent = film.category;
-  return made;
+function card(video) {
+  const id = `video-${video.id}`;
+  const node = element(id) ?? createElement('a', {id, href: `#video/${video.id}`},
+    createElement('img', {src: thumbnailUrl(video), alt: '', loading: 'lazy'}),
+    createElement('h2'), createElement('p', {className: 'category'}));
+  node.querySelector('h2').textContent = video.title;
+  node.querySelector('p').textContent = video.category;
+  return node;
 }
 
-// Not the absolute address, which may have another host than this page; `version` makes a browser look again.
-export function picture(film, version) {
-  return path`/media/thumbnails/${film.id}.jpg` + (version ? `?${encodeURIComponent(version)}` : '');
+// Relative, since the absolute URL may have another host than this page. A new `version` makes browsers load it again.
+export function thumbnailUrl(video, version) {
+  return path`/media/thumbnails/${video.id}.jpg` + (version ? `?${encodeURIComponent(version)}` : '');
 }

@@ -115,7 +115,7 @@ def test_a_visitor_registers_confirms_and_resets_the_password(page: Page, site: 
     expect(page.get_by_text("Your password was changed.")).to_be_visible()
     fill_in(page, "sign-in", email="anna@example.org", password=f"{PASSWORD}-2")
     expect(page.get_by_role("link", name=DEMO)).to_be_visible()
-    expect(page.get_by_text("Put a film in")).to_be_hidden()
+    expect(page.get_by_text("Upload a video")).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_the_reason_of_a_failed_video_stays_visible(page: Page, site: VideoflixP
     letter = tmp_path / "My_letter.mp4"
     letter.write_text("This is a letter to my aunt and no film. " * 50)
     sign_in(page, site)
-    page.get_by_text("Put a film in").click()
+    page.get_by_text("Upload a video").click()
     page.get_by_label("File").set_input_files(letter)
     page.evaluate("clearTimeout = setTimeout = () => {}")  # else a look at films in work may renew the sign-in
     page.wait_for_load_state("networkidle")

@@ -241,7 +241,7 @@ def test_without_servers_the_error_says_what_to_do_and_writes_nothing(settings: 
         elsewhere = tmp_path / "elsewhere"
         sentence = error_message(run(settings, "jobs", DATA_DIR=str(elsewhere), SECRET_KEY="", **given))
         assert sentence.startswith(
-            f"{variable} is not set, and no `videoflix up` runs with the data folder {elsewhere}"
+            f"{variable} is not set, and no `videoflix up` is running with the data folder {elsewhere}"
         )
         assert not elsewhere.exists()
 
