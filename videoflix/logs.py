@@ -67,9 +67,9 @@ def _make_formatter(process_name: str, *, for_terminal: bool) -> logging.Formatt
 
     def add_header(logger: Any, method_name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
         record = event["_record"]
-        header = stamp(logger, method_name, {"process": process_name, "logger": record.name})
-        header["level"] = record.levelname.lower()
-        return {**header, **event, **header}
+        names = {"level": record.levelname.lower(), "process": process_name, "logger": record.name}
+        header = {**stamp(logger, method_name, {}), **names}
+        return {**header, **event, **header}  # in this order, and no field of an event replaces one of these
 
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     # structlog's own tracebacks show local variables, and with them passwords and tokens: both formatters here do not.
