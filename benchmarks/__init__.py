@@ -1,1 +1,1 @@
-"""Measurements that print ratios from one run: what depends on the machine cancels out."""
+"""Benchmarks. They print ratios of two measurements in one run, so that the speed of the machine cancels out."""

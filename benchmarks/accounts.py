@@ -1,12 +1,12 @@
-"""What a storm of logins does to everybody else, and how many of them are done: ratios of one run.
+"""How many logins a server handles, and how a flood of them slows other requests: ratios of one run.
 
     python -m benchmarks.accounts
 
-One web process of its own over embedded servers, with 50 films, rate limits that count and refuse nobody, and its
-ordinary log. In every round argon2 alone is called in a loop on as many threads as the server has (half of it before
-the logins and half after them, for a machine changes its pace), and `GET /api/video/` is timed without logins and with
-more of them than can be done, each connection into an account of its own; the median round counts. After that, how
-long a sign-out in one web process takes to reach another one.
+One web process over embedded servers, with 50 videos, rate limits that count but never refuse, and its usual log.
+Each round calls argon2 alone in a loop on as many threads as the server has (half before the logins and half after
+them, since the speed of a machine varies), and times `GET /api/video/` without logins and with more logins than the
+server can handle, each connection with an account of its own. The median round counts. At the end, it measures how long
+a sign-out in one web process takes to reach another.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from videoflix.stores.videos import VideoStore
 ROUNDS = int(os.environ.get("ROUNDS", "3"))
 STORM_DURATION_S = 12.0
 CONNECTIONS = 64
-REQUEST_INTERVAL_S = 0.04  # seconds between two GETs
+REQUEST_INTERVAL_S = 0.04  # between two GETs
 EMAIL_TEMPLATE, VIEWER_EMAIL, PASSWORD = (
     "viewer{}@videoflix.example",
     "admin@videoflix.example",
@@ -53,18 +53,18 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One of each, one after the other."""
+    """The measurements of one round."""
 
-    argon2_per_s: float  # hashes a second
-    logins_per_s: float  # a second
+    argon2_per_s: float  # hashes per second
+    logins_per_s: float
     refused: int
     idle_latency: LatencySummary
     loaded_latency: LatencySummary
-    memory_bytes: tuple[int, int]  # bytes before, and at most
+    memory_bytes: tuple[int, int]  # bytes before, and the maximum
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print its results."""
     with tempfile.TemporaryDirectory() as folder, _run_servers(Path(folder)) as settings:
         asyncio.run(_prepare(settings))
         with _run_web(settings) as (url, process):
@@ -123,7 +123,7 @@ async def _prepare(settings: Settings) -> None:
         await videos.add(
             Video(
                 id=number,
-                title=f"Film {number}",
+                title=f"Video {number}",
                 description="What it is about. " * 10,
                 source=f"videos/{number}.mp4",
                 status=VideoStatus.READY,
@@ -150,7 +150,7 @@ def _measure_round(settings: Settings, url: str, process: psutil.Process, token:
     stormy, done, refused, memory = asyncio.run(_measure_storm(url, headers, process))
     assert (
         _count_sessions(settings) - before >= done
-    )  # of those that came too late to be counted, there are sessions too
+    )  # logins that finished too late to be counted created sessions too
     argon2 += _measure_argon2(settings, STORM_DURATION_S / 2)
     return Round(argon2 / 2, done / STORM_DURATION_S, refused, quiet, stormy, memory)
 
@@ -198,7 +198,7 @@ async def _measure_storm(
         ),
         stdout=asyncio.subprocess.PIPE,
     )
-    await asyncio.sleep(1)  # until all of them are under way
+    await asyncio.sleep(1)  # until all of them are running
     count = int((STORM_DURATION_S - 3) / (REQUEST_INTERVAL_S + 0.02))
     watching = asyncio.create_task(measure_latency(f"{url}/api/video/", headers, count, REQUEST_INTERVAL_S))
     while flood.returncode is None:
@@ -214,12 +214,12 @@ async def _measure_storm(
 
 
 async def _measure_sign_outs(settings: Settings) -> list[float]:
-    """Seconds from a sign-out in one process until another one shuts the token out."""
+    """Return the seconds from a sign-out in one process until another process refuses the token."""
     taken = []
     async with open_services(settings) as one, open_services(settings) as other:
         while not (one.accounts.is_in_sync and other.accounts.is_in_sync):
             await asyncio.sleep(0.01)
-        await one.accounts.make_admin(VIEWER_EMAIL, PASSWORD)  # the others have sessions by the hundred by now
+        await one.accounts.make_admin(VIEWER_EMAIL, PASSWORD)  # the other accounts have hundreds of sessions by now
         for _ in range(50):
             signed_in = await one.accounts.log_in(VIEWER_EMAIL, PASSWORD)
             other.accounts.identify(signed_in.access_token)
@@ -240,8 +240,8 @@ def _print_rounds(rounds: list[Round]) -> None:
     for found in rounds:
         print(
             f"argon2 alone {found.argon2_per_s:.1f}/s, logins {found.logins_per_s:.1f}/s ({found.refused} refused), "
-            f"GET p99 {found.idle_latency.p99 * 1000:.1f} ms quiet, "
-            f"{found.loaded_latency.p99 * 1000:.1f} ms in the storm, "
+            f"GET p99 {found.idle_latency.p99 * 1000:.1f} ms idle, "
+            f"{found.loaded_latency.p99 * 1000:.1f} ms in the flood, "
             f"memory {found.memory_bytes[0] / MIB:.0f} MiB before, {found.memory_bytes[1] / MIB:.0f} MiB at most"
         )
     done = statistics.median(found.logins_per_s / found.argon2_per_s for found in rounds)

@@ -1,8 +1,8 @@
-"""What the seed's kind of server does with the same work: Django REST views behind one gunicorn worker.
+"""The baseline server: the same endpoints as Django REST framework views, behind one gunicorn worker.
 
     gunicorn --workers 1 --bind 127.0.0.1:PORT benchmarks.baseline:application
 
-FOLDER holds `index.m3u8`, and `baseline.sqlite3` with the films of the catalogue.
+The folder FOLDER contains `index.m3u8`, and `baseline.sqlite3` with the video catalogue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ settings.configure(
 )
 django.setup()
 
-from django.core.wsgi import get_wsgi_application  # noqa: E402  # Django wants its settings before this
+from django.core.wsgi import get_wsgi_application  # noqa: E402  # Django has to be configured first
 from django.db import connection, models  # noqa: E402
 from django.http import FileResponse, HttpRequest  # noqa: E402
 from django.urls import path  # noqa: E402
@@ -39,7 +39,7 @@ from rest_framework.serializers import ModelSerializer  # noqa: E402
 
 
 class Video(models.Model):
-    """A row of the catalogue."""
+    """A video in the catalogue."""
 
     created_at = models.DateTimeField(auto_now_add=True)
     title = models.CharField(max_length=255)
@@ -48,46 +48,46 @@ class Video(models.Model):
     category = models.CharField(max_length=100)
 
     class Meta:
-        """No Django application around it."""
+        """Options of the model, which belongs to no Django application."""
 
         app_label = "baseline"
 
 
 class VideoSerializer(ModelSerializer):
-    """The keys of the API."""
+    """Serializes a video with the keys of the API."""
 
     class Meta:
-        """As they are."""
+        """Fields of the serializer."""
 
         model = Video
         fields = ("id", "created_at", "title", "description", "thumbnail_url", "category")
 
 
 class VideoList(ListAPIView):
-    """The catalogue."""
+    """The list of all videos."""
 
     queryset = Video.objects.order_by("-created_at")
     serializer_class = VideoSerializer
 
 
 def playlist(request: HttpRequest) -> FileResponse:
-    """Open and return the file."""
+    """Send the playlist from its file."""
     return FileResponse((FOLDER / "index.m3u8").open("rb"), content_type="application/vnd.apple.mpegurl")
 
 
-urlpatterns = [path("films/", VideoList.as_view()), path("index.m3u8", playlist)]
+urlpatterns = [path("videos/", VideoList.as_view()), path("index.m3u8", playlist)]
 
 
 def create_videos(count: int) -> None:
-    """Make the table with so many films."""
+    """Create the table and fill it with `count` videos."""
     with connection.schema_editor() as editor:
         editor.create_model(Video)
     Video.objects.bulk_create(
-        Video(title=f"Film {number}", description="d" * 200, thumbnail_url="http://x/1.jpg", category="Drama")
+        Video(title=f"Video {number}", description="d" * 200, thumbnail_url="http://x/1.jpg", category="Drama")
         for number in range(count)
     )
 
 
 if not (FOLDER / "baseline.sqlite3").exists():
-    create_videos(int(os.environ.get("FILMS", "50")))
+    create_videos(int(os.environ.get("VIDEO_COUNT", "50")))
 application = get_wsgi_application()

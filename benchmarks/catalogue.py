@@ -1,10 +1,10 @@
-"""How much slower a catalogue of 10,000 films is than one of 50, asked through sockets; ratios from one run.
+"""How much slower requests are with 10,000 videos in the catalogue than with 50: ratios of one run, over sockets.
 
-    python benchmarks/catalogue.py [--films 10000] [--rounds 300]
+    python benchmarks/catalogue.py [--videos 10000] [--rounds 300]
 
-Both catalogues lie in one embedded database, and each has one web process. Requests go to them in turn, one at a
-time, so that whatever else the machine does slows both. The whole list cannot be as fast, for it is larger: what
-counts there is how long it keeps other requests waiting.
+Both catalogues are in one embedded database, and each has one web process. Requests alternate between them, one at a
+time, so that other load on the machine slows both. The complete list cannot be as fast, since it is larger: what counts
+there is how long it delays other requests.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from videoflix.models import Video, VideoStatus
 
 EMAIL, PASSWORD = "admin@videoflix.example", "correct horse battery"
 SMALL_VIDEO_COUNT = 50
-MAX_RATIO = 3.0  # times slower, at most
+MAX_RATIO = 3.0
 RANDOM = random.Random(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One catalogue behind one web process, and a signed-in connection to it."""
+    """A catalogue, its web process, and a connection to it that is signed in."""
 
     video_count: int
     port: int
@@ -50,11 +50,11 @@ class Site:
     token: str
 
     def connect(self) -> http.client.HTTPConnection:
-        """A connection of its own."""
+        """Return a new connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
 
     def get(self, connection: http.client.HTTPConnection, path: str, **headers: str) -> tuple[float, bytes, str]:
-        """Seconds, body and ETag."""
+        """Send a GET request. Return its duration in seconds, the body and the ETag."""
         begun = time.perf_counter()
         connection.request("GET", path, headers={"Authorization": f"Bearer {self.token}", **headers})
         answer = connection.getresponse()
@@ -65,18 +65,18 @@ class Site:
 
 
 def make_vocabulary() -> list[str]:
-    """Words that can be spoken and mean nothing."""
+    """Return pronounceable words without meaning."""
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
     return list(dict.fromkeys("".join(RANDOM.choices(syllables, k=RANDOM.randint(2, 4))) for _ in range(8000)))
 
 
 WORDS = make_vocabulary()
-WORD_WEIGHTS = [1 / (place + 10) for place in range(len(WORDS))]  # as in any language: few words are much of a text
+WORD_WEIGHTS = [1 / (rank + 10) for rank in range(len(WORDS))]  # as in any language, a few words make up most of a text
 CATEGORIES = ("Action", "Comedy", "Documentary", "Drama", "Family", "Horror", "Romance", "Science fiction")
 
 
 def video_documents(count: int) -> Iterator[dict[str, Any]]:
-    """Finished films as the database holds them; a description has 40 words."""
+    """Return documents of ready videos as the database stores them. Descriptions have 40 words."""
     for number in range(1, count + 1):
         video = Video(
             id=number,
@@ -97,8 +97,8 @@ def video_documents(count: int) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def run_site(video_count: int, folder: Path, mongodb_uri: str, redis_url: str) -> Iterator[Site]:
-    """A filled catalogue and its web process, for as long as the block lasts."""
-    port, name = servers.find_free_port(), f"films_{video_count}"
+    """Fill a catalogue and run its web process for the length of the block."""
+    port, name = servers.find_free_port(), f"videos_{video_count}"
     environment = {
         "SECRET_KEY": "for benchmarks only, and long enough",
         "MONGODB_URI": mongodb_uri,
@@ -119,14 +119,14 @@ def run_site(video_count: int, folder: Path, mongodb_uri: str, redis_url: str) -
     try:
         begun = time.monotonic()
         wait_for_server(port)
-        print(f"{video_count:6d} films: the web process answers after {time.monotonic() - begun:.1f} s")
+        print(f"{video_count:6d} videos: the web process answers after {time.monotonic() - begun:.1f} s")
         yield Site(video_count, port, psutil.Process(web.pid), log_in(port))
     finally:
         processes.stop(web)
 
 
 def wait_for_server(port: int) -> None:
-    """Until the web process answers."""
+    """Wait until the web process responds."""
     for _ in range(600):
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
@@ -142,7 +142,7 @@ def wait_for_server(port: int) -> None:
 
 
 def log_in(port: int) -> str:
-    """An access token."""
+    """Return an access token."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     body = json.dumps({"email": EMAIL, "password": PASSWORD})
     connection.request("POST", "/api/login/", body, {"Content-Type": "application/json"})
@@ -152,7 +152,7 @@ def log_in(port: int) -> str:
 
 
 def make_searches(count: int) -> list[str]:
-    """Different ones: words and beginnings, one or two of them, common and rare."""
+    """Return different queries: one or two words or prefixes, common and rare."""
     found: dict[str, None] = {}
     while len(found) < count:
         words = RANDOM.choices(WORDS, WORD_WEIGHTS, k=RANDOM.choice((1, 1, 2)))
@@ -161,7 +161,7 @@ def make_searches(count: int) -> list[str]:
 
 
 def compare(name: str, small: Site, large: Site, paths: Callable[[Site], Sequence[str]]) -> float:
-    """Ask both in turn; prints and returns the ratio of the medians."""
+    """Send requests to both in turn. Print and return the ratio of the medians."""
     taken: dict[int, list[float]] = {small.video_count: [], large.video_count: []}
     connections = {one.video_count: one.connect() for one in (small, large)}
     for pair in zip(paths(small), paths(large), strict=True):
@@ -178,13 +178,13 @@ def compare(name: str, small: Site, large: Site, paths: Callable[[Site], Sequenc
 
 
 def page_paths(target: Site, rounds: int, query: str = "") -> list[str]:
-    """From everywhere in the list."""
+    """Return paths of pages from all parts of the list."""
     last = max(1, target.video_count - 20)
     return [f"/api/video/?limit=20&offset={index * last // rounds}{query}" for index in range(rounds)]
 
 
 def measure_waits(target: Site, operation: Callable[[], None]) -> tuple[float, float, int]:
-    """Median and longest wait of a small request, in ms, while something goes on; and how many there were."""
+    """Return median and maximum latency of a small request, in ms, during an activity, and the number of requests."""
     taken: list[float] = []
     over = threading.Event()
 
@@ -205,20 +205,20 @@ def measure_waits(target: Site, operation: Callable[[], None]) -> tuple[float, f
 
 
 def measure_whole_list(target: Site) -> None:
-    """The call of existing pages, without a query."""
+    """Measure the complete list, which existing frontends request without parameters."""
     connection = target.connect()
     first, body, etag = target.get(connection, "/api/video/")
     ready = [target.get(connection, "/api/video/")[0] for _ in range(20)]
     known = [target.get(connection, "/api/video/", **{"If-None-Match": etag})[0] for _ in range(20)]
     print(
-        f"{target.video_count:6d} films: whole list of {len(body) / 1e6:.2f} MB: first {first * 1000:.1f} ms, "
+        f"{target.video_count:6d} videos: whole list of {len(body) / 1e6:.2f} MB: first {first * 1000:.1f} ms, "
         f"then {statistics.median(ready) * 1000:.1f} ms, unchanged (304) {statistics.median(known) * 1000:.2f} ms; "
         f"web process {target.process.memory_info().rss / 1e6:.0f} MB"
     )
 
 
 def edit_video(target: Site, number: int) -> None:
-    """An edit: the list is built anew for the next request."""
+    """Measure an edit, after which the next request rebuilds the list."""
     connection = target.connect()
     headers = {"Authorization": f"Bearer {target.token}", "Content-Type": "application/json"}
     connection.request("PATCH", "/api/admin/videos/1/", json.dumps({"title": f"Changed {number}"}), headers)
@@ -230,13 +230,13 @@ def edit_video(target: Site, number: int) -> None:
 
 
 def measure_blocking(target: Site, redis_url: str) -> None:
-    """How long the event loop is busy with one thing: what a request for almost nothing waits."""
+    """Measure how long the event loop is blocked, by the latency of a trivial request."""
 
     def report(name: str, during: Callable[[], None]) -> None:
         usual, longest, count = measure_waits(target, during)
         print(
-            f"{target.video_count:6d} films: {name}: /healthz {usual:.2f} ms (median), "
-            f"{longest:.1f} ms (longest of {count})"
+            f"{target.video_count:6d} videos: {name}: "
+            f"/healthz {usual:.2f} ms (median), {longest:.1f} ms (maximum of {count})"
         )
 
     def edits() -> None:
@@ -249,37 +249,37 @@ def measure_blocking(target: Site, redis_url: str) -> None:
 
 
 def force_index_reload(target: Site, redis_url: str) -> None:
-    """What a lost connection to Redis causes."""
+    """Measure a lost connection to Redis, after which the catalogue is read again."""
     with closing(redis.Redis.from_url(redis_url)) as client:
         client.client_kill_filter(_type="pubsub")
     before = target.process.cpu_times()
     time.sleep(4)
     after = target.process.cpu_times()
     print(
-        f"{target.video_count:6d} films: CPU for reading everything again: "
-        f"{after.user - before.user:.2f} s (with /healthz)"
+        f"{target.video_count:6d} videos: "
+        f"CPU for reading everything again: {after.user - before.user:.2f} s (with /healthz)"
     )
 
 
 def main() -> None:
-    """Exit status 1 when a ratio is too large."""
+    """Run the benchmark. Return 1 as exit status if a ratio is too large."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--films", type=int, default=10_000)
+    parser.add_argument("--videos", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=300)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        os.chdir(folder)  # no file .env
+        os.chdir(folder)  # so that no .env file applies
         database = stack.enter_context(processes.run_server(servers.make_database_server(folder)))
         redis_url = stack.enter_context(processes.run_server(servers.make_redis_server(folder))).url
         small, large = (
             stack.enter_context(run_site(count, folder, database.url, redis_url))
-            for count in (SMALL_VIDEO_COUNT, given.films)
+            for count in (SMALL_VIDEO_COUNT, options.videos)
         )
-        rounds = given.rounds
+        rounds = options.rounds
         found = [f"/api/video/?limit=20&search={urllib.parse.quote(words)}" for words in make_searches(rounds)]
         common = [f"/api/video/?limit=20&search={a}{b}" for a in "bdfgklmnprstvz" for b in "aeiou"]
-        print(f"{'':28s} {small.video_count:7d} films {large.video_count:4d} films")
+        print(f"{'':28s} {small.video_count:7d} videos {large.video_count:4d} videos")
         compare("a first page", small, large, lambda _: ["/api/video/?limit=20"] * rounds)
         ratios = [
             compare("pages from everywhere", small, large, lambda one: page_paths(one, rounds)),

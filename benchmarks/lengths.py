@@ -25,7 +25,6 @@ from typing import Any
 import psutil
 
 from benchmarks.transcode import FFMPEG, encode_with_videoflix
-from tests.acceptance.support import Up, up
 from transcode.ffmpeg.process import ENVIRONMENT
 
 _SAMPLED_CHUNKS = 40  # at either end of a film

@@ -1,4 +1,4 @@
-"""Clients for measurements: wrk for throughput, plain sockets for latency and for slow viewers."""
+"""Load generators: wrk for throughput, plain sockets for latency and for slow viewers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _READ_BYTES = 64 * 1024
 
 
 def requests_per_second(url: str, headers: Mapping[str, str], seconds: float, connections: int) -> float:
-    """What wrk counts; raises when an answer was no success, for that would be a fast nothing."""
-    given = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
-    argv = ["wrk", "--timeout", "20s", "-t1", f"-c{connections}", f"-d{seconds:g}s", *given, url]
-    said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in said or (errors := re.search(r"Socket errors:.*(connect|timeout) [1-9]", said)):
-        raise RuntimeError(f"{url}: {said}")
-    found = re.search(r"Requests/sec:\s+([\d.]+)", said)
-    assert found, (said, errors)
-    return float(found[1])
+    """Return the throughput that wrk measures. Raises RuntimeError if any response is an error, which would be fast."""
+    options = [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
+    argv = ["wrk", "--timeout", "20s", "-t1", f"-c{connections}", f"-d{seconds:g}s", *options, url]
+    output = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in output or (errors := re.search(r"Socket errors:.*(connect|timeout) [1-9]", output)):
+        raise RuntimeError(f"{url}: {output}")
+    match = re.search(r"Requests/sec:\s+([\d.]+)", output)
+    assert match, (output, errors)
+    return float(match[1])
 
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """Seconds."""
+    """Percentiles of response times, in seconds."""
 
     median: float
     p95: float
@@ -36,36 +36,39 @@ class LatencySummary:
 
 
 async def measure_latency(url: str, headers: Mapping[str, str], count: int, pause_s: float) -> LatencySummary:
-    """Of `count` requests, one after another on one connection, `pause` seconds apart."""
+    """Measure `count` requests, one after another on one connection, `pause_s` seconds apart."""
     return summarize((await measure_interleaved([(url, headers)], count, pause_s))[0])
 
 
 async def measure_interleaved(
     requests: Sequence[tuple[str, Mapping[str, str]]], count: int, pause_s: float
 ) -> Sequence[Sequence[float]]:
-    """The same of several servers, request by request in turns, so that a bad moment of the machine meets them all."""
+    """Measure several servers with alternating requests, so that other load on the machine affects all of them.
+
+    Return the response times in seconds for each server.
+    """
     connections = [await _connect(url) for url, _ in requests]
-    taken: list[list[float]] = [[] for _ in requests]
+    times: list[list[float]] = [[] for _ in requests]
     for number in range(count):
         for turn in range(len(requests)):
-            place = (number + turn) % len(requests)
+            index = (number + turn) % len(requests)
             begin = time.perf_counter()
-            await _fetch(*connections[place], *requests[place])
-            taken[place].append(time.perf_counter() - begin)
+            await _fetch(*connections[index], *requests[index])
+            times[index].append(time.perf_counter() - begin)
             await asyncio.sleep(pause_s)
     for _, writer in connections:
         writer.close()
-    return taken
+    return times
 
 
 def summarize(durations: Sequence[float]) -> LatencySummary:
-    """Of measured times."""
+    """Summarize measured times."""
     cuts = statistics.quantiles(durations, n=100)
     return LatencySummary(statistics.median(durations), cuts[94], cuts[98])
 
 
 async def read_slowly(url: str, headers: Mapping[str, str], bytes_per_s: int, stop: asyncio.Event) -> int:
-    """Fetch again and again, taking `rate` bytes a second; the bytes that came."""
+    """Fetch a URL repeatedly, reading `rate` bytes per second. Return the number of bytes received."""
     reader, writer = await _connect(url, limit=bytes_per_s)
     total = 0
     _send_request(writer, url, headers)

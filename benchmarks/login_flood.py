@@ -1,9 +1,9 @@
-"""Logins, as many as the server takes, in a process of their own: prints how many were answered 200, and how many not.
+"""Log in as fast as the server allows, from a separate process. Print the number of successes and of failures.
 
 python -m benchmarks.login_flood URL EMAIL PASSWORD CONNECTIONS SECONDS
 
-EMAIL has a {} for the number of the connection: each one has an account of its own. One loop over bare sockets, for
-the processor belongs to the server that is measured.
+EMAIL contains {} for the number of the connection, so that each has an account of its own. This is a single loop over
+bare sockets, to leave the processor to the server.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
 
 
 class Client:
-    """One connection: it sends the next login when the last one is answered."""
+    """A connection that sends a login whenever the response to the last one is complete."""
 
     def __init__(self, url: str, email: str, password: str) -> None:
         address = urlsplit(url)
@@ -32,12 +32,12 @@ class Client:
         self._response = b""
 
     def send(self) -> None:
-        """The next login."""
+        """Send the next login."""
         self._response = b""
         self.socket.sendall(self._request)
 
     def receive_status(self) -> int:
-        """Take what has come in; the status once the answer is complete, else 0."""
+        """Read what has arrived. Return the status once the response is complete, else 0."""
         self._response += self.socket.recv(65536)
         head, end, body = self._response.partition(b"\r\n\r\n")
         if not end or len(body) < int(_LENGTH.search(head + b"\r\n")[1]):  # type: ignore[index]
@@ -46,7 +46,7 @@ class Client:
 
 
 def main() -> None:
-    """Flood, and count."""
+    """Flood the server and print the counts."""
     url, email, password, connections, seconds = sys.argv[1:]
     clients = [Client(url, email.format(number), password) for number in range(int(connections))]
     until = time.monotonic() + float(seconds)

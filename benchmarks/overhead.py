@@ -1,11 +1,11 @@
-"""What the engine costs beside ffmpeg, as wall clock: python -m benchmarks.overhead FILE [--rounds 3]
+"""The wall-clock overhead of the engine over bare ffmpeg: python -m benchmarks.overhead FILE [--rounds 3]
 
-In each round, one after the other: a running Videoflix, from the answer to the upload until the film is `ready`; and
-the very ffmpeg runs that this takes, as many at once, in the same order and with nothing between them: no ledger, no
-pool, no database, no checks, nothing written to the disk for certain. The difference is all of it but ffmpeg's own
-time (at most 5 %). Most of it is fixed, the probe of some 0.8 s: a film of 12 s shows more of it than one of minutes.
-Other work on the machine meets one side or the other: look at several rounds, on a quiet one. The processor time of
-the two is told by benchmarks/first_play.py --to-the-end.
+Each round measures, one after the other: a running Videoflix, from the response to the upload until the video is
+`ready`; and the same ffmpeg commands, as many at once, in the same order and with nothing between them: no ledger, no
+pool, no database, no checks, no fsync. The difference is everything but ffmpeg's own time (at most 5 %). Most of it is
+constant, namely the probe of some 0.8 s, so a video of 12 s shows more of it than one of minutes. Other load on the
+machine affects one side or the other: run several rounds, on an idle machine. benchmarks/first_play.py --to-the-end
+compares processor times.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ BINARIES = FfmpegBinaries(*find_ffmpeg_binaries())
 
 @dataclass(frozen=True)
 class BareFfmpeg:
-    """The engine's ffmpeg runs in folders of their own below `folder`, nothing else."""
+    """The ffmpeg commands of the engine and nothing else, each in a folder of its own below `folder`."""
 
     presentation: Presentation
     video_path: Path
     folder: Path
 
     def run(self, argv: list[str], name: str) -> None:
-        """One of them, in its folder."""
+        """Run one command in its folder."""
         place = self.folder / name
         for rendition in self.presentation.rendition_names:
             (place / rendition).mkdir(parents=True)
         FfmpegProcess([BINARIES.ffmpeg, *argv], place, BATCH_LIMITS)()
 
     def run_all(self) -> float:
-        """Seconds until the last one has ended."""
+        """Run all commands. Return the seconds until the last one has ended."""
         begin = time.monotonic()
         with ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(os.cpu_count()) as slots:
             sound = aside.submit(self.run, AudioPlan(self.presentation, self.video_path).argv(), "sound")
@@ -67,14 +67,14 @@ class BareFfmpeg:
         return time.monotonic() - begin
 
     def run_chunk(self, index: int, audio_task: Future[None]) -> None:
-        """As soon as its sound is there."""
+        """Encode a chunk as soon as its audio exists."""
         while not audio_task.done() and not (self.folder / "sound" / segment_name(index + 1)).exists():
             time.sleep(0.005)
         piece = self.folder / "sound" / segment_name(index)
         self.run(ChunkPlan(self.presentation, index, self.video_path, piece).argv(), f"chunk{index}")
 
     def run_storyboard(self) -> None:
-        """From the first pictures of some segments, which are read here as by the engine."""
+        """Make the storyboard from the first frames of some segments, as the engine does."""
         board, grid = Storyboard(self.presentation.grid, self.presentation.renditions[0]), self.presentation.grid
         made = {
             number: self.folder / f"chunk{index}"
@@ -90,7 +90,7 @@ class BareFfmpeg:
 
 
 def measure_bare_ffmpeg(video_path: Path) -> float:
-    """Seconds. A film with sound that needs no remux."""
+    """Measure bare ffmpeg, in seconds, for a video with audio that needs no remuxing."""
     timeline = source.build_presentation(source.describe_source(video_path, BINARIES))
     assert timeline.audio
     assert not timeline.remuxed
@@ -99,7 +99,7 @@ def measure_bare_ffmpeg(video_path: Path) -> float:
 
 
 def compare(video_path: Path, rounds: int) -> None:
-    """Both sides in turn, and their ratio."""
+    """Measure both sides in turn and print their ratio."""
     ratios = []
     with tempfile.TemporaryDirectory() as folder, running_videoflix(Path(folder), "--no-demo") as site:
         site.banner()
@@ -115,8 +115,8 @@ def compare(video_path: Path, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path, nargs="+")
+    parser.add_argument("file", type=Path, nargs="+")
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    for one in given.film:
-        compare(one.resolve(), given.rounds)
+    options = parser.parse_args()
+    for file in options.file:
+        compare(file.resolve(), options.rounds)

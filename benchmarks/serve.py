@@ -1,10 +1,10 @@
-"""How many viewers a web process holds: ratios against nginx and against a Django view, all of one run.
+"""How many viewers one web process serves: ratios to nginx and to a Django view, all of one run.
 
     python -m benchmarks.serve [segments] [playlists] [slow] [encoding]      (default: all)
 
 Needs nginx-light and wrk from Debian; `playlists` needs the extra `bench` (Django, Django REST framework, gunicorn).
-Loads are on loopback. What is compared is run in turns, round after round, and the median round counts, since a
-machine that does something else now and then slows both sides of a round alike. Neither side writes an access log.
+All traffic is on loopback. Both sides of a comparison run in turns, and the median round counts, so that other load on
+the machine affects both sides alike. Neither side writes an access log.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PLAYLIST = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:4\n#EXT-X-PLAYLIST-
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A running web process, nginx over the same files, and the headers of a signed-in client."""
+    """A running web process, nginx serving the same files, and the headers of a client that is signed in."""
 
     url: str
     nginx_url: str
@@ -57,7 +57,7 @@ class Site:
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the benchmarks named on the command line."""
     chosen = sys.argv[1:] or list(_MEASUREMENTS)
     with tempfile.TemporaryDirectory() as folder, run_site(Path(folder)) as running:
         for part in chosen:
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def measure_segments(site: Site, folder: Path) -> None:
-    """A segment with cookie authorisation, over nginx without any."""
+    """Compare a segment, authorized by cookie, with nginx, which authorizes nobody."""
     for (name, size), target in zip(SEGMENT_BYTES.items(), (0.65, 0.95), strict=True):
         path = f"/media/hls/1/{name}/0000.ts"
         ratio, ours, theirs = compare_rounds(
@@ -78,11 +78,11 @@ def measure_segments(site: Site, folder: Path) -> None:
 
 
 def measure_playlists(site: Site, folder: Path) -> None:
-    """A playlist and the catalogue, over Django."""
+    """Compare a playlist and the catalogue with Django."""
     with run_django(folder) as base:
         for what, ours, theirs, target in (
             ("playlists", "/media/hls/1/480p/index.m3u8", "/index.m3u8", 2.5),
-            (f"a catalogue of {VIDEO_COUNT} films", "/api/video/", "/films/", 5),
+            (f"a catalogue of {VIDEO_COUNT} videos", "/api/video/", "/videos/", 5),
         ):
             ratio, a, b = compare_rounds(
                 lambda path=ours: requests_per_second(site.url + path, site.headers, ROUND_DURATION_S, CONNECTIONS),
@@ -92,7 +92,7 @@ def measure_playlists(site: Site, folder: Path) -> None:
 
 
 def measure_slow_viewers(site: Site, folder: Path) -> None:
-    """Many slow viewers at once: what they cost in memory and in everyone else's time."""
+    """Measure the memory that many slow viewers take, and the latency of other requests meanwhile."""
     idle = asyncio.run(measure_latency(f"{site.url}/api/video/", site.headers, 400, 0.005))
     before = site.process.memory_info().rss
     with subprocess.Popen(
@@ -125,12 +125,12 @@ def measure_slow_viewers(site: Site, folder: Path) -> None:
 
 
 def measure_while_encoding(site: Site, folder: Path) -> None:
-    """A finished segment while every core encodes."""
+    """Measure a finished segment while every core is encoding."""
     path = f"/media/hls/1/480p/{1:04d}.ts"
     both = ((site.url + path, site.headers), (site.nginx_url + path, {}))
 
     async def p95s() -> tuple[float, float]:
-        """Over the requests of all rounds: how many of them meet a bad moment differs from round to round."""
+        """Return the 95th percentiles over all rounds: single rounds differ in how many requests other load delays."""
         rounds = [await measure_interleaved(both, 200, 0.01) for _ in range(ROUNDS)]
         ours, theirs = (summarize([each for part in parts for each in part]) for parts in zip(*rounds, strict=True))
         return ours.p95, theirs.p95
@@ -143,14 +143,14 @@ def measure_while_encoding(site: Site, folder: Path) -> None:
 
 
 def compare_rounds(ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[float, float, float]:
-    """The median ratio of rounds in turns, and the medians of both sides."""
-    rounds = [(ours(), theirs()) for _ in range(ROUNDS + 1)][1:]  # the first one warms up
+    """Run both sides in turns. Return the median ratio and the medians of both sides."""
+    rounds = [(ours(), theirs()) for _ in range(ROUNDS + 1)][1:]  # the first round is a warm-up
     ratio = statistics.median(a / b for a, b in rounds)
     return ratio, statistics.median(a for a, _ in rounds), statistics.median(b for _, b in rounds)
 
 
 def print_result(label: str, value: float, target: str, detail: str) -> None:
-    """A line of the result."""
+    """Print a result."""
     print(f"{label:45} {value:8.2f}   {target:15} ({detail})", flush=True)
 
 
@@ -158,12 +158,12 @@ def _format_ms(*seconds: float) -> str:
     return " and ".join(f"{each * 1000:.1f} ms" for each in seconds)
 
 
-# What is measured ---------------------------------------------------------------------------------------------------
+# Servers under test ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def run_site(folder: Path) -> Iterator[Site]:
-    """Films on disk and in the catalogue, and both servers over them."""
+    """Run both servers over the same videos for the length of the block."""
     with ExitStack() as stack:
         database = stack.enter_context(processes.run_server(servers.make_database_server(folder)))
         redis = stack.enter_context(processes.run_server(servers.make_redis_server(folder)))
@@ -219,9 +219,9 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _nginx_server(settings: Settings, folder: Path) -> ServerSpec:
-    """One worker, sendfile, no authorisation."""
+    """Run nginx with one worker and sendfile, without authorization."""
     port, config = find_free_port(), folder / "nginx.conf"
-    user = "user root root; " if os.geteuid() == 0 else ""  # the folder is this user's alone
+    user = "user root root; " if os.geteuid() == 0 else ""  # only this user can read the folder
     config.write_text(
         f"{user}daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/nginx.log;\n"
         "events { worker_connections 4096; }\n"
@@ -235,7 +235,7 @@ def _nginx_server(settings: Settings, folder: Path) -> ServerSpec:
 
 @contextmanager
 def run_django(folder: Path) -> Iterator[str]:
-    """The baseline, in one gunicorn worker."""
+    """Run the baseline in one gunicorn worker."""
     home = folder / "django"
     home.mkdir()
     (home / "index.m3u8").write_text(PLAYLIST)
@@ -243,13 +243,13 @@ def run_django(folder: Path) -> Iterator[str]:
     bind = f"127.0.0.1:{port}"
     argv = (sys.executable, "-m", "gunicorn", "--workers", "1", "--bind", bind, "benchmarks.baseline:application")
     server = ServerSpec("gunicorn", argv, f"http://{bind}", port, home / "log")
-    with _run_child(server, {"FOLDER": str(home), "FILMS": str(VIDEO_COUNT)}) as running:
+    with _run_child(server, {"FOLDER": str(home), "VIDEO_COUNT": str(VIDEO_COUNT)}) as running:
         yield running.url
 
 
 @contextmanager
 def run_encoders() -> Iterator[None]:
-    """One niced ffmpeg for each core, as the worker runs them."""
+    """Run one ffmpeg for each core, at the priority that the worker uses."""
     ffmpeg, _ = binaries.find_ffmpeg_binaries()
     source = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=25", "-c:v", "libx264", "-threads", "1")
     argv = ("nice", "-n", "10", ffmpeg, "-nostdin", "-v", "error", *source, "-f", "null", "-")
@@ -262,7 +262,7 @@ def run_encoders() -> Iterator[None]:
 
 
 async def _prepare(settings: Settings) -> str:
-    """Make the films, and the admin whose access token is returned."""
+    """Create the videos and an admin. Return the admin's access token."""
     for video_id in range(1, VIDEO_COUNT + 1):
         await asyncio.to_thread(
             _publish, settings.media_root / "hls" / str(video_id), SEGMENT_BYTES if video_id == 1 else {}
@@ -283,7 +283,7 @@ async def _prepare(settings: Settings) -> str:
 def _make_video(video_id: int) -> Video:
     return Video(
         id=video_id,
-        title=f"Film {video_id}",
+        title=f"Video {video_id}",
         description="d" * 200,
         category="Drama",
         source=f"videos/{video_id}.mp4",

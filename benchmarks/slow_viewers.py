@@ -1,6 +1,6 @@
-"""Slow viewers in a process of their own: says "watching" when all are served, and what reached them at the end.
+"""Slow viewers in a separate process. Print "watching" once all are served, and at the end the bytes received.
 
-COOKIE=... python -m benchmarks.slow_viewers URL/ COUNT BYTES_PER_SECOND       (ends with its standard input)
+COOKIE=... python -m benchmarks.slow_viewers URL/ COUNT BYTES_PER_SECOND       (ends at the end of standard input)
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _SEGMENT_COUNT = 8
 
 
 async def main() -> None:
-    """Run until nobody listens any more."""
+    """Run until standard input is closed."""
     url, count, rate = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
     stop, headers = asyncio.Event(), {"Cookie": os.environ["COOKIE"]}
     viewers = []
     for number in range(count):

@@ -1,14 +1,14 @@
-"""A film's whole transcode beside the reference: python -m benchmarks.transcode FILE [FILE ...]
+"""The complete transcode of a video beside the reference: python -m benchmarks.transcode FILE [FILE ...]
 
 The reference is what a simple server does: three ffmpeg runs one after another, 1080p, 720p and 480p, preset medium,
-CRF 23, HLS with segments of 4 seconds. Ours is a running Videoflix, from the answer to the upload until the film is
-`ready`: thumbnail, storyboard, sound and all three renditions. Both run on this machine, in this run, one after the
-other. Printed: how many times faster, and for each rendition its bytes and its VMAF beside the reference's (scaled up
-to the source's size; every Nth frame, --every).
+CRF 23, HLS with segments of 4 seconds. Ours is a running Videoflix, from the response to the upload until the video is
+`ready`: thumbnail, storyboard, audio and all three renditions. Both run on this machine, in this run, one after the
+other. Printed: the speedup, and for each rendition its bytes and VMAF beside the reference's (scaled up to the source's
+size; every Nth frame, --every).
 
-What was tried for x264.py: 8 s of 720p from film (animation and camera), as it is and with grain; CRF chosen by
-interpolation so that VMAF is 0.4 below `medium -crf 23`, then bytes and processor time (one thread) beside that. Groups
-of pictures of 4 s without scene cuts, as we need them, cost 1 % by themselves.
+Options tried for x264.py: 8 s of 720p (animation and camera), without and with grain; CRF interpolated so that VMAF is
+0.4 below `medium -crf 23`, then bytes and processor time (one thread) relative to that. Groups of pictures of 4 s
+without scene cuts, which the segment grid requires, cost 1 % by themselves.
 
     preset and --x264-params                             bytes         times less processor time
     medium                                               0.96  0.97    1.0
@@ -33,11 +33,11 @@ of pictures of 4 s without scene cuts, as we need them, cost 1 % by themselves.
     veryfast trellis=1:aq-mode=2:aq-strength=0.8         0.91  0.90    2.5
     the same with qcomp=0.55                             0.89  0.88    2.3
     the same with deblock=-1,-1                          0.90  0.88    2.6
-    veryfast trellis=1:aq-mode=2:aq-strength=0.6         0.87  0.86    2.4   <- taken, with deblock=-1,-1
+    veryfast trellis=1:aq-mode=2:aq-strength=0.6         0.87  0.86    2.4   <- chosen, with deblock=-1,-1
 
-Scaling, VMAF before anything is encoded (480p, 720p): bicubic 95.2, 98.7; lanczos 96.6, 98.9; lanczos in a chain 96.8,
-98.9; area 89.7. Two bulk runs at once on two cores, seconds per 12 s of film: one run with all threads 13.0, two with
-two threads each 12.4, two with one thread each 11.7 (but then the last chunk runs on one core alone).
+VMAF of scaling alone, before encoding (480p, 720p): bicubic 95.2, 98.7; lanczos 96.6, 98.9; chained lanczos 96.8,
+98.9; area 89.7. Batch tasks at once on two cores, seconds for 12 s of video: one with all threads 13.0, two with
+two threads each 12.4, two with one thread each 11.7 (but then the last chunk uses one core only).
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.uploading import upload
-from tests.support.videoflix_process import VideoflixProcess, running_videoflix
+from benchmarks.upload import upload
+from tests.support.videoflix_process import VideoflixProcess
 from transcode.ffmpeg.process import ENVIRONMENT
 from videoflix.embedded.binaries import find_ffmpeg_binaries
 
@@ -62,18 +62,18 @@ FFMPEG_COMMAND = (FFMPEG, "-nostdin", "-hide_banner", "-v", "error", "-y")
 
 @dataclass(frozen=True)
 class EncodeResult:
-    """What one side made: its wall clock in seconds, and the playlist of each rendition."""
+    """The result of one side: its wall-clock time in seconds, and the playlist of each rendition."""
 
     duration_s: float
     playlists: dict[str, Path]
 
     def rendition_bytes(self, name: str) -> int:
-        """Bytes of a rendition's segments."""
+        """Return the total size of a rendition's segments in bytes."""
         return sum(file.stat().st_size for file in self.playlists[name].parent.glob("*.ts"))
 
 
 def encode_reference(video_path: Path, folder: Path) -> EncodeResult:
-    """Three runs, one after another."""
+    """Run the reference: three ffmpeg commands, one after another."""
     playlists = {}
     begin = time.monotonic()
     for name, height in reversed(HEIGHTS.items()):
@@ -82,9 +82,8 @@ def encode_reference(video_path: Path, folder: Path) -> EncodeResult:
         subprocess.run(
             [
                 *FFMPEG_COMMAND, "-i", str(video_path), "-vf", f"scale=-2:{height}",
-                "-c:v", "libx264", "-preset", "medium",
-                "-crf", "23", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "hls", "-hls_time", "4",
-                "-hls_list_size", "0", str(place),
+                "-c:v", "libx264", "-preset", "medium", "-crf", "23", "-pix_fmt", "yuv420p",
+                "-c:a", "aac", "-f", "hls", "-hls_time", "4", "-hls_list_size", "0", str(place),
             ],
             check=True,
         )  # fmt: skip
@@ -93,7 +92,7 @@ def encode_reference(video_path: Path, folder: Path) -> EncodeResult:
 
 
 def encode_with_videoflix(site: VideoflixProcess, video_path: Path) -> EncodeResult:
-    """From the end of the upload until everything is ready."""
+    """Run Videoflix, and measure from the end of the upload until the video is ready."""
     cookie = site.log_in()
     number, _ = upload(site.port, video_path, cookie)
     begin = time.monotonic()
@@ -106,11 +105,11 @@ def encode_with_videoflix(site: VideoflixProcess, video_path: Path) -> EncodeRes
 
 
 def measure_vmaf(playlist: Path, video_path: Path, every: int) -> float:
-    """Of a rendition, scaled up to the source's size."""
+    """Return the VMAF of a rendition, scaled up to the source's size."""
     width, height = video_dimensions(video_path)
     graph = (
-        f"[0:v]setpts=PTS-STARTPTS,scale={width}:{height}:flags=bicubic[made];[1:v]setpts=PTS-STARTPTS[film];"
-        f"[made][film]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
+        f"[0:v]setpts=PTS-STARTPTS,scale={width}:{height}:flags=bicubic[distorted];[1:v]setpts=PTS-STARTPTS[reference];"
+        f"[distorted][reference]libvmaf=n_threads=2:n_subsample={every}:shortest=1"
     )
     argv = [
         FFMPEG,
@@ -134,7 +133,7 @@ def measure_vmaf(playlist: Path, video_path: Path, every: int) -> float:
 
 
 def video_dimensions(video_path: Path) -> tuple[int, int]:
-    """Width and height."""
+    """Return width and height of a source."""
     argv = [FFPROBE, "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=width,height", "-of", "csv=p=0"]
     said = subprocess.run([*argv, str(video_path)], check=True, capture_output=True, text=True).stdout
     width, height = said.strip().split(",")[:2]
@@ -142,8 +141,8 @@ def video_dimensions(video_path: Path) -> tuple[int, int]:
 
 
 def compare(video_path: Path, every: int) -> None:
-    """Run both and print."""
-    with tempfile.TemporaryDirectory() as name, running_videoflix(_make_dir(Path(name, "site")), "--no-demo") as site:
+    """Run both sides and print the comparison."""
+    with tempfile.TemporaryDirectory() as name, up(_make_dir(Path(name, "site")), "--no-demo") as site:
         site.banner()
         theirs = encode_reference(video_path, Path(name, "reference"))
         mine = encode_with_videoflix(site, video_path)
@@ -172,8 +171,8 @@ def _make_dir(folder: Path) -> Path:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", type=Path, nargs="+")
+    parser.add_argument("file", type=Path, nargs="+")
     parser.add_argument("--every", type=int, default=5, help="VMAF of every Nth frame (default 5)")
-    given = parser.parse_args()
-    for one in given.film:
-        compare(one.resolve(), given.every)
+    options = parser.parse_args()
+    for file in options.file:
+        compare(file.resolve(), options.every)

@@ -1,8 +1,8 @@
-"""Many faults at once in a whole Videoflix, for minutes; afterwards everything that was promised must be there.
+"""A soak test: a complete Videoflix under load and many faults, which must have kept all promises afterwards.
 
 python -m benchmarks.soak [--minutes 5] [--seed N]
 
-Films come in, are watched and deleted, people register, sign in and change their passwords, while processes are killed
-and stopped and the disk runs full. The seed decides the moves of each of them; which fault meets which move is up to
-the machine, so a seed that failed is worth several runs.
+Videos are uploaded, watched and deleted, and users register, sign in and change their passwords, while processes are
+killed and suspended and the disk runs full. The seed determines the actions of each; their timing depends on the
+machine, so run a seed that failed several times.
 """

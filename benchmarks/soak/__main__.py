@@ -1,4 +1,4 @@
-"""The command line: one run, its report, and 1 when something was lost."""
+"""The command line of the soak test: one run and its report. Exit status 1 if a promise was broken."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from pathlib import Path
 from random import Random
 
 import benchmarks.soak
-from benchmarks.soak import films
-from benchmarks.soak.asking import CheckedClient
+from benchmarks.soak import samples
+from benchmarks.soak.client import CheckedClient
 from benchmarks.soak.faults import FaultInjector
 from benchmarks.soak.invariants import Invariants
-from benchmarks.soak.library import Admin, Viewer
-from benchmarks.soak.people import Mailbox, Person, session_of
 from benchmarks.soak.record import SoakReport
 from benchmarks.soak.site import Site
+from benchmarks.soak.users import Mailbox, Person, session_of
+from benchmarks.soak.videos import Admin, Viewer
 from tests.support.disks import small_disk
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from videoflix.embedded.binaries import find_ffmpeg_binaries
 
-_DISK_MB = 320  # megabytes
+_DISK_MB = 320
 _SETTINGS = {"WEB_PROCESSES": "2", "RATE_LIMIT_FACTOR": "10000", "WORKER_SLOTS": "1"}
 
 
 async def soak(
     site: Site, report: SoakReport, seed: int, duration_s: float, binaries: FfmpegBinaries, *, can_fill: bool
 ) -> None:
-    """Live, with faults; then recover, and look."""
+    """Run all actors and faults; then recover, and check the invariants."""
     over, calm, crashing = asyncio.Event(), asyncio.Event(), asyncio.Lock()
     keeping = asyncio.create_task(site.keep_second_worker())
-    kinds = await asyncio.to_thread(films.make_samples, binaries, site.folder / "sources")
+    kinds = await asyncio.to_thread(samples.make_samples, binaries, site.folder / "sources")
     token = await _sign_in(site, report)
     mails = Mailbox(site.folder / "var" / "mail")
     admins = [Admin(site, report, kinds, Random(f"{seed} admin {n}"), token) for n in range(2)]
@@ -68,12 +68,12 @@ async def _sign_in(site: Site, report: SoakReport) -> str:
 
 
 def main() -> int:
-    """1 when there are complaints."""
+    """Run the soak test. Return 1 as exit status if there are violations."""
     parser = argparse.ArgumentParser(description=benchmarks.soak.__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--keep", type=Path, help="a folder for the logs and the story of this run")
-    given = parser.parse_args()
+    options = parser.parse_args()
     os.environ.update(_SETTINGS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     record = SoakReport()
@@ -88,8 +88,8 @@ def main() -> int:
                 soak(
                     site,
                     record,
-                    given.seed,
-                    given.minutes * 60,
+                    options.seed,
+                    options.minutes * 60,
                     FfmpegBinaries(*find_ffmpeg_binaries()),
                     can_fill=can_fill,
                 )
@@ -97,14 +97,14 @@ def main() -> int:
         finally:
             for stray in site.stop():
                 record.report_violation(f"still running: {stray}")
-            if given.keep:
-                _write_logs(given.keep, site, record)
-    _print_report(given.seed, record)
+            if options.keep:
+                _write_logs(options.keep, site, record)
+    _print_report(options.seed, record)
     return 1 if record.violations else 0
 
 
 def _mount(stack: ExitStack, folder: Path) -> bool:
-    """A small volume for all of it, where this user may have one."""
+    """Mount a small volume for the site, if this user may. Return whether it was mounted."""
     try:
         stack.enter_context(small_disk(folder, _DISK_MB))
     except OSError as error:

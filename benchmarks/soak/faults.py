@@ -1,4 +1,4 @@
-"""What can happen to the processes, the servers and the disk of a site."""
+"""Faults of the processes, the servers and the disk of a site."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from random import Random
 
 import psutil
 
-from benchmarks.soak.library import Admin
 from benchmarks.soak.record import SoakReport
 from benchmarks.soak.site import Site
+from benchmarks.soak.videos import Admin
 from transcode.aio import wait_for_event
 
-_LONGER_THAN_LEASE_S = 18.0  # seconds
+_LONGER_THAN_LEASE_S = 18.0
 
 
 class FaultInjector:
-    """One after another, with pauses; several run at once."""
+    """Injects faults one after another, with pauses. Several injectors run at once."""
 
     def __init__(
         self, site: Site, report: SoakReport, random: Random, admin: Admin, crash_lock: asyncio.Lock, *, can_fill: bool
@@ -35,7 +35,7 @@ class FaultInjector:
         self._crash_lock = crash_lock
 
     async def run(self, stop_event: asyncio.Event) -> None:
-        """Until then. The last fault is over when this returns."""
+        """Inject faults until the event is set, and return when the last fault is over."""
         while not stop_event.is_set():
             fault, name = self._choose()
             self._report.log_event(f"fault: {name}")
@@ -94,7 +94,7 @@ class FaultInjector:
         _send_signal(victim, signal.SIGCONT)
 
     async def _wipe_redis(self) -> None:
-        """Nobody starts it again before its files are gone."""
+        """Kill Redis and delete its files before it is restarted."""
         async with self._crash_lock:
             self._wipe_redis_files()
 
@@ -112,7 +112,7 @@ class FaultInjector:
             supervisor.resume()
 
     async def _fill_disk(self) -> None:
-        """Not a byte is left, then a little, then all of it again."""
+        """Fill the disk completely, then leave a little space, then free all of it."""
         ballast = self._site.folder / "ballast"
         try:
             for _ in range(self._random.randint(2, 8)):
@@ -122,7 +122,7 @@ class FaultInjector:
             ballast.unlink(missing_ok=True)
 
     async def _pick_process(self, kind: str) -> psutil.Process | None:
-        """One of a kind; an encoder that lives for a moment only is waited for."""
+        """Return a process of a kind, after waiting a moment for short-lived ones. None if there is none."""
         for _ in range(100):
             if found := self._site.processes_of_kind(kind):
                 return self._random.choice(found)

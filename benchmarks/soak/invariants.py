@@ -1,4 +1,4 @@
-"""What must hold a while after the last fault."""
+"""The invariants: what must hold some time after the last fault."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from typing import Any
 
 import m3u8
 
-from benchmarks.soak.asking import CheckedClient
-from benchmarks.soak.films import SampleFile
-from benchmarks.soak.library import Admin
-from benchmarks.soak.people import DeletedAccount, Person
+from benchmarks.soak.client import CheckedClient
 from benchmarks.soak.record import SoakReport
+from benchmarks.soak.samples import SampleFile
 from benchmarks.soak.site import Site
+from benchmarks.soak.users import DeletedAccount, Person
+from benchmarks.soak.videos import Admin
 from tests.support import hls_checks
 from transcode.ffmpeg.binaries import FfmpegBinaries
 
-_SETTLE_TIMEOUT_S = 420.0  # seconds: a mail whose sender was killed is sent again after three minutes
-_MEDIA_ENTRIES = ("hls", "videos", "thumbnails", "scratch", ".lock")  # of the media folder
+_SETTLE_TIMEOUT_S = 420.0  # a mail whose sender was killed is sent again after three minutes
+_MEDIA_ENTRIES = ("hls", "videos", "thumbnails", "scratch", ".lock")  # entries of the media folder
+# Log events and messages of errors that nothing handles.
+_BUG_MARKERS = ("unhandled", "never retrieved", "stumbled", "error of its own")
 _CANCELLED_ERROR = "The work was cancelled."
 
 
 class Invariants:
-    """Of one site, after its faults."""
+    """Checks the invariants of one site."""
 
     def __init__(
         self, site: Site, report: SoakReport, admin: Admin, people: Sequence[Person], binaries: FfmpegBinaries
@@ -40,10 +42,10 @@ class Invariants:
         self._unexpected_files: Sequence[str] = ()
 
     async def check(self) -> None:
-        """All of them; what does not hold is complained about."""
+        """Check all invariants and report violations."""
         await self._wait_until(self._is_ready, "everything answers")
         await self._wait_until(self._has_answered_deletions, "every deletion gets an answer")
-        await self._wait_until(self._is_settled, "every film is ready or failed")
+        await self._wait_until(self._is_settled, "every video is ready or failed")
         await self._wait_until(self._is_idle, "nothing works any more")
         videos = await self._list_videos()
         await self._check_videos(videos)
@@ -60,7 +62,7 @@ class Invariants:
         while not await condition():
             if time.monotonic() - begin > _SETTLE_TIMEOUT_S:
                 self._report.report_violation(
-                    f"not in {_SETTLE_TIMEOUT_S:.0f} s: "
+                    f"not within {_SETTLE_TIMEOUT_S:.0f} s: "
                     f"{description if isinstance(description, str) else description()}"
                 )
                 return
@@ -70,7 +72,7 @@ class Invariants:
         )
 
     async def _get(self, path: str) -> Any:
-        """Now that nothing is broken any more, everything is answered."""
+        """Send a GET request, which has to succeed now that all faults are over."""
         answer = await self._client.request("GET", path, token=self._admin.token)
         self._report.require(answer.status == 200, f"GET {path}: {answer.status} {answer.body!r}")
         return answer.json if answer.status == 200 else []
@@ -83,13 +85,13 @@ class Invariants:
         return answer.status == 200 and len(self._site.processes_of_kind("worker")) == 2
 
     async def _has_answered_deletions(self) -> bool:
-        for film in self._report.videos.values():
-            if film.is_deleted is None and await self._admin.delete(film) not in (200, 404):
+        for expected in self._report.videos.values():
+            if expected.is_deleted is None and await self._admin.delete(expected) not in (200, 404):
                 return False
         return True
 
     async def _is_settled(self) -> bool:
-        """What was cancelled gets its second chance."""
+        """Return whether all videos are ready or failed. Retry those that were cancelled."""
         videos = await self._list_videos()
         for video in videos:
             if video["error"] == _CANCELLED_ERROR:
@@ -105,29 +107,31 @@ class Invariants:
         )
 
     async def _check_videos(self, videos: Sequence[dict[str, Any]]) -> None:
-        """Those that were promised are there, and no others."""
+        """Check that exactly the promised videos exist."""
         known = {video["id"]: video for video in videos}
-        for film in self._report.videos.values():
-            video = known.pop(film.id, None)
-            if film.is_deleted:
-                self._report.require(video is None, f"film {film.id} was deleted and is there")
+        for expected in self._report.videos.values():
+            video = known.pop(expected.id, None)
+            if expected.is_deleted:
+                self._report.require(video is None, f"video {expected.id} was deleted, but exists")
             elif video is None:
-                self._report.report_violation(f"film {film.id} ({film.sample.name}) is gone")
+                self._report.report_violation(f"video {expected.id} ({expected.sample.name}) is gone")
             else:
-                is_told = film.description in (None, video["description"])
-                self._report.require(is_told, f"film {film.id} lost its description {film.description}: {video}")
-                await self._check_video(video, film.sample)
+                is_current = expected.description in (None, video["description"])
+                self._report.require(
+                    is_current, f"video {expected.id} lost its description {expected.description}: {video}"
+                )
+                await self._check_video(video, expected.sample)
         for title, kind in self._report.imported_videos.items():
             self._report.require(any(video["title"] == title for video in videos), f"an import ({kind.name}) is gone")
-        for video in known.values():  # imported; or their uploads, or their commands, got no answer
+        for video in known.values():  # imported, or uploaded without a response
             if kind := (self._report.imported_videos | self._report.possible_videos).get(video["title"]):
                 await self._check_video(video, kind)
             else:
-                self._report.report_violation(f"film {video['id']} came from nowhere: {video}")
+                self._report.report_violation(f"video {video['id']} is unexpected: {video}")
 
     async def _check_video(self, video: dict[str, Any], sample: SampleFile) -> None:
-        what = f"film {video['id']} ({sample.name})"
-        self._report.count(f"films {video['status']}")
+        what = f"video {video['id']} ({sample.name})"
+        self._report.count(f"videos {video['status']}")
         if sample.expected_error:
             is_right = video["status"] == "failed" and (video["error"] or "").startswith(sample.expected_error)
             self._report.require(is_right, f"{what} should be refused: {video}")
@@ -138,7 +142,7 @@ class Invariants:
         folder = self._site.media_root / "hls" / str(video["id"])
         try:
             await asyncio.to_thread(_check_published, folder, self._binaries, sample)
-        except Exception as error:  # whatever a file that is not as it should be brings about
+        except Exception as error:  # of any kind that an invalid file raises
             self._report.report_violation(f"{what} is published wrong: {type(error).__name__} {error}")
 
     async def _task_errors(self, video_id: int) -> str:
@@ -149,7 +153,7 @@ class Invariants:
         )  # fmt: skip
 
     async def _check_list(self, videos: Sequence[dict[str, Any]]) -> None:
-        for _ in range(4):  # whichever process answers
+        for _ in range(4):  # by any of the web processes
             listed = {video["id"] for video in await self._get("/api/video/")}
             ready = {video["id"] for video in videos if video["status"] == "ready"}
             self._report.require(listed == ready, f"the list has {listed}, ready are {ready}")
@@ -178,7 +182,7 @@ class Invariants:
         await self._check_own_list(person)
 
     async def _is_deleted_or_whole(self, account: DeletedAccount) -> bool:
-        """Nothing is left of it, or all, when its owner was not told."""
+        """Return whether an account is gone completely, or intact if its owner got no confirmation."""
         body = {"email": account.address, "password": account.password}
         entry = await self._client.request("POST", "/api/login/", body)
         users = await self._client.request(
@@ -211,19 +215,20 @@ class Invariants:
     async def _check_own_list(self, person: Person) -> None:
         answer = await self._client.request("GET", "/api/me/list/", token=person.sessions[-1].access)
         on_list = {video["id"] for video in answer.json} if answer.status == 200 else set()
-        there = {film.id for film in self._report.existing_videos()}
+        existing = {video.id for video in self._report.existing_videos()}
         playable = {video["id"] for video in await self._get("/api/video/")}
-        for film, wanted in person.expected_list.items():
-            if wanted is not None and film in there & playable:
+        for video_id, is_expected in person.expected_list.items():
+            if is_expected is not None and video_id in existing & playable:
                 self._report.require(
-                    (film in on_list) == wanted, f"{person.address}: film {film} on the list: {wanted}"
+                    (video_id in on_list) == is_expected,
+                    f"{person.address}: video {video_id} on the list: {is_expected}",
                 )
 
     def _check_logs(self) -> None:
-        """Bugs that only a log tells of."""
+        """Report bugs that are visible in the logs only."""
         lines = self._site.output().splitlines()
         for line in lines:
-            if any(word in line for word in ("unhandled", "never retrieved", "stumbled", "error of its own")):
+            if any(marker in line for marker in _BUG_MARKERS):
                 self._report.report_violation(f"the log says: {line[:400]}")
 
 
@@ -235,7 +240,7 @@ def _check_published(folder: Path, binaries: FfmpegBinaries, sample: SampleFile)
 
 
 def _unexpected_files(media_root: Path, videos: Sequence[dict[str, Any]]) -> list[str]:
-    """Files that nobody needs, and such as are missing."""
+    """Return files that should not exist, and names of missing ones."""
     ids = {str(video["id"]) for video in videos}
     ready = {str(video["id"]) for video in videos if video["status"] == "ready"}
     found = [

@@ -1,4 +1,4 @@
-"""What the site has promised, and what it did not keep."""
+"""The record of a run: what the site has promised, and the violations."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from benchmarks.soak.films import SampleFile
+from benchmarks.soak.samples import SampleFile
 
 
 @dataclass
 class ExpectedVideo:
-    """A film whose upload was answered 201, or whose import ended well. `gone`: None when nobody knows."""
+    """A video whose upload or import succeeded. `is_deleted` is None if a deletion got no response."""
 
     id: int
     sample: SampleFile
@@ -22,36 +22,36 @@ class ExpectedVideo:
 
 @dataclass
 class SoakReport:
-    """All actors write here."""
+    """The report to which all actors write."""
 
     videos: dict[int, ExpectedVideo] = field(default_factory=dict)
     possible_videos: dict[str, SampleFile] = field(
         default_factory=dict
-    )  # films of these titles may have come in: no answer came
-    imported_videos: dict[str, SampleFile] = field(default_factory=dict)  # by their titles
+    )  # titles of videos that may exist: there was no response
+    imported_videos: dict[str, SampleFile] = field(default_factory=dict)  # by title
     counts: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.monotonic)
 
     def log_event(self, message: str) -> None:
-        """Something happened, or was made to."""
+        """Record an action or a fault."""
         self.events.append(f"{time.monotonic() - self.started_at:7.2f} {message}")
 
     def count(self, name: str) -> None:
-        """One more of them."""
+        """Increment a counter."""
         self.counts[name] += 1
 
     def report_violation(self, message: str) -> None:
-        """Something is not as it should be."""
+        """Record a violation."""
         self.log_event(f"COMPLAINT {message}")
         self.violations.append(message)
 
     def require(self, condition: object, message: str) -> None:
-        """Complain unless it is so."""
+        """Record a violation unless the condition holds."""
         if not condition:
             self.report_violation(message)
 
     def existing_videos(self) -> list[ExpectedVideo]:
-        """Films that nobody has deleted, oldest first."""
-        return [film for film in self.videos.values() if film.is_deleted is False]
+        """Return the videos that were not deleted, oldest first."""
+        return [video for video in self.videos.values() if video.is_deleted is False]

@@ -1,4 +1,4 @@
-"""Everything that `make run` starts, with two web processes, and a second worker beside it."""
+"""A site under test: all that `make run` starts, with two web processes, and a second worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROCESS_KINDS = ("web", "worker", "hand", "ffmpeg", "redis", "database")
 
 
 class Site:
-    """A running one; `keep` looks after the second worker for as long as it is awaited."""
+    """A running site. `keep_second_worker` restarts the second worker while it is awaited."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -32,7 +32,7 @@ class Site:
         self._earlier_output = ""
 
     async def keep_second_worker(self) -> None:
-        """Start a second worker, again and again."""
+        """Run a second worker, and restart it whenever it ends."""
         while True:
             if self._worker is None or self._worker.poll() is not None:
                 with (self.folder / "worker.log").open("ab") as log:
@@ -44,12 +44,12 @@ class Site:
             await asyncio.sleep(1)
 
     def crash_and_restart(self) -> None:
-        """Everything is killed at once, and started again; returns when it is up."""
+        """Kill all processes at once and start the site again. Return when it is up."""
         for process in [psutil.Process(self.instance.process.pid), *self.process_tree()]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         while not self._restart():
-            time.sleep(1)  # what it needs may be broken at the moment, and it said so
+            time.sleep(1)  # what it depends on may be down at the moment
 
     def _restart(self) -> bool:
         self.instance.stop()
@@ -61,7 +61,7 @@ class Site:
         return False
 
     def process_tree(self) -> list[psutil.Process]:
-        """All that live of what it ever started."""
+        """Return all live processes that the site has started."""
         for root in (self.instance.process, self._worker):
             with suppress(psutil.NoSuchProcess):
                 if root is not None and root.poll() is None:
@@ -70,19 +70,19 @@ class Site:
         return [process for process in list(self._processes) if process.is_running()]
 
     def processes_of_kind(self, kind: str) -> list[psutil.Process]:
-        """Its processes of a kind, oldest first."""
+        """Return the live processes of a kind, oldest first."""
         found = [process for process in self.process_tree() if _process_kind(process) == kind]
         return sorted(found, key=lambda process: process.pid)
 
     def output(self) -> str:
-        """What all of it said."""
+        """Return the log output of all processes."""
         beside = self.folder / "worker.log"
         return (
             self._earlier_output + self.instance.text + (beside.read_text(errors="replace") if beside.exists() else "")
         )
 
     def stop(self) -> Sequence[str]:
-        """Stop everything; what lives on although it should not."""
+        """Stop everything. Return descriptions of processes that are still alive."""
         family = self.process_tree()
         for process in family:
             with suppress(psutil.NoSuchProcess):
@@ -94,7 +94,7 @@ class Site:
         return [" ".join(_argv(process)) for process in still_running({*family, *self._stray_processes()}, 3)]
 
     def _stray_processes(self) -> list[psutil.Process]:
-        """Whatever works in the folder, wherever it came from."""
+        """Return all processes that use the folder, whatever started them."""
         mine, found = os.getpid(), []
         for process in psutil.process_iter():
             with suppress(psutil.Error):

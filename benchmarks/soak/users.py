@@ -1,4 +1,4 @@
-"""People with accounts: each does one thing after another, and remembers what was answered."""
+"""Actors with accounts. Each performs one action after another and records the responses."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 from random import Random
 
-from benchmarks.soak.asking import CheckedClient
+from benchmarks.soak.client import CheckedClient
 from benchmarks.soak.record import SoakReport
 from tests.support.http_client import HttpResponse
 from tests.support.users import link_parameters, read_mail, registration_body
 from transcode.aio import wait_for_event
 
-_REFRESH_GRACE_S = 30.0  # seconds in which the predecessor of a refresh token may come once more
-_UNKNOWN_OUTCOMES = (0, 503)  # what happened then is not known
+_REFRESH_GRACE_S = 30.0  # in which the previous refresh token is still accepted once
+_UNKNOWN_OUTCOMES = (0, 503)  # statuses after which the outcome is unknown
 
 
 class Mailbox:
-    """What came into MAIL_DIR."""
+    """The mails in MAIL_DIR."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,7 +30,7 @@ class Mailbox:
         self._links: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
 
     def links(self, address: str, subject: str) -> list[tuple[str, str]]:
-        """`uid` and `token`, the oldest first."""
+        """Return `uid` and `token` of the links in all mails of a subject to an address, oldest first."""
         files = [file for file in self._folder.glob("*.eml") if file.name not in self._read_files]
         for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
             self._read_files.add(file.name)
@@ -42,7 +42,7 @@ class Mailbox:
 
 @dataclass
 class Session:
-    """`ended`: None when nobody knows. `tried_at`: when an exchange of the refresh token began that got no answer."""
+    """A session. `is_ended` is None if unknown; `tried_at` is the start of a token refresh that got no response."""
 
     access: str
     refresh: str
@@ -52,7 +52,7 @@ class Session:
 
 @dataclass
 class DeletedAccount:
-    """An account that its owner has deleted, `surely` or perhaps: no answer came."""
+    """An account whose deletion was confirmed, or only requested if there was no response."""
 
     address: str
     password: str
@@ -62,25 +62,25 @@ class DeletedAccount:
 
 @dataclass
 class Person:
-    """One account after the other is not needed: this one lives through everything."""
+    """A user who registers, signs in and out, changes passwords and deletes the account."""
 
     address: str
     client: CheckedClient
     mailbox: Mailbox
     report: SoakReport
     random: Random
-    passwords: list[str] = field(default_factory=list)  # more than one: nobody knows which is in force
+    passwords: list[str] = field(default_factory=list)  # more than one if it is unknown which is valid
     is_registered: bool | None = False
     is_active: bool = False
     sessions: list[Session] = field(default_factory=list)
     used_tokens: set[str] = field(default_factory=set)
-    uncertain_passwords: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be in force
+    uncertain_passwords: dict[str, list[Session]] = field(default_factory=dict)  # by passwords that may be valid
     expected_list: dict[int, bool | None] = field(default_factory=dict)
     deleted_accounts: list[DeletedAccount] = field(default_factory=list)
     account_number: int = 0
 
     async def run(self, stop_event: asyncio.Event) -> None:
-        """Until then."""
+        """Perform actions until the event is set."""
         while not stop_event.is_set():
             await self._choose_action()()
             await wait_for_event(stop_event, self.random.uniform(0.2, 2))
@@ -123,18 +123,18 @@ class Person:
         self.report.require(condition, f"{self.address}: {description}: {response.status} {response.body[:200]!r}")
 
     async def register(self) -> None:
-        """Again and again until it is known that the account is there."""
+        """Register, and repeat it until the account is known to exist."""
         self.passwords = self.passwords or [self._new_password()]
         answer = await self._request("POST", "/api/register/", registration_body(self.address, self.passwords[0]))
         if answer.status == 201:
             self.is_registered = True
         elif answer.status == 400:
             self._require(self.report.counts[f"tried {self.address}"], "register", answer)
-            self.is_registered = True  # the one before was taken, although nobody could say so
+            self.is_registered = True  # an earlier request succeeded without a response
         self.report.count(f"tried {self.address}")
 
     async def activate(self) -> bool:
-        """With the link of the last mail. False when none has come."""
+        """Activate the account with the link in the last mail. Return False if there is no mail."""
         links = self.mailbox.links(self.address, "Confirm your email")
         if not links:
             await asyncio.sleep(0.5)
@@ -146,13 +146,13 @@ class Person:
         return self.is_active
 
     async def log_in(self) -> int:
-        """A session more, when the password is right."""
+        """Sign in and return the status."""
         password = self.random.choice(self.passwords)
         answer = await self._request("POST", "/api/login/", {"email": self.address, "password": password})
         self._require(answer.status in (200, *_UNKNOWN_OUTCOMES) or len(self.passwords) > 1, "login", answer)
         if answer.status == 200:
             self.passwords = [password]
-            for session in self.uncertain_passwords.pop(password, []):  # it was changed, so this must be true as well
+            for session in self.uncertain_passwords.pop(password, []):  # sign-in proves that the password was changed
                 session.is_ended = True
             self.sessions.append(session_of(answer))
         elif answer.status == 400 and len(self.passwords) > 1:
@@ -160,7 +160,7 @@ class Person:
         return answer.status
 
     async def refresh(self) -> None:
-        """The next link of the chain. Whoever got no answer asks once more with the same."""
+        """Refresh the tokens of a session. Repeat the request with the same token if there was no response."""
         if not (living := self._live_sessions()):
             return
         session = self.random.choice(living)
@@ -177,7 +177,7 @@ class Person:
             session.is_ended = None
 
     async def log_out(self) -> None:
-        """When it is answered, nothing of this session opens anything any more."""
+        """Sign out. After a response, no token of the session may be accepted."""
         session = self.random.choice(self._live_sessions())
         session.is_ended = None
         answer = await self._request("POST", "/api/logout/", cookie=f"refresh_token={session.refresh}")
@@ -186,9 +186,9 @@ class Person:
             session.is_ended = True
 
     async def check_session(self) -> None:
-        """Some session, whether it lives or not: what it opens must fit."""
+        """Check that a session is accepted if it is live, and refused if it has ended."""
         session = self.random.choice(self.sessions)
-        ended = session.is_ended  # before the question
+        ended = session.is_ended  # as of before the request
         answer = await self._request("GET", "/api/me/", token=session.access)
         if ended:
             self._require(answer.status in (401, *_UNKNOWN_OUTCOMES), "a session that was ended opens", answer)
@@ -196,19 +196,19 @@ class Person:
             self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "a session that lives opens nothing", answer)
 
     async def toggle_list_entry(self) -> None:
-        """A film, or it is taken off again."""
+        """Add a video to the list, or remove it."""
         there, living = self.report.existing_videos(), self._live_sessions()
         if not there or not living:
             return
-        film, wanted = self.random.choice(there).id, self.random.random() < 0.7
-        self.expected_list[film] = None
-        method = "PUT" if wanted else "DELETE"
-        answer = await self._request(method, f"/api/me/list/{film}/", token=living[0].access)
+        video_id, is_expected = self.random.choice(there).id, self.random.random() < 0.7
+        self.expected_list[video_id] = None
+        method = "PUT" if is_expected else "DELETE"
+        answer = await self._request(method, f"/api/me/list/{video_id}/", token=living[0].access)
         if answer.status in (200, 201):
-            self.expected_list[film] = wanted
+            self.expected_list[video_id] = is_expected
 
     async def delete_account(self) -> None:
-        """Delete the account. The next one has another address: this one must be free again, or its owner back in."""
+        """Delete the account and continue with another address. The invariants check the deleted account later."""
         session, password = self._live_sessions()[0], self.passwords[0]
         if len(self.passwords) > 1:
             return
@@ -224,7 +224,7 @@ class Person:
         self.is_registered, self.is_active, self.passwords, self.sessions, self.expected_list = False, False, [], [], {}
 
     async def change_password(self) -> None:
-        """By a link in a mail; afterwards no earlier session opens anything."""
+        """Change the password by a link in a mail. Afterwards, no earlier session may be accepted."""
         answer = await self._request("POST", "/api/password_reset/", {"email": self.address})
         self._require(answer.status in (200, *_UNKNOWN_OUTCOMES), "reset", answer)
         links = [
@@ -236,7 +236,7 @@ class Person:
             await self._confirm_password(*links[-1])
 
     async def _confirm_password(self, uid: str, token: str) -> None:
-        """As people do who get no answer: once more with the same."""
+        """Confirm a new password. Repeat the request if there was no response."""
         self.used_tokens.add(token)
         new = self._new_password()
         old, self.passwords = self.passwords, [*self.passwords, new]
@@ -255,9 +255,9 @@ class Person:
             for session in before:
                 session.is_ended = True
         elif status == 400 and tries == 1:
-            self.passwords = old  # the link was no good: an older mail, or a newer password has come meanwhile
+            self.passwords = old  # the link is not valid: the mail was older, or the password was changed since
             self.report.log_event(f"{self.address}: link refused {answer.body!r}")
-        elif status == 400:  # the first answer was lost, or the link never was any good: signing in will tell
+        elif status == 400:  # the first response was lost, or the link was never valid: the next sign-in decides
             self.uncertain_passwords[new] = before
 
     def _new_password(self) -> str:
@@ -265,7 +265,7 @@ class Person:
 
 
 def session_of(answer: HttpResponse) -> Session:
-    """What the cookies of a sign-in, or of a refresh, open."""
+    """Return the session in the cookies of a response."""
     cookies: dict[str, str] = {}
     for line in answer.headers.get_list("Set-Cookie"):
         cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}

@@ -1,4 +1,4 @@
-"""Admins who put films in and take them away, and people who watch them."""
+"""Actors on videos: admins who upload and delete them, and viewers who watch them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
 
-from benchmarks.soak.asking import CheckedClient
-from benchmarks.soak.films import SampleFile
+from benchmarks.soak.client import CheckedClient
 from benchmarks.soak.record import ExpectedVideo, SoakReport
+from benchmarks.soak.samples import SampleFile
 from benchmarks.soak.site import Site
 from tests.support.videoflix_process import clean_environment
 from transcode.aio import wait_for_event
 
-_MAX_VIDEOS = 20  # films at once: what comes in after that is deleted first
+_MAX_VIDEOS = 20  # at once: above this, the next action deletes one
 
 
 class Admin:
-    """Signed in for the whole time."""
+    """An admin who stays signed in and manages videos."""
 
     def __init__(self, site: Site, report: SoakReport, samples: list[SampleFile], random: Random, token: str) -> None:
         self._site = site
@@ -32,7 +32,7 @@ class Admin:
         self._client = CheckedClient(site.instance.url, report)
 
     async def run(self, stop_event: asyncio.Event) -> None:
-        """One move after another."""
+        """Perform actions until the event is set."""
         moves: list[tuple[Callable[[], Awaitable[None]], int]] = [
             (self._upload, 6), (self._abort_upload, 2), (self._import, 1), (self._delete, 3), (self._cancel, 1),
             (self._retry, 2), (self._rename, 1), (self._list_jobs, 1),
@@ -53,10 +53,10 @@ class Admin:
         if answer.status == 201:
             del self._report.possible_videos[title]
             self._report.videos[answer.json["id"]] = ExpectedVideo(answer.json["id"], kind, title)
-            self._report.log_event(f"film {answer.json['id']} {kind.name}")
+            self._report.log_event(f"video {answer.json['id']} {kind.name}")
 
     async def _abort_upload(self) -> None:
-        """Half of it, then the client is gone."""
+        """Send half of an upload, then close the connection."""
         kind, title = self._pick_sample()
         body, content_type = multipart_form(kind, title)
         head = (
@@ -74,7 +74,7 @@ class Admin:
         self._report.count("uploads broken off")
 
     async def _import(self) -> None:
-        """By the command line; some are killed on the way."""
+        """Import a video by the command line, and sometimes kill the command."""
         kind, title = self._pick_sample()
         self._report.possible_videos[title] = kind
         command = await asyncio.create_subprocess_exec(
@@ -97,17 +97,17 @@ class Admin:
     async def _delete(self) -> None:
         if not (there := self._report.existing_videos()):
             return
-        film = self._random.choice(there)
-        film.is_deleted = None
-        await self.delete(film)
+        video = self._random.choice(there)
+        video.is_deleted = None
+        await self.delete(video)
 
     async def delete(self, video: ExpectedVideo) -> int:
-        """Whoever got no answer asks again, later: then 404 is as good."""
+        """Delete a video and return the status. If there was no response before, 404 is a success too."""
         answer = await self._client.request("DELETE", f"/api/admin/videos/{video.id}/", token=self.token)
         self._report.count(f"deletions answered {answer.status}")
         if answer.status in (200, 404):
             video.is_deleted = True
-            self._report.log_event(f"film {video.id} deleted {answer.status}")
+            self._report.log_event(f"video {video.id} deleted {answer.status}")
         return answer.status
 
     async def _cancel(self) -> None:
@@ -117,7 +117,7 @@ class Admin:
             )
 
     async def _retry(self) -> None:
-        """All that failed, also those of which nothing can be made."""
+        """Retry all failed videos, also those that cannot be transcoded."""
         answer = await self._client.request("GET", "/api/admin/videos/", token=self.token)
         if answer.status == 200:
             for video in answer.json:
@@ -126,32 +126,32 @@ class Admin:
 
     async def _rename(self) -> None:
         if there := self._report.existing_videos():
-            film, text = self._random.choice(there), uuid.uuid4().hex
-            path = f"/api/admin/videos/{film.id}/"
+            video, text = self._random.choice(there), uuid.uuid4().hex
+            path = f"/api/admin/videos/{video.id}/"
             answer = await self._client.request("PATCH", path, {"category": text}, token=self.token)
             if answer.status == 404:
-                self._report.require(film.is_deleted is not False, f"film {film.id} is unknown")
+                self._report.require(video.is_deleted is not False, f"video {video.id} is unknown")
 
     async def set_description(self) -> None:
-        """Some film; returns at the moment of the answer."""
+        """Change the description of a video, and return at the moment of the response."""
         if there := self._report.existing_videos():
-            film, text = self._random.choice(there), uuid.uuid4().hex
-            film.description = None
-            path = f"/api/admin/videos/{film.id}/"
+            video, text = self._random.choice(there), uuid.uuid4().hex
+            video.description = None
+            path = f"/api/admin/videos/{video.id}/"
             answer = await self._client.request("PATCH", path, {"description": text}, token=self.token)
-            film.description = text if answer.status == 200 else None
+            video.description = text if answer.status == 200 else None
 
     async def _list_jobs(self) -> None:
         answer = await self._client.request("GET", "/api/admin/jobs/", token=self.token)
         self._report.require(answer.status in (0, 200, 503), f"jobs: {answer.status}")
 
     def _pick_sample(self) -> tuple[SampleFile, str]:
-        """A kind, and a title that no other film has."""
+        """Return a sample and a unique title."""
         return self._random.choice(self._samples), uuid.UUID(int=self._random.getrandbits(128)).hex
 
 
 class Viewer:
-    """Somewhere in some film, and away again."""
+    """A viewer who opens random videos at random positions."""
 
     def __init__(self, site: Site, report: SoakReport, random: Random, token: str) -> None:
         self._report = report
@@ -160,7 +160,7 @@ class Viewer:
         self._client = CheckedClient(site.instance.url, report)
 
     async def run(self, stop_event: asyncio.Event) -> None:
-        """One film after another."""
+        """Watch videos until the event is set."""
         while not stop_event.is_set():
             answer = await self._client.request("GET", "/api/video/", token=self._token)
             if answer.status == 200 and answer.json:
@@ -184,7 +184,7 @@ class Viewer:
 
 
 def multipart_form(sample: SampleFile, title: str) -> tuple[bytes, str]:
-    """A multipart form, and its type."""
+    """Return a multipart form and its content type."""
     boundary = uuid.uuid4().hex
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="title"\r\n\r\n{title}\r\n'

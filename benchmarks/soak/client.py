@@ -1,4 +1,4 @@
-"""A client that looks at every answer: is it what clients may rely on, whatever is broken behind it?"""
+"""An HTTP client that checks every response against what clients may rely on, whatever is broken on the server."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tornado.simple_httpclient import HTTPTimeoutError
 from benchmarks.soak.record import SoakReport
 from tests.support.http_client import HttpResponse
 
-_MAX_SEGMENT_WAIT_S = 25.0  # seconds for a segment: players wait 20, and the machine is busy
-_REQUEST_TIMEOUT_S = 60.0  # for anything: with all web processes killed, connections wait until others are there
-_ALLOWED_SERVER_ERRORS = (503, 507)  # of the answers that are the server's fault
+_MAX_SEGMENT_WAIT_S = 25.0  # players wait 20 s, and the machine is busy
+_REQUEST_TIMEOUT_S = 60.0  # while all web processes are down, connections wait until they are back
+_ALLOWED_SERVER_ERRORS = (503, 507)  # of status 500 and above
 _NO_RESPONSE = HttpResponse(0, HTTPHeaders(), b"")
 
 
 class CheckedClient:
-    """`answer.status` 0 stands for no answer: a process that was killed, or a client that gave up."""
+    """Sends requests and reports unexpected responses. Status 0 means no response: a killed process, or a timeout."""
 
     def __init__(self, url: str, report: SoakReport) -> None:
         self.url = url
@@ -38,7 +38,7 @@ class CheckedClient:
         content_type: str = "application/json",
         timeout_s: float = _REQUEST_TIMEOUT_S,
     ) -> HttpResponse:
-        """`body`: bytes as they are, of this `kind`, anything else as JSON."""
+        """Send a request. `body` is sent as it is if it is bytes, of type `content_type`, and as JSON otherwise."""
         headers = {"Content-Type": content_type, "Cookie": cookie, "Authorization": f"Bearer {token}" if token else ""}
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         begin = time.monotonic()
@@ -51,7 +51,7 @@ class CheckedClient:
         except HTTPTimeoutError:
             self.report.require(timeout_s < _REQUEST_TIMEOUT_S, f"{method} {path}: no answer in {timeout_s} s")
             return _NO_RESPONSE
-        except Exception:  # whatever a broken connection is called
+        except Exception:  # of any kind that a broken connection raises
             return _NO_RESPONSE
         self._check_response(method, path, response, time.monotonic() - begin)
         return HttpResponse(response.code, response.headers, response.body)

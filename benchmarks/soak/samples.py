@@ -1,4 +1,4 @@
-"""Small films of several kinds, and files that are none."""
+"""Sample files: small videos of several kinds, and invalid files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUBTITLES = "1\n00:00:01,000 --> 00:00:03,000\nHello\n\n2\n00:00:09,000 --> 00:
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """A file: what becomes of it is a film of so many seconds, or a refusal that begins with this sentence."""
+    """A file and its expected result: a video of a duration in seconds, or an error that begins with this sentence."""
 
     name: str
     path: Path
@@ -26,11 +26,11 @@ class SampleFile:
 
 
 def make_samples(binaries: FfmpegBinaries, folder: Path) -> list[SampleFile]:
-    """All kinds, those that are films first."""
+    """Return all samples, valid videos first."""
     folder.mkdir(exist_ok=True)
     (folder / "words.srt").write_text(_SUBTITLES)
-    films = [_make_video(binaries, folder, *recipe) for recipe in _recipes(folder / "words.srt")]
-    return [*films, *_make_invalid_files(folder, films[0].path)]
+    videos = [_make_video(binaries, folder, *recipe) for recipe in _recipes(folder / "words.srt")]
+    return [*videos, *_make_invalid_files(folder, videos[0].path)]
 
 
 def _recipes(subtitles_path: Path) -> list[tuple[str, float, Sequence[str]]]:
