@@ -119,7 +119,7 @@ def _shape(answer: bytes) -> str:
     return repr((head[:12], names, words))
 
 
-def seeds(site: Up, cookie: str) -> list[bytes]:
+def seeds(site: VideoflixProcess, cookie: str) -> list[bytes]:
     """Ordinary requests: every path, with and without a sign-in, and the bodies that are sent to them."""
     host = site.url.partition("://")[2]
     common = f"Host: {host}\r\nUser-Agent: Mozilla/5.0\r\nAccept-Encoding: gzip, br\r\n"
@@ -240,7 +240,7 @@ def _heard(connection: socket.socket, seconds: float) -> tuple[bytes, bool]:
 
 
 @contextmanager
-def heartbeat(site: Up, web: psutil.Process, findings: Findings, latest: list[bytes]) -> Iterator[None]:
+def heartbeat(site: VideoflixProcess, web: psutil.Process, findings: Findings, latest: list[bytes]) -> Iterator[None]:
     """Ask for a trifle all the time; a second without an answer, in which the process computes, is a fault."""
     stop = threading.Event()
 
@@ -268,7 +268,7 @@ def _computed(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def fuzz(site: Up, seconds: float, folder: Path, seed: int) -> Findings:
+def fuzz(site: VideoflixProcess, seconds: float, folder: Path, seed: int) -> Findings:
     """Send requests for so long; then look what is left."""
     findings, latest, sent = Findings(folder), [b""], Counter[str]()
     port, web = int(site.url.rpartition(":")[2]), site.child("web")
@@ -333,7 +333,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         place = Path(home) / "site"
         place.mkdir()
-        with up(place, "--no-demo") as site:
+        with running_videoflix(place, "--no-demo") as site:
             site.banner()
             findings = fuzz(site, given.seconds, folder, given.seed)
             if findings.faults:

@@ -40,7 +40,7 @@ class PeakMemory:
     worker: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
 
-    def watch(self, site: Up) -> None:
+    def watch(self, site: VideoflixProcess) -> None:
         """Look ten times a second until it is ended."""
         web, worker = site.child("web"), site.child("worker")
         while not self._ended.wait(0.1):
@@ -49,7 +49,7 @@ class PeakMemory:
             self.worker = max(self.worker, sum(map(_mebibytes, family)))
 
     @contextmanager
-    def watching(self, site: Up) -> Iterator[None]:
+    def watching(self, site: VideoflixProcess) -> Iterator[None]:
         """Watch for as long as the block lasts."""
         thread = threading.Thread(target=self.watch, args=[site], daemon=True)
         thread.start()
@@ -97,7 +97,7 @@ def chunk_times(job: dict[str, Any]) -> tuple[float, float]:
     return statistics.median(took[:_SAMPLED_CHUNKS]), statistics.median(took[-_SAMPLED_CHUNKS:])
 
 
-def load(site: Up, path: str, cookie: str) -> str:
+def load(site: VideoflixProcess, path: str, cookie: str) -> str:
     """Return the size and the time of one answer, in words."""
     begin = time.monotonic()
     status, _, body = site.request(path, cookie=cookie)
@@ -105,7 +105,7 @@ def load(site: Up, path: str, cookie: str) -> str:
     return f"{path} {len(body) / 1024:.0f} KiB in {1000 * (time.monotonic() - begin):.0f} ms"
 
 
-def measure(site: Up, film: Path, hours: float) -> float:
+def measure(site: VideoflixProcess, film: Path, hours: float) -> float:
     """Take in one film and print what it cost; return the seconds per hour of film."""
     peak = PeakMemory()
     with peak.watching(site):
@@ -128,7 +128,7 @@ def measure(site: Up, film: Path, hours: float) -> float:
 
 def compare(lengths: list[float], sound: bool) -> None:
     """Measure films of all lengths on one site, and print how the cost per hour grows."""
-    with tempfile.TemporaryDirectory() as name, up(Path(name), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as name, running_videoflix(Path(name), "--no-demo") as site:
         site.banner()
         rates = [measure(site, make(Path(name), hours, sound), hours) for hours in lengths]
         print(f"per hour, the longest against the shortest: {rates[-1] / rates[0]:.2f} (1 when nothing grows)")

@@ -142,7 +142,7 @@ def video_dimensions(video_path: Path) -> tuple[int, int]:
 
 def compare(video_path: Path, every: int) -> None:
     """Run both sides and print the comparison."""
-    with tempfile.TemporaryDirectory() as name, up(_make_dir(Path(name, "site")), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as name, running_videoflix(_make_dir(Path(name, "site")), "--no-demo") as site:
         site.banner()
         theirs = encode_reference(video_path, Path(name, "reference"))
         mine = encode_with_videoflix(site, video_path)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.uploading import upload
-from tests.acceptance.support import up
+from benchmarks.upload import upload
+from tests.support.videoflix_process import running_videoflix
 
 _MIB = 1024**2
 
@@ -42,7 +42,7 @@ def processor_time(process: psutil.Process) -> float:
 def compare(mib: int, rounds: int) -> None:
     """Print each round, and the median of the ratios."""
     ratios = []
-    with tempfile.TemporaryDirectory() as name, up(Path(name), "--no-demo") as site:
+    with tempfile.TemporaryDirectory() as name, running_videoflix(Path(name), "--no-demo") as site:
         cookie, film = site.log_in(), Path(name) / "film.bin"
         port, web = int(site.url.rpartition(":")[2]), site.child("web")
         with film.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The page at `/`, as a newcomer clicks through it."""
+"""The web page at `/` in a real Chromium, operated as a user does."""
 
 from __future__ import annotations
 

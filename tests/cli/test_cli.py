@@ -1,4 +1,4 @@
-"""The command line: what a person at a terminal sees, also when something is wrong."""
+"""The command line: output, exit status and error sentences of each command, run as a process."""
 
 from __future__ import annotations
 

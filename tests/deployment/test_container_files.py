@@ -1,4 +1,4 @@
-"""The container files say what the code needs."""
+"""Container files, Makefile and packaging: they contain what the code needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded servers start, answer, keep their data and leave nothing behind."""
+"""videoflix.embedded: servers start, respond, keep their data, and leave no process behind."""
 
 from __future__ import annotations
 

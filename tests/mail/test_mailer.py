@@ -1,4 +1,4 @@
-"""Mails against a real SMTP server that takes, refuses, hangs and is away; and against the folder without one."""
+"""videoflix.mail, against real SMTP servers that accept, refuse or hang, and against the folder transport."""
 
 from __future__ import annotations
 

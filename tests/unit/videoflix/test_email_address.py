@@ -1,4 +1,4 @@
-"""Addresses have one spelling, and what looks like somebody else's is refused."""
+"""videoflix.email_address: one normal form for each address, and no look-alikes."""
 
 from __future__ import annotations
 

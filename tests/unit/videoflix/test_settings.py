@@ -1,4 +1,4 @@
-"""Settings: what a person writes into the environment or `.env`, right and wrong."""
+"""videoflix.settings: values from the environment and `.env`, valid and not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders that are told to be no good before anything is started."""
+"""videoflix.startup_checks: unusable folders are reported before anything starts."""
 
 from __future__ import annotations
 
