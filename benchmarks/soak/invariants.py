@@ -15,7 +15,7 @@ from benchmarks.soak.client import CheckedClient
 from benchmarks.soak.record import SoakReport
 from benchmarks.soak.samples import SampleFile
 from benchmarks.soak.site import Site
-from benchmarks.soak.users import DeletedAccount, Person
+from benchmarks.soak.users import DeletedAccount, Person, Session
 from benchmarks.soak.videos import Admin
 from tests.support import hls_checks
 from transcode.ffmpeg.binaries import FfmpegBinaries
@@ -198,18 +198,18 @@ class Invariants:
             return is_gone
         return True
 
-    async def _check_session(self, person: Person, session: Any) -> None:
+    async def _check_session(self, person: Person, session: Session) -> None:
         me = await self._client.request("GET", "/api/me/", token=session.access)
         again = await self._client.request(
             "POST", "/api/token/refresh/", b"", cookie=f"refresh_token={session.refresh}"
         )
         found = (me.status, again.status)
-        if session.ended:
+        if session.is_ended:
             self._report.require(found == (401, 401), f"{person.address}: an ended session answers {found}")
-        elif session.ended is False and session.tried_at is None:
+        elif session.is_ended is False and session.tried_at is None:
             self._report.require(found == (200, 200), f"{person.address}: a living session answers {found}")
         self._report.count(
-            f"sessions {'ended' if session.ended else 'living' if session.ended is False else 'unknown'}"
+            f"sessions {'ended' if session.is_ended else 'living' if session.is_ended is False else 'unknown'}"
         )
 
     async def _check_own_list(self, person: Person) -> None:
