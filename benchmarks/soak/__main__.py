@@ -127,7 +127,7 @@ def _print_report(seed: int, report: SoakReport) -> None:
             print(f"{number:6} {name}")
     for complaint in report.violations:
         print(f"! {complaint}")
-    print(f"seed {seed}: {len(report.violations)} complaints")
+    print(f"seed {seed}: {len(report.violations)} violations")
 
 
 if __name__ == "__main__":
