@@ -69,7 +69,7 @@ class Outbox:
         return OutboxMail(**document) if document else None
 
     async def mark_delivered(self, mail: OutboxMail) -> None:
-        """Remove a mail that was accepted or is obsolete. If it needed several attempts, make all others due at once."""
+        """Remove a mail that was accepted or is obsolete. After a retry, make all others due at once."""
         await self._store.remove(mail.id, mail.lease)
         if mail.attempts > 1:
             await self._store.make_all_due(now())
