@@ -29,6 +29,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
+
 _ANSWER_S = 20.0  # for an answer, or the end of the connection; lingering takes 5 and a body that hardly comes longer
 _QUICK_S, _MOMENT_S = 0.6, 0.1  # for the beginning of an ordinary answer, and between two pieces of one
 _MAX_ANSWER_BYTES = 300_000

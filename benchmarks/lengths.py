@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 
 from benchmarks.transcode import FFMPEG, encode_with_videoflix
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
 from transcode.ffmpeg.process import ENVIRONMENT
 
 _SAMPLED_CHUNKS = 40  # at either end of a film

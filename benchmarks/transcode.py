@@ -51,7 +51,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.upload import upload
-from tests.support.videoflix_process import VideoflixProcess
+from tests.support.videoflix_process import VideoflixProcess, running_videoflix
 from transcode.ffmpeg.process import ENVIRONMENT
 from videoflix.embedded.binaries import find_ffmpeg_binaries
 

@@ -22,8 +22,8 @@ def spawn(
     """Start a child in a process group of its own.
 
     Its output is appended to `log_path`, or shares this process's stdout and stderr. It inherits the descriptors in
-    `sockets`. The group keeps a Ctrl-C at the terminal away from it: the parent decides in which order children stop. A log, and
-    what a child with a log writes, is readable by its owner alone: those children are the servers.
+    `sockets`. The group keeps a Ctrl-C at the terminal away from it: the parent decides in which order children stop.
+    A log, and what a child with a log writes, is readable by its owner alone: those children are the servers.
     """
     if log_path:
         log_path.touch(mode=0o600)
