@@ -43,7 +43,7 @@ def missing(repository: InMemoryRepository) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", OPTIONAL)
-async def test_a_film_is_published_without_what_fails_until_a_later_try_makes_it(
+async def test_a_video_is_published_without_what_fails_until_a_retry_makes_it(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, kind: str
 ) -> None:
     task_script.set(kind, "fail")

@@ -15,7 +15,7 @@ from transcode.worker.outcome import AttemptOutcome
 
 def backoff(kind: str, attempt: int) -> float:
     lease = Lease("job", "task", "token", 1, kind, 0, "", attempt, 5)
-    return AttemptOutcome(cast(WorkerContext, SimpleNamespace(times=Timing())), lease)._retry_delay()
+    return AttemptOutcome(cast(WorkerContext, SimpleNamespace(timing=Timing())), lease)._retry_delay()
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (50, 60.0)])
