@@ -82,7 +82,7 @@ async def test_the_list_has_exactly_these_keys_and_the_newest_video_first(
 
 
 async def test_only_playable_videos_are_listed(admin: HttpClient, videos: VideoStore) -> None:
-    await videos.add(make_video(1, "not probed yet", status=VideoStatus.PROCESSING, timeline=None))
+    await videos.add(make_video(1, "not probed yet", status=VideoStatus.PROCESSING, presentation=None))
     await videos.add(make_video(2, "in work", status=VideoStatus.PROCESSING))
     await videos.add(make_video(3, "failed", status=VideoStatus.FAILED))
     assert await titles(admin) == ["in work"]
@@ -156,7 +156,7 @@ async def test_a_change_reaches_every_process_within_a_second(
 async def test_what_the_engine_does_is_seen_when_it_says_so(
     admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
-    await videos.add(make_video(1, timeline=None, status=VideoStatus.PROCESSING))
+    await videos.add(make_video(1, presentation=None, status=VideoStatus.PROCESSING))
     assert await titles(admin) == []
     await videos.set_presentation(1, {"version": 1}, ["480p"], 3, 12.0)
     await services.engine.publish_video_changed(1)
@@ -293,7 +293,7 @@ async def test_an_empty_change_does_nothing_and_an_unknown_video_is_404(admin: H
 
 async def test_one_video_is_shown_with_everything_of_it(admin: HttpClient, videos: VideoStore) -> None:
     facts = {"audio": {"loudness": -23.5}, "finish": {"storyboard": {"pictures": 25}}}
-    await videos.add(make_video(1, "One", category="Drama", renditions=("480p", "720p"), facts=facts))
+    await videos.add(make_video(1, "One", category="Drama", renditions=("480p", "720p"), task_results=facts))
     hls = f"{admin.url}/media/hls/1"
     assert (await admin.get("/api/video/1")).json == {
         "id": 1,
@@ -321,7 +321,7 @@ async def test_one_video_is_shown_with_everything_of_it(admin: HttpClient, video
 async def test_a_video_in_work_is_shown_with_how_far_it_is(
     admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
-    await videos.add(make_video(1, status=VideoStatus.PROCESSING, timeline=None, renditions=(), duration=0.0))
+    await videos.add(make_video(1, status=VideoStatus.PROCESSING, presentation=None, renditions=(), duration=0.0))
     await services.engine.start(1)
     shown = (await admin.get("/api/video/1/")).json
     assert (shown["status"], shown["playable"]) == ("processing", False)

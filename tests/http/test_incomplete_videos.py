@@ -58,7 +58,7 @@ async def working(settings: Settings) -> AsyncIterator[Work]:
 
 
 async def put(library: VideoLibrary, **fields: Any) -> None:
-    await library.add(1, ["480p"], timeline=make_presentation(10).as_json(), **fields)
+    await library.add(1, ["480p"], presentation=make_presentation(10).as_json(), **fields)
 
 
 async def statuses(client: HttpClient) -> list[int]:
@@ -68,7 +68,7 @@ async def statuses(client: HttpClient) -> list[int]:
 async def test_a_film_whose_last_step_fails_stays_playable(
     admin: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    await put(library, is_done=False, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"thumbnail"}))
+    await put(library, is_done=False, chunks_done=frozenset({0, 1}), tasks_done=frozenset({"thumbnail"}))
     async with working(settings) as work:
         await work.fail_the_last_step()
         assert (await work.ledger.job_states([1]))[1] is State.DEAD
@@ -89,7 +89,7 @@ async def test_a_film_whose_last_step_fails_stays_playable(
 async def test_it_plays_while_an_admins_retry_makes_what_is_missing(
     admin: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    await put(library, is_done=False, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"thumbnail"}))
+    await put(library, is_done=False, chunks_done=frozenset({0, 1}), tasks_done=frozenset({"thumbnail"}))
     async with working(settings) as work:
         await work.fail_the_last_step()
         answer = await admin.post("/api/admin/videos/1/retry/")
@@ -153,7 +153,7 @@ async def test_a_film_of_an_older_version_has_its_storyboard_and_lacks_nothing(
     admin: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
     facts = {"finish": {"storyboard": {"pictures": 3, "sheets": 1}}}
-    await put(library, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"finish"}), facts=facts)
+    await put(library, chunks_done=frozenset({0, 1}), tasks_done=frozenset({"finish"}), task_results=facts)
     async with working(settings) as work:
         entry = await work.book.get(1)
         assert entry is not None
@@ -168,7 +168,7 @@ async def test_a_film_of_an_older_version_has_its_storyboard_and_lacks_nothing(
 async def test_workers_try_again_when_the_time_has_come_and_count_it(
     admin: HttpClient, library: VideoLibrary, videos: VideoStore, settings: Settings, has_source: bool
 ) -> None:
-    await put(library, chunks_done=frozenset({0, 1}), kinds_done=frozenset({"finish", "iframes", "storyboard"}))
+    await put(library, chunks_done=frozenset({0, 1}), tasks_done=frozenset({"finish", "iframes", "storyboard"}))
     await videos.set_omissions(1, {"thumbnail": "The encoder failed."}, 0, 0.0)
     if has_source:
         (settings.media_root / "videos").mkdir(exist_ok=True)

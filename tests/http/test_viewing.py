@@ -94,7 +94,7 @@ async def test_progress_that_cannot_be_is_refused(admin: HttpClient, films: None
     ):
         answer = await admin.fetch("PUT", "/api/video/1/progress/", body, Content_Type="application/json")
         assert (answer.status, sorted(answer.json)) == (400, bad)
-    await videos.add(make_video(4, status=VideoStatus.PROCESSING, timeline=None))
+    await videos.add(make_video(4, status=VideoStatus.PROCESSING, presentation=None))
     for unknown in (4, 5):
         answer = await admin.fetch("PUT", f"/api/video/{unknown}/progress/", {"position": 1})
         assert (answer.status, answer.json) == (404, {"detail": "Not found."})
@@ -228,7 +228,7 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
 
         is_away = True
 
-        async def keep(self, reports: Any) -> None:
+        async def save_all(self, reports: Any) -> None:
             if self.is_away:
                 raise ConnectionError("no database")
             await super().save_all(reports)
