@@ -160,7 +160,7 @@ async def test_an_upload_lets_go_of_everything(
 
 @pytest.mark.parametrize("condition", ["If_Modified_Since", "If_Unmodified_Since", "If_Range"])
 async def test_a_date_that_is_none_costs_no_descriptor(
-    way: str, admin: HttpClient, library: VideoLibrary, settings: Settings, condition: str
+    serving_path: str, admin: HttpClient, library: VideoLibrary, settings: Settings, condition: str
 ) -> None:
     await put(library, admin)
     for date in BAD_DATES:

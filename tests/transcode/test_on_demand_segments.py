@@ -130,7 +130,8 @@ def test_every_rendition_is_mixed_at_its_own_size(tools: FfmpegBinaries, tmp_pat
     assert (
         [ffprobe.read_packets(tools, file) for file in film.segment_paths("1080p")] == before["1080p"] == before["720p"]
     )
-    film.run_task("finish")
+    for kind in ("iframes", "storyboard", "finish"):
+        film.run_task(kind)
     hls_checks.check(film.folder, tools)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from transcode import paths
-from transcode.errors import MediaError, ProcessFailed
+from transcode.errors import MediaError, NeedsMemory, ProcessFailed
 from transcode.ffmpeg import audio_filters
 from transcode.ffmpeg.inputs import LOG_INFO, NO_METADATA, PROGRESS_OPTIONS, guarded_input
 from transcode.grid import MPEG_CLOCK_HZ
@@ -81,7 +81,7 @@ def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> dict[str,
     plan = AudioPlan(context.presentation, working_source(context))
     try:
         words = _encode_any(context, progress_sink, plan)
-    except ProcessFailed:
+    except (ProcessFailed, NeedsMemory):
         _clear(context)
         _encode_any(context, progress_sink, replace(plan, measured=False))
         return {"loudness": None, "unmeasured": True}
