@@ -30,7 +30,6 @@ from videoflix.errors import (
     NotFound,
     PayloadTooLarge,
     ServiceError,
-    Unavailable,
 )
 from videoflix.models import Client, Identity
 from videoflix.services import Services
@@ -40,7 +39,6 @@ _log = logging.getLogger(__name__)
 Model = TypeVar("Model", bound=BaseModel)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_RETRY_AFTER_S = 5  # seconds until a server that went away may be back
 _RENEWAL_TIMEOUT_S = 1.0  # seconds that a request waits for another access token when its own is still good
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _CORS_ALLOWED_HEADERS = (
@@ -159,8 +157,8 @@ class BaseHandler(RequestHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Every error becomes a JSON object here, and nowhere else."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
-        if error is not None and self.services.is_outage(error):
-            error = Unavailable("The service is not available at the moment.", _RETRY_AFTER_S)
+        if error is not None:
+            error = self.services.to_service_error(error) or error
         if isinstance(error, HTTPError) and status_code == 405:  # a verb that Tornado does not know: PROPFIND, TRACE
             error = self._method_not_allowed()
         if isinstance(error, ServiceError):
@@ -177,7 +175,7 @@ class BaseHandler(RequestHandler):
         """What a client caused is in the access log; what is our fault is logged with its trace."""
         if error is not None and self.services.is_outage(error):
             _log.warning("server away request_id=%s error=%s", self.request_id, type(error).__name__)
-        elif not isinstance(error, ServiceError | HTTPError):
+        elif not isinstance(error, HTTPError) and self.services.to_service_error(error) is None:
             _log.error(
                 "unhandled request_id=%s path=%s", self.request_id, redact_path(self.request.path), exc_info=error
             )

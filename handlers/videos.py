@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from handlers import cookies
 from handlers.base import ApiHandler
 from handlers.schemas import LimitQuery, VideoListQuery
+from videoflix.catalogue import JobProgress
 from videoflix.catalogue.index import Query, Row
 from videoflix.catalogue.index_sync import EncodedList, encode_list
-from videoflix.media.published_names import RESOLUTIONS
+from videoflix.media import RESOLUTIONS
 from videoflix.models import Video, VideoStatus, WatchProgress, isoformat
-from videoflix.ports import EncodingProgress
 from videoflix.viewing import UserVideoState
 
 
@@ -144,7 +144,7 @@ def task_result(video: Video, task: str, key: str) -> object:
     return facts.get(key) if isinstance(facts, Mapping) else None
 
 
-def job_progress(video: Video, progress: EncodingProgress | None) -> Mapping[str, object] | None:
+def job_progress(video: Video, progress: JobProgress | None) -> Mapping[str, object] | None:
     """How far the engine is with a film; null when it is not in work."""
     if progress is None or video.status is not VideoStatus.PROCESSING:
         return None

@@ -1,9 +1,66 @@
-"""Videos become HLS: the segment grid, ffmpeg's arguments, the ledger (job queue) and the worker that empties it.
+"""The transcoding engine: turns uploaded videos into HLS.
 
-What is listed here is the public face: the rest of `transcode` is for itself, bootstrap and the command line.
+This is its public face: what web processes, the command line and the composition root use. Names are imported when
+they are first used, because every encoder process imports this package and needs neither Redis nor asyncio.
 """
 
-from transcode.file_lock import try_lock
-from transcode.paths import fsync_path
+from __future__ import annotations
 
-__all__ = ["fsync_path", "try_lock"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transcode import paths
+    from transcode.engine import Engine, SegmentFailed
+    from transcode.file_lock import try_lock
+    from transcode.ladder import RESOLUTIONS
+    from transcode.ledger import JobProgress, Ledger, LedgerUnavailable
+    from transcode.paths import fsync_path
+    from transcode.presentation import Presentation
+    from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord, VideoRepository
+    from transcode.waiter_limit import TooManyWaiters
+
+__all__ = [
+    "NOTHING_OMITTED",
+    "RESOLUTIONS",
+    "Engine",
+    "JobProgress",
+    "Ledger",
+    "LedgerUnavailable",
+    "Omissions",
+    "Presentation",
+    "RepositoryUnavailable",
+    "SegmentFailed",
+    "TooManyWaiters",
+    "VideoRecord",
+    "VideoRepository",
+    "fsync_path",
+    "paths",
+    "try_lock",
+]
+
+_MODULE_BY_NAME = {
+    "NOTHING_OMITTED": "transcode.repository",
+    "RESOLUTIONS": "transcode.ladder",
+    "Engine": "transcode.engine",
+    "JobProgress": "transcode.ledger",
+    "Ledger": "transcode.ledger",
+    "LedgerUnavailable": "transcode.ledger",
+    "Omissions": "transcode.repository",
+    "Presentation": "transcode.presentation",
+    "RepositoryUnavailable": "transcode.repository",
+    "SegmentFailed": "transcode.engine",
+    "TooManyWaiters": "transcode.waiter_limit",
+    "VideoRecord": "transcode.repository",
+    "VideoRepository": "transcode.repository",
+    "fsync_path": "transcode.paths",
+    "try_lock": "transcode.file_lock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _MODULE_BY_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_MODULE_BY_NAME[name]), name)
+    return value

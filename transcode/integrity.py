@@ -28,22 +28,24 @@ def find_missing(record: VideoRecord, media_root: Path) -> MissingFiles:
     """Look for every file of what is done; reads folders, and playlists of what lies beside the renditions."""
     if record.presentation is None:
         return MissingFiles()
-    timeline, folder = Presentation.from_json(record.presentation), paths.video_dir(media_root, record.video_id)
-    there = [_list_names(folder / name) for name in timeline.rendition_names]
+    presentation, folder = record.presentation, paths.video_dir(media_root, record.video_id)
+    there = [_list_names(folder / name) for name in presentation.rendition_names]
 
     def is_whole(chunk: int) -> bool:
-        wanted = {paths.segment_name(number) for number in timeline.grid.chunk_segments(chunk)}
+        wanted = {paths.segment_name(number) for number in presentation.grid.chunk_segments(chunk)}
         return all(wanted <= names for names in there)
 
     checks: dict[str, Callable[[], bool]] = {
         "thumbnail": paths.thumbnail_path(media_root, record.video_id).exists,
-        "tracks": lambda: all(is_complete(folder / paths.audio_folder_name(n)) for n in _heard(record, timeline)),
+        "tracks": lambda: all(is_complete(folder / paths.audio_folder_name(n)) for n in _heard(record, presentation)),
         "subtitles": lambda: all(
             is_complete(folder / paths.subtitle_folder_name(n)) for n in _subtitle_numbers(record)
         ),
-        "iframes": lambda: _have(folder, timeline, paths.IFRAME_PLAYLIST),
-        "storyboard": lambda: _has_storyboard(folder, timeline),
-        "finish": lambda: (folder / paths.MASTER_PLAYLIST).exists() and _have(folder, timeline, paths.MEDIA_PLAYLIST),
+        "iframes": lambda: _have(folder, presentation, paths.IFRAME_PLAYLIST),
+        "storyboard": lambda: _has_storyboard(folder, presentation),
+        "finish": lambda: (
+            (folder / paths.MASTER_PLAYLIST).exists() and _have(folder, presentation, paths.MEDIA_PLAYLIST)
+        ),
     }
     return MissingFiles(
         frozenset(chunk for chunk in record.chunks_done if not is_whole(chunk)),

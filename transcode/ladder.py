@@ -11,6 +11,7 @@ _MAX_SIDE_PX = 4096  # pixels of any side
 
 # Caps of bits per second up to 30 frames a second: peaks of hard scenes, far above what films need on average.
 _MAX_BITRATES_BPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
+RESOLUTIONS = tuple(_MAX_BITRATES_BPS)  # names of all renditions, smallest first
 _HIGH_FRAME_RATE_FACTOR = Fraction(7, 5)  # what more than 30 frames a second may cost on top
 
 # ITU-T H.264, table A-1: level, macroblocks a second, macroblocks a frame, bits a second (High profile).

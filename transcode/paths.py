@@ -23,6 +23,9 @@ import os
 import shutil
 from pathlib import Path
 
+SOURCES_DIR, HLS_DIR, THUMBNAILS_DIR, SCRATCH_DIR = "videos", "hls", "thumbnails", "scratch"
+PUBLISHED_DIRS = (SOURCES_DIR, HLS_DIR, THUMBNAILS_DIR)  # whatever lies in them belongs to a video
+
 MASTER_PLAYLIST = "master.m3u8"
 MEDIA_PLAYLIST = "index.m3u8"
 IFRAME_PLAYLIST = "iframes.m3u8"
@@ -33,9 +36,24 @@ STORYBOARD_INDEX = "index.vtt"
 _NO_HARDLINK_ERRNOS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
+def source_path(video_id: int, suffix: str) -> Path:
+    """Return where the source of a video lies, relative to the media folder."""
+    return Path(SOURCES_DIR, f"{video_id}{suffix}")
+
+
+def hls_dir(media_root: Path) -> Path:
+    """Return the folder with one folder of published files for each video."""
+    return media_root / HLS_DIR
+
+
+def published_parts(video_id: int, folder_name: str, file_name: str) -> tuple[str, ...]:
+    """Return the components of a published file's path below `hls_dir`; `folder_name` is "" for the master playlist."""
+    return (str(video_id), folder_name, file_name) if folder_name else (str(video_id), file_name)
+
+
 def video_dir(media_root: Path, video_id: int) -> Path:
     """All that is published of a film but its thumbnail. Made by the probe; who finds it gone must stop."""
-    return media_root / "hls" / str(video_id)
+    return hls_dir(media_root) / str(video_id)
 
 
 def rendition_dir(media_root: Path, video_id: int, rendition: str) -> Path:
@@ -54,8 +72,8 @@ def subtitle_segment_name(number: int) -> str:
 
 
 def segment_path(media_root: Path, video_id: int, rendition: str, number: int) -> Path:
-    """One published segment."""
-    return rendition_dir(media_root, video_id, rendition) / segment_name(number)
+    """Return the path of one published segment."""
+    return hls_dir(media_root).joinpath(*published_parts(video_id, rendition, segment_name(number)))
 
 
 def audio_folder_name(number: int) -> str:
@@ -78,14 +96,24 @@ def storyboard_dir(media_root: Path, video_id: int) -> Path:
     return video_dir(media_root, video_id) / STORYBOARD_DIR
 
 
+def thumbnails_dir(media_root: Path) -> Path:
+    """Return the folder of the published thumbnails."""
+    return media_root / THUMBNAILS_DIR
+
+
+def thumbnail_name(video_id: int) -> str:
+    """Return the file name of a video's thumbnail."""
+    return f"{video_id}.jpg"
+
+
 def thumbnail_path(media_root: Path, video_id: int) -> Path:
-    """The published thumbnail."""
-    return media_root / "thumbnails" / f"{video_id}.jpg"
+    """Return the path of the published thumbnail."""
+    return thumbnails_dir(media_root) / thumbnail_name(video_id)
 
 
 def scratch_dir(media_root: Path, video_id: int) -> Path:
     """Everything that is needed only while a film is in work."""
-    return media_root / "scratch" / str(video_id)
+    return media_root / SCRATCH_DIR / str(video_id)
 
 
 def chunk_audio_dir(media_root: Path, video_id: int) -> Path:
@@ -110,7 +138,7 @@ def attempt_dir(media_root: Path, video_id: int, token: str) -> Path:
 
 def uploads_dir(media_root: Path) -> Path:
     """Where web processes write uploads."""
-    return media_root / "scratch" / "uploads"
+    return media_root / SCRATCH_DIR / "uploads"
 
 
 def list_remaining(media_root: Path, video_id: int, source: str) -> list[Path]:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from transcode.presentation import Presentation
+
 
 @dataclass(frozen=True, slots=True)
 class Omissions:
@@ -39,7 +41,7 @@ class VideoRecord:
 
     video_id: int
     source: str  # path of the source, absolute or below the media folder
-    presentation: Mapping[str, Any] | None  # None until the source was probed
+    presentation: Presentation | None  # None until the source has been probed
     chunks_done: frozenset[int]
     tasks_done: frozenset[str]  # tasks that a film has once: "thumbnail", "audio", ...
     is_failed: bool = False  # or it was cancelled: nothing should be done for it
@@ -70,7 +72,7 @@ class VideoRepository(Protocol):
     async def list_deleted(self) -> list[tuple[int, str]]:
         """Films that were deleted not long ago, with their sources."""
 
-    async def set_presentation(self, video_id: int, presentation: dict[str, Any]) -> None:
+    async def set_presentation(self, video_id: int, presentation: Presentation) -> None:
         """The film can be played from here on. What was told first stays."""
 
     async def mark_task_done(self, video_id: int, kind: str, index: int, result: dict[str, Any]) -> None:
@@ -84,10 +86,10 @@ class VideoRepository(Protocol):
     ) -> None:
         """Everything is final but what the film is published without."""
 
-    async def mark_ready_without(self, film: int, omissions: Omissions) -> None:
+    async def mark_ready_without(self, video_id: int, omissions: Omissions) -> None:
         """Every segment is final, but the end of the work failed: publish the film as it is."""
 
-    async def set_omissions(self, film: int, omissions: Omissions) -> None:
+    async def set_omissions(self, video_id: int, omissions: Omissions) -> None:
         """Remember what the film is published without, and how often it was tried again."""
 
     async def mark_failed(self, video_id: int, message: str) -> None:

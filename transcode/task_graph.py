@@ -68,31 +68,27 @@ def segment_task(rendition: str, number: int) -> NewTask:
 
 def initial_tasks(record: VideoRecord, media_root: Path) -> list[NewTask]:
     """All that can be begun at once for a film in the state that the catalogue knows."""
-    if record.presentation is None:
+    presentation = record.presentation
+    if presentation is None:
         return [probe_task()]
-    timeline = Presentation.from_json(record.presentation)
-    waiting = _pending_chunks(record, timeline.grid)
+    waiting = _pending_chunks(record, presentation.grid)
     tasks = _without_done([_thumbnail_task()], record)
-    if not timeline.audio:
-        return tasks + _without_done(_optional_tasks(record, timeline), record) + _chunk_tasks(timeline.grid, waiting)
+    optional_tasks = _without_done(_optional_tasks(record, presentation), record)
+    if not presentation.audio:
+        return tasks + optional_tasks + _chunk_tasks(presentation.grid, waiting)
     sounding = [index for index in waiting if paths.chunk_audio_path(media_root, record.video_id, index).exists()]
-    tasks += (
-        [_audio_task(timeline)]
-        if len(sounding) < len(waiting)
-        else _without_done(_optional_tasks(record, timeline), record)
-    )
-    return tasks + _chunk_tasks(timeline.grid, sounding)
+    tasks += [_audio_task(presentation)] if len(sounding) < len(waiting) else optional_tasks
+    return tasks + _chunk_tasks(presentation.grid, sounding)
 
 
 def follow_ups(kind: str, record: VideoRecord, media_root: Path) -> list[NewTask]:
     """What a finished task makes possible."""
     if kind == "probe":
         return initial_tasks(record, media_root)
-    if kind == "audio" and record.presentation is not None:
-        timeline = Presentation.from_json(record.presentation)
-        return _without_done(_optional_tasks(record, timeline), record) + _chunk_tasks(
-            timeline.grid, _pending_chunks(record, timeline.grid)
-        )
+    presentation = record.presentation
+    if kind == "audio" and presentation is not None:
+        chunks = _chunk_tasks(presentation.grid, _pending_chunks(record, presentation.grid))
+        return _without_done(_optional_tasks(record, presentation), record) + chunks
     return []
 
 
@@ -100,17 +96,18 @@ def unblocked_chunks(record: VideoRecord, parts_before: int, parts_done: int) ->
     """The chunks whose sound is there when the run of sound has finished this many files, `before` of them earlier."""
     if record.presentation is None:
         return []
-    grid = Presentation.from_json(record.presentation).grid
+    grid = record.presentation.grid
     return _chunk_tasks(grid, (index for index in _pending_chunks(record, grid) if parts_before <= index < parts_done))
 
 
 def weights(record: VideoRecord) -> tuple[float, float]:
     """Of all tasks of a film, and of those among them that are done."""
-    if record.presentation is None:
+    presentation = record.presentation
+    if presentation is None:
         return 0.0, 0.0
-    timeline = Presentation.from_json(record.presentation)
-    once = [_thumbnail_task(), *_optional_tasks(record, timeline), *([_audio_task(timeline)] if timeline.audio else [])]
-    chunks = _chunk_tasks(timeline.grid, range(timeline.grid.chunk_count))
+    audio_tasks = [_audio_task(presentation)] if presentation.audio else []
+    once = [_thumbnail_task(), *_optional_tasks(record, presentation), *audio_tasks]
+    chunks = _chunk_tasks(presentation.grid, range(presentation.grid.chunk_count))
     done = [task for task in once if task.kind in record.tasks_done]
     done += [task for task in chunks if task.index in record.chunks_done]
     return sum(task.weight for task in (*once, *chunks)), sum(task.weight for task in done)
@@ -120,14 +117,12 @@ def is_done(record: VideoRecord) -> bool:
     """Whether every chunk is final, and the end of the work."""
     if record.presentation is None or "finish" not in record.tasks_done:
         return False
-    return not _pending_chunks(record, Presentation.from_json(record.presentation).grid)
+    return not _pending_chunks(record, record.presentation.grid)
 
 
 def is_encoded(entry: VideoRecord) -> bool:
     """Return whether every chunk is final, whatever is missing beside them."""
-    return entry.presentation is not None and not _pending_chunks(
-        entry, Presentation.from_json(entry.presentation).grid
-    )
+    return entry.presentation is not None and not _pending_chunks(entry, entry.presentation.grid)
 
 
 def needs_source(kinds: Iterable[str]) -> bool:
@@ -144,21 +139,19 @@ def retry_at(omissions: Omissions, times: Timing) -> float:
 
 def seconds(entry: VideoRecord) -> float:
     """Return how long a film is, 0 before it was probed."""
-    return Presentation.from_json(entry.presentation).duration if entry.presentation is not None else 0.0
+    return entry.presentation.duration if entry.presentation is not None else 0.0
 
 
 def chunk_of(record: VideoRecord, number: int) -> int | None:
     """The chunk that a segment is in."""
-    return (
-        Presentation.from_json(record.presentation).grid.chunk_of(number) if record.presentation is not None else None
-    )
+    return record.presentation.grid.chunk_of(number) if record.presentation is not None else None
 
 
 def nearby_chunks(record: VideoRecord, number: int) -> list[str]:
     """Ids of the chunk that a segment is in and of the one behind it."""
     if record.presentation is None:
         return []
-    grid = Presentation.from_json(record.presentation).grid
+    grid = record.presentation.grid
     here = grid.chunk_of(number)
     return [
         _chunk_id(index) for index in (here, here + 1) if index < grid.chunk_count and index not in record.chunks_done

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use: a container is often given fewer than the machine has."""
+"""The number of CPU cores that this process may use, which is often lower in a container than on the machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-_CPU_QUOTA_FILE = Path(
-    "/sys/fs/cgroup/cpu.max"
-)  # of a container, in microseconds: how many, of how many (cgroups(7), version 2)
+# "<quota> <period>" in microseconds for a container (cgroups(7), version 2).
+_CPU_QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
 
 
 def count_usable_cores(quota_file: Path = _CPU_QUOTA_FILE) -> int:
-    """At least one."""
+    """Return how many cores this process may use, at least one."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     with suppress(OSError, ValueError):  # no container, or no limit: "max 100000"
-        most, period = quota_file.read_text().split()
-        cores = min(cores, math.ceil(int(most) / int(period)))
+        quota, period = quota_file.read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
     return max(1, cores)

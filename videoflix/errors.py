@@ -1,8 +1,8 @@
-"""What can go wrong, as clients and operators are told.
+"""Errors that clients and operators see.
 
-`ServiceError` and its children know their HTTP status and JSON body; `handlers.base` is the one place that turns them
-into an answer. `CommandError` is a sentence for the terminal. Anything else that is raised is a bug: logged with its
-trace, answered 500 without detail.
+A `ServiceError` carries its HTTP status and JSON body; `handlers.base` alone turns it into a response. `CommandError`
+is a message for the terminal. Any other exception is a bug: it is logged with its traceback and answered with 500
+without details.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 
 
 class CommandError(Exception):
-    """A sentence that tells the person at the terminal what is wrong and what to do."""
+    """A message for the terminal: what is wrong and what to do."""
 
 
 class ServiceError(Exception):
-    """An answer other than success: `status`, JSON `body` and extra `headers`."""
+    """An error response: `status`, JSON `body` and additional `headers`."""
 
     status = 400
 
@@ -26,29 +26,29 @@ class ServiceError(Exception):
 
 
 class BadRequest(ServiceError):
-    """400 with one sentence that belongs to no field."""
+    """400 with a message that concerns no single field."""
 
 
 class ActivationFailed(BadRequest):
-    """400: existing pages look for the sentence under three names."""
+    """400 with the message under three keys, because existing frontends read any of them."""
 
     def __init__(self) -> None:
-        sentence = "Activation failed."
-        super().__init__(sentence)
-        self.body = {"message": sentence, "detail": sentence, "error": sentence}
+        message = "Activation failed."
+        super().__init__(message)
+        self.body = {"message": message, "detail": message, "error": message}
 
 
 class FieldErrors(ServiceError):
-    """400 with the sentences of every bad field at once: {"email": ["Enter a valid email address."]}."""
+    """400 with the messages of all invalid fields: {"email": ["Enter a valid email address."]}."""
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         super().__init__("Some fields are not valid.")
-        self.fields = {name: list(sentences) for name, sentences in fields.items()}
+        self.fields = {name: list(messages) for name, messages in fields.items()}
         self.body = self.fields
 
 
 class NotAuthenticated(ServiceError):
-    """401: no token came with the request."""
+    """401: the request has no token."""
 
     status = 401
 
@@ -58,7 +58,7 @@ class NotAuthenticated(ServiceError):
 
 
 class TokenNotValid(NotAuthenticated):
-    """401: a token came, and it is expired, revoked, of another kind or no token at all."""
+    """401: the token is expired, revoked, of the wrong type or malformed."""
 
     def __init__(self) -> None:
         detail = "Given token not valid for any token type"
@@ -67,7 +67,7 @@ class TokenNotValid(NotAuthenticated):
 
 
 class Forbidden(ServiceError):
-    """403: signed in, without the right."""
+    """403: authenticated, but not authorized."""
 
     status = 403
 
@@ -76,7 +76,7 @@ class Forbidden(ServiceError):
 
 
 class NotFound(ServiceError):
-    """404: no such thing, or none that this client may know of."""
+    """404: it does not exist, or this client may not know about it."""
 
     status = 404
 
@@ -85,7 +85,7 @@ class NotFound(ServiceError):
 
 
 class MethodNotAllowed(ServiceError):
-    """405 with the methods that are."""
+    """405 with the allowed methods."""
 
     status = 405
 
@@ -95,13 +95,13 @@ class MethodNotAllowed(ServiceError):
 
 
 class Conflict(ServiceError):
-    """409: the thing is not in a state that allows this."""
+    """409: the current state does not allow the operation."""
 
     status = 409
 
 
 class PreconditionFailed(ServiceError):
-    """412: the client wanted another version than there is."""
+    """412: the file is not the version that the client requires."""
 
     status = 412
 
@@ -110,13 +110,13 @@ class PreconditionFailed(ServiceError):
 
 
 class PayloadTooLarge(ServiceError):
-    """413: more bytes than this call takes."""
+    """413: the body is larger than this endpoint accepts."""
 
     status = 413
 
 
 class RangeNotSatisfiable(ServiceError):
-    """416: the bytes that were asked for are beyond the end of a file of `size` bytes."""
+    """416: the range starts beyond the end of a file of `size` bytes."""
 
     status = 416
 
@@ -126,7 +126,7 @@ class RangeNotSatisfiable(ServiceError):
 
 
 class Throttled(ServiceError):
-    """429: too many attempts; `seconds` until the next one is taken."""
+    """429: too many attempts; the next one is accepted after `retry_after_s` seconds."""
 
     status = 429
 
@@ -136,7 +136,7 @@ class Throttled(ServiceError):
 
 
 class ClientClosedRequest(ServiceError):
-    """499, as nginx logs it: nobody is there to take the answer."""
+    """499, a status of nginx for logs: the client is gone."""
 
     status = 499
 
@@ -145,7 +145,7 @@ class ClientClosedRequest(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """503: not now; `retry_after` in seconds."""
+    """503: temporarily unavailable; clients may retry after `retry_after_s` seconds."""
 
     status = 503
 
@@ -155,6 +155,6 @@ class Unavailable(ServiceError):
 
 
 class InsufficientStorage(ServiceError):
-    """507: the disk has no room for it."""
+    """507: not enough disk space."""
 
     status = 507

@@ -1,22 +1,24 @@
-"""Whether the servers that a web process needs answer."""
+"""Checks whether the servers that a web process needs are reachable."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-_log = logging.getLogger(__name__)
-_CHECK_TIMEOUT_S = 2.0  # seconds
+import structlog
 
-HealthChecks = Mapping[str, Callable[[], Awaitable[object]]]  # name of a server -> raises when it does not answer
+_log = structlog.get_logger(__name__)
+
+_CHECK_TIMEOUT_S = 2.0
+
+HealthChecks = Mapping[str, Callable[[], Awaitable[object]]]  # by server name; a check raises if the server is down
 
 
 async def is_reachable(name: str, check: Callable[[], Awaitable[object]]) -> bool:
-    """Whether the server answers in time; a warning says why not."""
+    """Return whether the server answers in time; if not, log the reason."""
     try:
         await asyncio.wait_for(check(), _CHECK_TIMEOUT_S)
-    except Exception as error:  # whatever a driver raises: the answer is that it does not answer
-        _log.warning("unreachable server=%s error=%s", name, error)
+    except Exception as error:  # drivers raise errors of many kinds, and each means that the server is not reachable
+        _log.warning("server_unreachable", server=name, error=str(error))
         return False
     return True

@@ -1,4 +1,4 @@
-"""What the service speaks of: users, sessions and videos, as plain frozen values."""
+"""The records of the service (users, sessions, videos, ratings) as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -10,58 +10,58 @@ from typing import Any
 
 
 def now() -> datetime:
-    """UTC, to the millisecond: what MongoDB keeps, so that a stored value equals the one it came from."""
-    moment = datetime.now(UTC)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    """Return the time in UTC, truncated to milliseconds like in MongoDB, so that a value survives a round trip."""
+    current = datetime.now(UTC)
+    return current.replace(microsecond=current.microsecond // 1000 * 1000)
 
 
 def isoformat(moment: datetime) -> str:
-    """ISO 8601 in UTC with `Z`, as every date of the API is written."""
+    """Return a time as ISO 8601 in UTC with `Z`, the format of all dates in the API."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person with an address. Inactive until the address is confirmed; disabled by an admin."""
+    """A user account: inactive until its email address is confirmed, and disabled if an admin says so."""
 
     id: int
     email: str
-    password_hash: str = field(repr=False)  # empty: no password opens the account
+    password_hash: str = field(repr=False)  # empty: no password is accepted
     is_active: bool = False
     is_disabled: bool = False
     is_admin: bool = False
-    is_being_deleted: bool = False  # the deletion of the account has begun
+    is_being_deleted: bool = False  # its deletion has started
     created_at: datetime = field(default_factory=now)
-    # The last time; None once the address is confirmed, or an admin has decided.
+    # When confirmation was last requested; None once the address is confirmed or an admin has decided.
     asked_to_confirm_at: datetime | None = None
 
     @property
     def can_sign_in(self) -> bool:
-        """Whether a right password opens a session."""
+        """Whether the user may log in with the correct password."""
         return self.is_active and not self.is_disabled
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who sends a request, as an access token says it: no database was asked."""
+    """The sender of a request according to the access token, without a database query."""
 
     user_id: int
     session_id: str
     is_admin: bool
-    expires: float
+    expires: float  # Unix time
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request comes from: the address, and the User-Agent header."""
+    """The origin of a request."""
 
-    address: str = ""
-    device: str = ""
+    address: str = ""  # IP address
+    device: str = ""  # the User-Agent header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One sign-in: a family of refresh tokens, of which the newest and its predecessors are known by their hashes."""
+    """One login: a family of refresh tokens. Hashes of the newest token and its predecessors are stored."""
 
     id: str
     user_id: int
@@ -80,15 +80,15 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A session that ended: when, by the database's clock, and the Unix time until which tokens of it may live."""
+    """A session that has ended."""
 
     session_id: str
-    ended_at: datetime
-    expires: float
+    ended_at: datetime  # by the clock of the database
+    expires: float  # Unix time at which its last token expires
 
 
 class VideoStatus(StrEnum):
-    """What has become of an upload."""
+    """The state of an upload."""
 
     PROCESSING = "processing"
     READY = "ready"
@@ -110,7 +110,7 @@ _OMITTED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """A film of the catalogue. `timeline` is the engine's, opaque here; None until the source was probed."""
+    """A video of the catalogue. `presentation` is the engine's JSON, or None until the source has been probed."""
 
     id: int
     title: str
@@ -120,21 +120,21 @@ class Video:
     source: str
     status: VideoStatus = VideoStatus.PROCESSING
     error: str | None = None
-    warning: str | None = None  # it is a film, but something about the upload should be known
+    warning: str | None = None  # playable, but with a defect that admins should know about
     presentation: Mapping[str, object] | None = field(default=None, repr=False)
     renditions: tuple[str, ...] = ()  # names, smallest first
     segments: int = 0  # of each rendition
     duration: float = 0.0  # seconds
     chunks_done: frozenset[int] = frozenset()
     tasks_done: frozenset[str] = frozenset()
-    task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # what tasks found out, by their kinds
-    omissions: Mapping[str, str] = field(default_factory=dict)  # published without: error sentences by kinds of tasks
+    task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by task kind
+    omissions: Mapping[str, str] = field(default_factory=dict)  # published without: error sentences by task kind
     tries: int = 0  # later attempts to make up for the omissions
     tried_at: float = 0.0  # Unix time of the last one
 
     @property
     def warnings(self) -> str | None:
-        """All that its owner should know: about the upload, and about what the video is published without."""
+        """All that admins should know: about the upload, and about what the video is published without."""
         missing = (f"{_OMITTED.get(kind, kind)}: {sentence}" for kind, sentence in self.omissions.items())
         return " ".join(filter(None, (self.warning, *missing))) or None
 
@@ -145,13 +145,13 @@ class Video:
 
     @property
     def is_playable(self) -> bool:
-        """From the probe on: the playlists are complete and missing segments are encoded when they are asked for."""
+        """Whether it can be played: after the probe, playlists are complete and missing segments are made on demand."""
         return self.presentation is not None and self.status is not VideoStatus.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVideo:
-    """What an admin says about a film that is to be taken in."""
+    """The texts that an admin gives for an upload."""
 
     title: str
     description: str = ""
@@ -160,7 +160,7 @@ class NewVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedVideo:
-    """What lists and search need of a playable video."""
+    """The part of a playable video that lists and search use."""
 
     id: int
     title: str
@@ -172,23 +172,23 @@ class ListedVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchProgress:
-    """How far somebody has watched a film; `position` and `duration` in seconds."""
+    """How far a user has watched a video."""
 
     user_id: int
     video_id: int
-    position: float
-    duration: float
+    position: float  # seconds
+    duration: float  # seconds
     finished: bool
     updated_at: datetime = field(default_factory=now)
 
     @property
     def key(self) -> tuple[int, int]:
-        """Whose, and of which film."""
+        """User id and video id, which identify the record."""
         return self.user_id, self.video_id
 
 
 class Rating(StrEnum):
-    """What somebody thinks of a film."""
+    """A user's rating of a video."""
 
     UP = "up"
     DOWN = "down"
@@ -196,7 +196,7 @@ class Rating(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """How many people rated a film up and down."""
+    """How many users rated a video up and down."""
 
     ups: int
     downs: int

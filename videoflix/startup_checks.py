@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transcode import try_lock
+from transcode import paths, try_lock
 from videoflix.errors import CommandError
 
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)  # no obstacle: videos can be served from a full disk, and deleted
@@ -30,16 +30,16 @@ def require_media_root(media_root: Path) -> None:
     One volume, because finished files are renamed from `scratch` into the other folders. Raises CommandError.
     Safe to call while other processes work there.
     """
-    scratch = media_root / "scratch"
+    scratch_dir = media_root / paths.SCRATCH_DIR
     require_writable_folder(media_root)
-    require_writable_folder(scratch)
-    for name in ("hls", "thumbnails", "videos"):
+    require_writable_folder(scratch_dir)
+    for name in paths.PUBLISHED_DIRS:
         require_writable_folder(media_root / name)
         with _raise_command_error(
-            f"Files cannot be moved from {scratch} to {media_root / name} ({{}}): they must lie on one volume. "
+            f"Files cannot be moved from {scratch_dir} to {media_root / name} ({{}}): they must lie on one volume. "
             "To use another disk, put all of MEDIA_ROOT there."
         ):
-            _check_rename(scratch, media_root / name)
+            _check_rename(scratch_dir, media_root / name)
 
 
 def _check_rename(source_dir: Path, target_dir: Path) -> None:

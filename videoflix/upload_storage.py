@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from transcode import fsync_path, try_lock
+from transcode import fsync_path, paths, try_lock
 from videoflix.errors import InsufficientStorage, PayloadTooLarge
 from videoflix.settings import Settings
 
@@ -20,7 +20,7 @@ class UploadStorage:
     """The folder for uploads in progress, and its limits on size and disk space."""
 
     def __init__(self, settings: Settings) -> None:
-        self._upload_dir = settings.media_root / "scratch" / "uploads"
+        self._upload_dir = paths.uploads_dir(settings.media_root)
         self._max_upload_bytes = int(settings.max_upload_gib * _BYTES_PER_GIB)
         self._min_free_bytes = int(settings.min_free_gib * _BYTES_PER_GIB)
 
@@ -64,9 +64,3 @@ def safe_suffix(file_name: str) -> str:
     """
     suffix = Path(file_name.replace("\\", "/")).suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
-
-
-def default_title(file_name: str) -> str:
-    """Return the title of an upload that was given none: `My holiday` for `C:\\videos\\My_holiday.mp4`."""
-    stem = Path(file_name.replace("\\", "/")).stem
-    return re.sub(r"<(?=[A-Za-z/!?])|[\x00-\x1f\x7f-\x9f]", "", stem.replace("_", " ")).strip()[:255] or "Untitled"

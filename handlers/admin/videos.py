@@ -13,10 +13,11 @@ from handlers.base import ApiHandler
 from handlers.schemas import VideoPatch
 from handlers.uploads.multipart import MultipartForm
 from handlers.uploads.streaming import StreamedBodyHandler
+from videoflix.catalogue import JobProgress
+from videoflix.catalogue.validation import default_title
 from videoflix.errors import BadRequest, FieldErrors, InsufficientStorage
 from videoflix.models import NewVideo, Video, VideoStatus, isoformat
-from videoflix.ports import EncodingProgress
-from videoflix.upload_storage import default_title, safe_suffix
+from videoflix.upload_storage import safe_suffix
 
 # One thread of their own: broken-off uploads must not take those that everybody's requests need.
 _CLOSING = ThreadPoolExecutor(1, thread_name_prefix="closing")
@@ -31,7 +32,7 @@ class AdminHandler(ApiHandler):
     async def admin_view(self, video: Video) -> Mapping[str, object]:
         """A video with its state, as admins see it."""
         work = await self.services.catalogue.get_encoding_progress([video])
-        return admin_video(video, work.get(video.id, EncodingProgress()))
+        return admin_video(video, work.get(video.id))
 
 
 class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
@@ -71,30 +72,33 @@ class AdminVideosHandler(AdminHandler, StreamedBodyHandler):
         """Every video, newest first, also those that failed."""
         videos = await self.services.catalogue.list_all()
         work = await self.services.catalogue.get_encoding_progress(videos)
-        self.respond([admin_video(video, work.get(video.id, EncodingProgress())) for video in videos])
+        self.respond([admin_video(video, work.get(video.id)) for video in videos])
 
     async def on_body_complete(self) -> None:
         """201 with the video; the work on it has begun. An upload takes long: the right to it may be gone by now."""
         assert self.form is not None
         await asyncio.to_thread(self.form.close)
-        new = self._validate_form(self.form)
+        new = self._read_form(self.form)
         await asyncio.to_thread(self.services.uploads.sync_to_disk, self.upload_path)
         await self.services.accounts.require_admin(self.identity)
         video = await self.services.catalogue.import_upload(new, self.upload_path, safe_suffix(self.form.file_name))
         self.respond(await self.admin_view(video), 201)
 
-    def _validate_form(self, form: MultipartForm) -> NewVideo:
+    def _read_form(self, form: MultipartForm) -> NewVideo:
         if not form.is_complete:
             raise BadRequest("The form is not complete: its last boundary is missing.")
         if not form.file_size:
             missing = "No file was submitted." if form.file_size is None else "The submitted file is empty."
             raise FieldErrors({"file": [missing]})
-        return self._validate_fields(form)
+        return self._new_video(form)
 
-    def _validate_fields(self, form: MultipartForm) -> NewVideo:
-        """By the texts that came so far: nobody should hear after fifty gigabytes that the title is too long."""
-        given = {name: form.fields[name] for name in self._text_fields if name in form.fields}
-        return self.services.catalogue.validate(NewVideo(**{"title": default_title(form.file_name), **given}))
+    def _validate_fields(self, form: MultipartForm) -> None:
+        """Check the texts that precede the file, so that a bad title is reported before fifty gigabytes are sent."""
+        self.services.catalogue.validate(self._new_video(form))
+
+    def _new_video(self, form: MultipartForm) -> NewVideo:
+        texts = {name: form.fields[name] for name in self._text_fields if name in form.fields}
+        return NewVideo(**{"title": default_title(form.file_name), **texts})
 
     async def discard(self) -> None:
         """The file's name goes at once. Its blocks are freed when it is closed, which takes seconds for gigabytes."""
@@ -146,7 +150,7 @@ class JobsHandler(AdminHandler):
         self.respond({"jobs": list(await self.services.engine.jobs())})
 
 
-def admin_video(video: Video, progress: EncodingProgress) -> Mapping[str, object]:
+def admin_video(video: Video, progress: JobProgress | None) -> Mapping[str, object]:
     """A video as admins see it."""
     is_ready, in_work = video.status is VideoStatus.READY, video.status is VideoStatus.PROCESSING
     return {
@@ -157,9 +161,9 @@ def admin_video(video: Video, progress: EncodingProgress) -> Mapping[str, object
         "created_at": isoformat(video.created_at),
         "status": video.status.value,
         "playable": video.is_playable,
-        "progress": 100 if is_ready else min(99, int(progress.percent)),
-        "seconds_left": progress.seconds_left if in_work else None,
-        "waits_for": (progress.pause_reason or None) if in_work else None,
+        "progress": 100 if is_ready else min(99, int(progress.percent)) if progress else 0,
+        "seconds_left": progress.seconds_left if progress and in_work else None,
+        "waits_for": (progress.waits_for or None) if progress and in_work else None,
         "error": video.error,
         "warning": video.warnings,
         "may_be_retried": video.may_be_retried,

@@ -223,7 +223,7 @@ async def test_what_a_finished_video_lost_comes_back_as_it_was(site: WorkerSite,
     root, folder = site.settings.media_root, site.settings.media_root / "hls" / str(number)
     whole = _names(folder)
     (folder / "480p" / "0001.ts").unlink()
-    await site.services.engine.request_segment(number, "480p", 1, user_id=1)
+    await site.services.engine.request_segment(number, "480p", 1, viewer=1)
 
     async def is_whole_again() -> bool:
         assert (await site.video(number)).status == "ready"  # all the time

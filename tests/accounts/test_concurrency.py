@@ -10,6 +10,7 @@ from typing import Any
 import pymongo
 import pytest
 
+from tests.support.users import run_mailer
 from videoflix.accounts.passwords import Passwords
 from videoflix.bootstrap.services import open_services
 from videoflix.errors import BadRequest
@@ -91,7 +92,7 @@ async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(setting
     async with site_of_one(settings) as services:
         await services.accounts.log_in(ADDRESS, PASSWORD)
         await services.accounts.request_password_reset(ADDRESS)
-        await services.mailer.deliver_one()
+        await run_mailer(services)
         await services.accounts.request_password_reset(ADDRESS)
         await services.accounts.delete(1)
     left = documents(settings)

@@ -8,7 +8,7 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from tests.support.users import deliver_mails, link_parameters
-from videoflix.bootstrap.services import open_services
+from videoflix.bootstrap.services import open_application, open_services
 from videoflix.errors import BadRequest
 from videoflix.settings import Settings
 from videoflix.stores.outbox import OutboxStore
@@ -92,14 +92,14 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
 async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
     settings: Settings, fail_once: FailOnce
 ) -> None:
-    async with open_services(settings) as services:
+    async with open_application(settings) as (services, jobs):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
-        await services.account_purge.run_once()
+        await jobs.account_purge.run_once()
         assert await services.accounts.can_log_in(ADDRESS, PASSWORD)
         fail_once(OutboxStore, "forget")
         with pytest.raises(AutoReconnect):
             await services.accounts.delete(1)
         assert not await services.accounts.can_log_in(ADDRESS, PASSWORD)
-        await services.account_purge.run_once()
+        await jobs.account_purge.run_once()
         assert await services.user_admin.list_page("", 0, 9) == ([], 0)
         assert (await services.accounts.register(ADDRESS, PASSWORD)).id == 2

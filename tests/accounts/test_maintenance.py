@@ -11,8 +11,9 @@ from typing import Any
 import pymongo
 import pytest
 
+from tests.support.users import run_mailer
 from videoflix.background import run_periodically
-from videoflix.bootstrap.services import open_services
+from videoflix.bootstrap.services import open_application
 from videoflix.models import User, now
 from videoflix.services import Services
 from videoflix.settings import Settings
@@ -42,7 +43,7 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with open_services(settings) as services:
+    async with open_application(settings) as (services, jobs):
         await services.accounts.make_admin("admin@example.org", PASSWORD)
         await registered(services, "never", "active", "disabled", "enabled", "deactivated")
         for user_id, rights in (
@@ -57,10 +58,10 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
         for address in ("active", "disabled", "enabled", "deactivated"):
             await services.outbox.delete_for_address(f"{address}@example.org")
         age(settings, 6.9)
-        await services.unconfirmed_accounts.run_once()
+        await jobs.unconfirmed_accounts.run_once()
         assert "never" in await left(services)
         age(settings, 7.1)
-        await services.unconfirmed_accounts.run_once()
+        await jobs.unconfirmed_accounts.run_once()
         assert await left(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
         assert await services.outbox.list_all() == []  # nor is a mail owed that could not be delivered
         assert "user_deleted user=2 unconfirmed_days=7" in caplog.messages
@@ -70,18 +71,17 @@ async def test_who_never_confirms_goes_after_some_days_and_nobody_else(
 async def test_a_resent_mail_extends_the_deadline_and_0_days_disables_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_services(settings) as services:
+    async with open_application(settings) as (services, jobs):
         await registered(services, "late", "never")
-        while await services.mailer.deliver_one():
-            pass
+        await run_mailer(services)
         age(settings, 8)
         await services.accounts.resend_activation("late@example.org")
-        await services.mailer.deliver_one()
+        await run_mailer(services)
         with monkeypatch.context() as patient:
-            patient.setattr(services.unconfirmed_accounts, "_max_age_days", 0)
-            await services.unconfirmed_accounts.run_once()
+            patient.setattr(jobs.unconfirmed_accounts, "_max_age_days", 0)
+            await jobs.unconfirmed_accounts.run_once()
         assert await left(services) == {"late", "never"}
-        await services.unconfirmed_accounts.run_once()
+        await jobs.unconfirmed_accounts.run_once()
         assert await left(services) == {"late"}
 
 
@@ -96,10 +96,10 @@ async def test_who_confirms_at_the_moment_of_a_sweep_keeps_the_account(
         return users
 
     monkeypatch.setattr(UserStore, "list_unconfirmed", confirmed_meanwhile)
-    async with open_services(settings) as services:
+    async with open_application(settings) as (services, jobs):
         await registered(services, "viewer")
         age(settings, 8)
-        await services.unconfirmed_accounts.run_once()
+        await jobs.unconfirmed_accounts.run_once()
         await services.accounts.log_in("viewer@example.org", PASSWORD)
 
 
@@ -111,6 +111,6 @@ async def test_a_sweep_that_fails_is_done_again(caplog: pytest.LogCaptureFixture
             done.set()
         raise ConnectionError("the database is away")
 
-    async with run_periodically(sweep, 0.01, logging.getLogger(__name__)), asyncio.timeout(10):
+    async with run_periodically(sweep, 0.01), asyncio.timeout(10):
         await done.wait()
     assert "sweep waits error=the database is away" in caplog.messages[0]

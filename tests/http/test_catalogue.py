@@ -275,7 +275,7 @@ async def test_texts_that_no_page_could_show_are_refused(admin: HttpClient, vide
     for texts, errors in (
         ({"title": " "}, {"title": ["This field may not be blank."]}),
         ({"title": None}, {"title": ["Not a valid string."]}),
-        ({"title": "\ud800"}, {"title": ["Half of a surrogate pair is no character."]}),
+        ({"title": "\ud800"}, {"title": ["Unpaired surrogates are not allowed."]}),
         ({"title": "<b>x", "description": "d" * 5001}, {**markup, **too_long}),
     ):
         answer = await admin.fetch("PATCH", "/api/admin/videos/1/", texts)

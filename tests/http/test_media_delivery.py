@@ -125,8 +125,7 @@ async def test_a_late_segment_is_503_with_retry_after(
     admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await in_work(library, services)
-    engine = services.engine._engine  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine, "_waiter_limit", WaiterLimit(0))
+    monkeypatch.setattr(services.engine, "_waiter_limit", WaiterLimit(0))
     answer = await admin.get(LATE, Origin="http://localhost:5500")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json == {"detail": "This part of the film is not ready yet."}

@@ -22,7 +22,7 @@ from tests.support.http_client import HttpClient
 from tests.support.videos import make_video
 from tests.support.waiting import wait_until
 from videoflix.bootstrap.clients import open_clients
-from videoflix.bootstrap.services import open_services
+from videoflix.bootstrap.services import open_application, open_services
 from videoflix.catalogue import maintenance
 from videoflix.embedded.servers import find_free_port
 from videoflix.models import VideoStatus, WatchProgress, now
@@ -377,11 +377,11 @@ async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
     assert [await ids(admin, "me/list/"), await ids(admin, "video/")] == [[2], [3, 2]]
     assert [found["video_id"] for found in stored(settings, "list_entries")] == [1, 2]
 
-    async with open_services(settings) as services:
-        await services.video_purge.run_once()  # not yet: another process may still be about to write
+    async with open_application(settings) as (_, jobs):
+        await jobs.video_purge.run_once()  # not yet: another process may still be about to write
         assert len(stored(settings, "list_entries")) == 2
         monkeypatch.setattr(maintenance, "_MIN_DELETION_AGE_S", 0)
-        async with services.video_purge.run_in_background():
+        async with jobs.video_purge.run_in_background():
             await wait_until(first_is_finished)
     for collection in ("list_entries", "ratings"):
         assert [found["video_id"] for found in stored(settings, collection)] == [2]

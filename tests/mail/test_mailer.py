@@ -21,7 +21,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
-from videoflix.bootstrap.services import open_services
+from tests.support.users import run_mailer
+from videoflix.bootstrap.services import open_application, open_services
 from videoflix.embedded.servers import find_free_port
 from videoflix.mail import mailer, transport
 from videoflix.mail.outbox import MailKind
@@ -76,12 +77,6 @@ def with_server(settings: Settings, port: int, **more: Any) -> Settings:
     return settings.model_copy(update={"email_host": "127.0.0.1", "email_port": port, "email_use_tls": False, **more})
 
 
-async def deliver(services: Services) -> None:
-    """Every mail that is due, once."""
-    while await services.mailer.deliver_one():
-        pass
-
-
 def make_due(settings: Settings, **fields: object) -> None:
     """What time would do."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
@@ -93,7 +88,7 @@ async def test_a_mail_has_two_parts_and_no_header_of_a_stranger(settings: Settin
     with post_office(postman, port):
         async with open_services(with_server(settings, port)) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
-            await deliver(services)
+            await run_mailer(services)
             assert await services.outbox.list_all() == []
     (mail,) = postman.mails
     assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
@@ -110,23 +105,23 @@ async def test_every_queued_mail_is_sent_once_the_server_accepts_again(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     postman, port = Postman(), find_free_port()
-    async with open_services(with_server(settings, port)) as services:
+    async with open_application(with_server(settings, port)) as (services, jobs):
         for number in range(3):
             await services.accounts.register(f"viewer{number}@example.org", PASSWORD)
-        await deliver(services)  # nobody listens
+        await run_mailer(services)  # nobody listens
         owed = await services.outbox.list_all()
         assert [mail.attempts for mail in owed] == [1, 1, 1]
         assert all(mail.error and mail.next_at > now() for mail in owed)
         with post_office(postman, port):
             postman.refuses = "450 no room \x1b[31m for viewer@example.org"
             make_due(settings)
-            await deliver(services)
+            await run_mailer(services)
             assert {mail.attempts for mail in await services.outbox.list_all()} == {2}
             error = (await services.outbox.list_all())[0].error
             assert "<address>" in error
             assert error.isprintable()  # what a server says is shown at terminals
             postman.refuses = ""
-            async with services.mailer.run_in_background():  # one that arrives hastens the others
+            async with jobs.mailer.run_in_background():  # one that arrives hastens the others
                 make_due_first(settings)
                 await until_empty(services)
     assert {mail["To"] for mail in postman.mails} == {f"viewer{number}@example.org" for number in range(3)}
@@ -150,7 +145,7 @@ async def test_a_server_that_hangs_holds_nobody_up_and_loses_nothing(
     monkeypatch.setattr(transport, "_COMMAND_TIMEOUT_S", 0.5)
     postman, port = Postman(), find_free_port()
     with post_office(postman, port):
-        async with open_services(with_server(settings, port)) as services, services.mailer.run_in_background():
+        async with open_application(with_server(settings, port)) as (services, jobs), jobs.mailer.run_in_background():
             postman.hangs.set()
             async with asyncio.timeout(10):
                 await services.accounts.register(ADDRESS, PASSWORD)
@@ -170,16 +165,16 @@ async def test_a_mail_is_given_up_after_a_day_and_can_be_retried(
     async with open_services(with_server(settings, port)) as services:
         await services.accounts.register(ADDRESS, PASSWORD)
         make_due(settings, created_at=now() - timedelta(days=1))
-        await deliver(services)
+        await run_mailer(services)
         (mail,) = await services.outbox.list_all()
         assert mail.given_up_at is not None
         assert any(record.message.startswith("mail_given_up kind=activation") for record in caplog.records)
         make_due(settings)
-        await deliver(services)
+        await run_mailer(services)
         assert (await services.outbox.list_all())[0].attempts == 1
         with post_office(postman, port):
             await services.outbox.retry(mail.id)
-            await deliver(services)
+            await run_mailer(services)
             assert await services.outbox.list_all() == []
     assert len(postman.mails) == 1
 
@@ -191,7 +186,7 @@ async def test_two_processes_send_a_mail_once(settings: Settings) -> None:
         async with open_services(given) as one, open_services(given) as other:
             for number in range(5):
                 await one.accounts.register(f"viewer{number}@example.org", PASSWORD)
-            await asyncio.gather(*(deliver(services) for services in (one, other, one, other)))
+            await asyncio.gather(*(run_mailer(services) for services in (one, other, one, other)))
     assert sorted(mail["To"] for mail in postman.mails) == [f"viewer{number}@example.org" for number in range(5)]
 
 
@@ -201,7 +196,7 @@ async def test_a_mail_that_a_dead_process_held_is_sent_when_its_lease_is_over(se
         assert await services.outbox.claim() is not None  # and then it died
         assert await services.outbox.claim() is None
         make_due(settings, lease_until=now())
-        await deliver(services)
+        await run_mailer(services)
     assert len(list(settings.mail_dir.glob("*.eml"))) == 1
 
 
@@ -211,7 +206,7 @@ async def test_the_same_mail_owed_twice_is_one_mail(settings: Settings) -> None:
         for _ in range(3):
             await services.outbox.enqueue(MailKind.ACTIVATION, ADDRESS)
         await services.outbox.enqueue(MailKind.RESET, "nobody@example.org")
-        await deliver(services)
+        await run_mailer(services)
         assert await services.outbox.list_all() == []
     (file,) = settings.mail_dir.glob("*.eml")
     assert file.stat().st_mode & 0o077 == 0
@@ -222,7 +217,7 @@ async def test_an_activation_mail_never_reaches_whom_an_admin_disabled(settings:
         user = await services.accounts.register(ADDRESS, PASSWORD)
         await services.user_admin.update(0, user.id, is_disabled=True)
         await services.accounts.request_password_reset(ADDRESS)
-        await deliver(services)
+        await run_mailer(services)
         assert await services.outbox.list_all() == []
     assert not settings.mail_dir.exists()
 
@@ -259,11 +254,11 @@ async def test_mails_go_encrypted_and_never_without(
     with post_office(postman, port, **options):
         async with open_services(given) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
-            await deliver(services)  # this certificate is nobody's
+            await run_mailer(services)  # this certificate is nobody's
             assert "certificate" in (await services.outbox.list_all())[0].error.lower()
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
             make_due(settings)
-            await deliver(services)
+            await run_mailer(services)
             assert await services.outbox.list_all() == []
     assert (postman.was_secure, postman.knew) == ([True], [True])
 
@@ -273,7 +268,7 @@ async def test_without_encryption_nothing_is_sent_when_it_is_demanded(settings: 
     with post_office(postman, port):
         async with open_services(with_server(settings, port, email_use_tls=True)) as services:
             await services.accounts.register(ADDRESS, PASSWORD)
-            await deliver(services)
+            await run_mailer(services)
             assert "STARTTLS" in (await services.outbox.list_all())[0].error
     assert postman.mails == []
 
@@ -284,7 +279,7 @@ async def test_a_mail_that_cannot_be_written_is_tried_again(
     settings.mail_dir.parent.mkdir(parents=True, exist_ok=True)
     settings.mail_dir.write_text("a file where the folder should be")
     monkeypatch.setattr(mailer, "_POLL_INTERVAL_S", 0.02)
-    async with open_services(settings) as services, services.mailer.run_in_background():
+    async with open_application(settings) as (services, jobs), jobs.mailer.run_in_background():
         await services.accounts.register(ADDRESS, PASSWORD)
         async with asyncio.timeout(10):
             while not (owed := await services.outbox.list_all())[0].error:

@@ -27,8 +27,7 @@ class InMemoryRepository(VideoRepository):
 
     def add(self, film: int, timeline: Presentation | None = None, chunks: Sequence[int] = ()) -> None:
         """Add a video in processing; without `timeline` its source was not probed yet."""
-        known = timeline.as_json() if timeline else None
-        self.records[film] = VideoRecord(film, f"videos/{film}.mp4", known, frozenset(chunks), frozenset())
+        self.records[film] = VideoRecord(film, f"videos/{film}.mp4", timeline, frozenset(chunks), frozenset())
         self.status[film] = "processing"
 
     def delete(self, film: int) -> None:
@@ -69,7 +68,7 @@ class InMemoryRepository(VideoRepository):
         self._answer()
         return list(self.deleted_sources.items())
 
-    async def set_presentation(self, film: int, timeline: dict[str, Any]) -> None:
+    async def set_presentation(self, film: int, timeline: Presentation) -> None:
         self._answer()
         if film in self.records and self.records[film].presentation is None:
             self._change(film, presentation=timeline)

@@ -96,7 +96,7 @@ def run_scripted_task(assignment: TaskContext, monitor: ProgressSink) -> dict[st
 def _made(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     root, film = assignment.media_root, assignment.video_id
     if assignment.kind == "probe":
-        found = assignment.presentation if assignment.presentation_json else make_presentation(20)
+        found = assignment.known_presentation or make_presentation(20)
         if not paths.video_dir(root, film).parent.exists():
             raise MediaError("The volume is away.")
         for name in found.rendition_names:

@@ -71,7 +71,7 @@ class VideoBuilder:
             found = run_task(
                 TaskContext(
                     kind, 1, str(self.source), self.root, scratch, self.tools,
-                    presentation_json=self.known, index=index, rendition=rendition,
+                    known_presentation=self.timeline if self.known else None, index=index, rendition=rendition,
                 ),
                 watch or RecordingMonitor(),
             )  # fmt: skip

@@ -164,16 +164,16 @@ from dataclasses import replace
 from pathlib import Path
 from tests.support.scripted_tasks import make_presentation
 from tests.support.workers import NO_TOOLS
-from transcode import layout
-from transcode.tasks.assignment import Assignment
+from transcode import paths
+from transcode.presentation import SubtitleTrack
+from transcode.tasks.context import TaskContext
 from transcode.tasks.master import publish_master
-from transcode.timeline import SubtitleTrack
 
 root, film = Path(sys.argv[1]), replace(make_presentation(8), subtitles=(SubtitleTrack(2, "fra", "Fran\\u00e7ais"),))
 for folder in ("480p", "subs1"):
-    (layout.film_dir(root, 1) / folder).mkdir(parents=True)
-(layout.film_dir(root, 1) / "subs1" / "index.m3u8").touch()
-publish_master(Assignment("chunk", 1, "", root, root, NO_TOOLS, film.as_json()))
+    (paths.video_dir(root, 1) / folder).mkdir(parents=True)
+(paths.video_dir(root, 1) / "subs1" / "index.m3u8").touch()
+publish_master(TaskContext("chunk", 1, "", root, root, NO_TOOLS, film))
 """
 
 

@@ -277,7 +277,7 @@ def test_a_day_of_sound_is_cut_by_a_list_that_fits_into_an_argument() -> None:
 
 
 def chunk_assignment(film: Presentation, root: Path, index: int) -> TaskContext:
-    return TaskContext("chunk", 1, "", root, root, FfmpegBinaries("", ""), film.as_json(), index)
+    return TaskContext("chunk", 1, "", root, root, FfmpegBinaries("", ""), film, index)
 
 
 def test_hardly_any_chunk_of_a_long_film_looks_at_all_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ async def test_short_videos_overtake_long_ones_which_finish_in_turn(redis_url: s
     async with open_ledger(redis_url) as ledger:
         for film, grid in films.items():
             timeline = Presentation(grid, build_ladder(64, 36, FPS), VideoTrack(0, 64, 36))
-            known = VideoRecord(film, "film.mp4", timeline.as_json(), frozenset(), frozenset())
+            known = VideoRecord(film, "film.mp4", timeline, frozenset(), frozenset())
             await ledger.start(film, task_graph.initial_tasks(known, Path()), task_graph.finalize_task())
         taken: list[tuple[int, int]] = []
         while isinstance(lease := await ledger.claim([Queue.BATCH], "w"), Lease):

@@ -72,10 +72,9 @@ async def test_a_record_keeps_task_results_and_drops_missing_ones(settings: Sett
         videos = VideoStore(clients.database)
         repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
         await videos.add(Video(id=1, title="A film", source="videos/1.mp4"))
-        await repository.set_presentation(1, replace(make_presentation(20), warning="Half of it is gone.").as_json())
-        await repository.set_presentation(
-            1, make_presentation(8).as_json()
-        )  # too late: parts of the film may be made by the first one
+        await repository.set_presentation(1, replace(make_presentation(20), warning="Half of it is gone."))
+        await repository.set_presentation(1, make_presentation(8))
+        # too late: parts of the film may be made by the first one
         assert (await videos.get(1)).segments == make_presentation(20).segment_count
         for chunk in (0, 1, 2):
             await repository.mark_task_done(1, "chunk", chunk, {})
@@ -100,7 +99,7 @@ async def test_a_video_that_is_cancelled_while_its_work_ends_stays_cancelled(set
         repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
         for film in range(1, 9):
             await videos.add(Video(id=film, title="A film", source=f"videos/{film}.mp4"))
-            await repository.set_presentation(film, make_presentation(8).as_json())
+            await repository.set_presentation(film, make_presentation(8))
             cancelled, _ = await asyncio.gather(
                 services.catalogue.cancel(film), repository.mark_finished(film, {"bytes": 1}), return_exceptions=True
             )

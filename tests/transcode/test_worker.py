@@ -356,11 +356,11 @@ async def test_of_two_probes_the_first_recorded_one_counts(
         repository.add(1)
         await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
         await wait_until(lambda: task_script.started("probe"))
-        await repository.set_presentation(1, make_presentation(8).as_json())
+        await repository.set_presentation(1, make_presentation(8))
         task_script.clear("probe")  # which finds 20 seconds
         await wait_for_job(ledger, 1)
         assert len(task_script.started("probe")) == 2  # once more, for the playlists of the film that counts
-        assert repository.records[1].presentation == make_presentation(8).as_json()
+        assert repository.records[1].presentation == make_presentation(8)
         assert sorted(task_script.started("chunk")) == ["0", "1"]
         assert (await task_of(ledger, 1, "probe")).attempts == 1
 

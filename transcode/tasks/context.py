@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from transcode.errors import MediaError
 from transcode.ffmpeg.binaries import FfmpegBinaries
@@ -22,17 +21,17 @@ class TaskContext:
     media_root: Path  # the media folder
     scratch_dir: Path  # this attempt's own; it exists
     binaries: FfmpegBinaries
-    presentation_json: Mapping[str, Any] | None = None
+    known_presentation: Presentation | None = None  # None until the source has been probed
     index: int = 0
     rendition: str | None = None
     reserve_bytes: int = 0  # bytes that should stay free on the volume
 
     @property
     def presentation(self) -> Presentation:
-        """The timeline, which every task but the probe is given."""
-        if self.presentation_json is None:
+        """The presentation, which every task but the probe is given. Raises MediaError if there is none."""
+        if self.known_presentation is None:
             raise MediaError("The film was not probed yet.")
-        return Presentation.from_json(self.presentation_json)
+        return self.known_presentation
 
 
 class ProgressSink(Protocol):

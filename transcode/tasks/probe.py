@@ -24,7 +24,7 @@ def probe_video(context: TaskContext, progress_sink: ProgressSink) -> dict[str, 
 
     Of a film that was probed before, it makes again what its other tasks need and do not find.
     """
-    if context.presentation_json:
+    if context.known_presentation is not None:
         ensure_working_copy(context, progress_sink)
         found = context.presentation
     else:
@@ -87,5 +87,5 @@ def _publish(context: TaskContext, presentation: Presentation) -> None:
         text = playlists.media_playlist(presentation.grid)
         paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
         paths.fsync_path(folder)
-    publish_master(replace(context, presentation_json=presentation.as_json()))
+    publish_master(replace(context, known_presentation=presentation))
     paths.fsync_path(paths.video_dir(root, film).parent)

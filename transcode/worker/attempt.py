@@ -109,7 +109,7 @@ class Attempt:
             media_root=self._context.media_root,
             scratch_dir=self._scratch_dir,
             binaries=self._context.binaries,
-            presentation_json=dict(record.presentation) if record.presentation is not None else None,
+            known_presentation=record.presentation,
             index=self._lease.index,
             rendition=self._lease.rendition or None,
             reserve_bytes=self._context.disk_guard.min_free,

@@ -8,6 +8,8 @@ import shutil
 import time
 from pathlib import Path
 
+from transcode import paths
+
 log = logging.getLogger(__name__)
 
 
@@ -65,7 +67,7 @@ class DiskGuard:
         Where one is mounted and is not, there is an empty folder; films and uploads do not go both at once otherwise.
         """
         try:
-            is_there = (self._media_root / "hls").is_dir() or (self._media_root / "videos").is_dir()
+            is_there = (self._media_root / paths.HLS_DIR).is_dir() or (self._media_root / paths.SOURCES_DIR).is_dir()
             return shutil.disk_usage(self._media_root).free if is_there else -1
         except OSError as error:
             log.warning("disk_away: %s", error)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from transcode import integrity, task_graph
@@ -121,7 +120,8 @@ class AttemptOutcome:
         """Write it into the catalogue."""
         bench, lease = self._context, self._lease
         if lease.kind == "probe":
-            await bench.retry_until_available(lambda: bench.repository.set_presentation(lease.video_id, result))
+            presentation = Presentation.from_json(result)
+            await bench.retry_until_available(lambda: bench.repository.set_presentation(lease.video_id, presentation))
         elif lease.kind == "finish":
             job: JobView | None = await bench.retry_until_available(lambda: bench.ledger.job(lease.video_id))
             omissions = omissions_of(entry, job) if job else entry.omissions
@@ -179,5 +179,5 @@ def omissions_of(entry: VideoRecord, job: JobView) -> Omissions:
     return entry.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - entry.tasks_done)}, time.time())
 
 
-def _has_changed(stored: Mapping[str, Any] | None, probed: Mapping[str, Any]) -> bool:
-    return stored is not None and Presentation.from_json(stored) != Presentation.from_json(probed)
+def _has_changed(stored: Presentation | None, probed: dict[str, Any]) -> bool:
+    return stored is not None and stored != Presentation.from_json(probed)

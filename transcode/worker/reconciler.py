@@ -77,7 +77,6 @@ class Reconciler:
             return
         await self._repository.mark_failed(video_id, job.error)
         await self._ledger.publish_video_changed(video_id)
-        log.warning("film_failed film=%s: %s", video_id, job.error)
 
     async def _start_job(self, video_id: int, first: Sequence[NewTask] = (task_graph.probe_task(),)) -> None:
         """Every job begins with the probe, which is quick for a film that was probed before."""

@@ -67,7 +67,7 @@ class Sweeper:
         return await self._ledger.list_active_ids() | set(await self._repository.list_unfinished())
 
     def _list_attempts(self) -> dict[int, list[Path]]:
-        films = [folder for folder in _list_dir(self._media_root / "scratch") if folder.name.isdecimal()]
+        films = [folder for folder in _list_dir(self._media_root / paths.SCRATCH_DIR) if folder.name.isdecimal()]
         return {int(folder.name): _list_dir(folder / "attempts") for folder in films}
 
     def _stale_uploads(self) -> list[Path]:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from transcode import paths
 from transcode.aio import cancel_and_wait, wait_for_event
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ledger import Lease, Ledger, LedgerUnavailable, Queue
@@ -241,5 +242,5 @@ class Worker:
 
     def _create_folders(self) -> None:
         """At the start alone: that they are gone later means that the volume is."""
-        for name in ("scratch", "hls"):
+        for name in (paths.SCRATCH_DIR, paths.HLS_DIR):
             (self._context.media_root / name).mkdir(parents=True, exist_ok=True)

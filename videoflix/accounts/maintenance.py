@@ -5,7 +5,6 @@ Whoever deletes an account is signed out first and cannot ask again.
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 
@@ -17,8 +16,6 @@ from videoflix.errors import NotFound
 from videoflix.mail.outbox import Outbox
 from videoflix.models import now
 from videoflix.stores.users import UserStore
-
-_log = logging.getLogger(__name__)
 
 _PURGE_INTERVAL_S = 60.0  # seconds between two looks
 
@@ -32,7 +29,7 @@ class AccountPurge:
 
     def run_in_background(self) -> AbstractAsyncContextManager[None]:
         """At once and from time to time, for as long as the block lasts."""
-        return run_periodically(self.run_once, _PURGE_INTERVAL_S, _log)
+        return run_periodically(self.run_once, _PURGE_INTERVAL_S)
 
     async def run_once(self) -> None:
         """Once, for all accounts that are to be deleted."""
@@ -40,8 +37,6 @@ class AccountPurge:
             with suppress(NotFound):  # who began it has ended it
                 await self._accounts.delete(user_id)
 
-
-_log = logging.getLogger(__name__)
 
 _UNCONFIRMED_INTERVAL_S = 1800.0  # seconds between two sweeps
 
@@ -60,7 +55,7 @@ class UnconfirmedAccounts:
 
     def run_in_background(self) -> AbstractAsyncContextManager[None]:
         """At once and from time to time, for as long as the block lasts."""
-        return run_periodically(self.run_once, _UNCONFIRMED_INTERVAL_S, _log)
+        return run_periodically(self.run_once, _UNCONFIRMED_INTERVAL_S)
 
     async def run_once(self) -> None:
         """Once. Who confirms at this very moment keeps the account."""

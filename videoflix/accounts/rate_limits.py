@@ -23,31 +23,25 @@ import asyncio
 import hashlib
 import hmac
 import ipaddress
-import logging
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisError
 
 from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.batching import Batcher
 from videoflix.errors import Throttled
-
-_log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
+from videoflix.redis.breaker import CircuitBreaker
 
 _REDIS_TIMEOUT_S = 0.5  # seconds for Redis to answer
-_BREAKER_OPEN_S = 5.0  # seconds that nobody is counted after it did not
 _MINUTE_S, _HOUR_S = 60, 3600
 _TURN_S = 2.0  # between two attempts for an account that many try to open
 _LONGEST_TURN_S = 15.0  # what is further away is refused: clients give up, and connections are held meanwhile
@@ -120,7 +114,7 @@ class RateLimiter:
         self._redis = _BatchingRedis(client.connection_pool)
         self._limiter = SlidingWindowCounterRateLimiter(_LimitStorage(self._redis))
         self._factor = factor
-        self._breaker_open_until = 0.0
+        self._breaker = CircuitBreaker("rate_limits")
 
     async def hit(self, action: LimitedAction, address: str, account: str = "", device: str = "") -> None:
         """Count an attempt, and return when it is its turn. Raises Throttled when it is one too many.
@@ -158,7 +152,7 @@ class RateLimiter:
         """Wait until strangers may try this account again. Raises Throttled when too many wait already."""
         key, milliseconds = f"videoflix:turn:{call.value}:{_hash_account(account)}", 1000 * _TURN_S / self._factor
         taken = self._redis.eval(_TAKE_TURN, 1, key, round(milliseconds), round(1000 * _LONGEST_TURN_S))
-        wait = await self._call_redis(taken, 0)
+        wait = await self._breaker.call(taken, 0)
         if wait < 0:
             raise Throttled(math.ceil(-wait / 1000))
         await asyncio.sleep(wait / 1000)
@@ -170,13 +164,13 @@ class RateLimiter:
             *self._limit_items(action, address, account, device),
         ]:
             if key[0] in ("pair", "device"):
-                await self._call_redis(self._remember_client(_known_client_key(address, account), item, *key), None)
+                await self._breaker.call(self._remember_client(_known_client_key(address, account), item, *key), None)
 
     async def _remember_client(self, client_key: str, item: RateLimitItem, *key: str) -> None:
         await asyncio.gather(self._limiter.clear(item, *key), self._redis.set(client_key, 1, ex=_KNOWN_CLIENT_TTL_S))
 
     async def _is_known_client(self, address: str, account: str) -> bool:
-        return bool(await self._call_redis(self._redis.exists(_known_client_key(address, account)), 1))
+        return bool(await self._breaker.call(self._redis.exists(_known_client_key(address, account)), 1))
 
     def _limit_items(
         self, action: LimitedAction, address: str, account: str, device: str = ""
@@ -200,24 +194,12 @@ class RateLimiter:
         return RateLimitItemPerSecond(max(1, round(attempts * self._factor)), seconds, namespace=action.value)
 
     async def _hit_limit(self, item: RateLimitItem, *key: str) -> bool:
-        return await self._call_redis(self._limiter.hit(item, *key), True)
+        return await self._breaker.call(self._limiter.hit(item, *key), True)
 
     async def _seconds_until_reset(self, item: RateLimitItem, *key: str) -> int:
         now = time.time()
-        window = await self._call_redis(self._limiter.get_window_stats(item, *key), (now, 0))
+        window = await self._breaker.call(self._limiter.get_window_stats(item, *key), (now, 0))
         return max(1, math.ceil(window[0] - now))
-
-    async def _call_redis(self, awaitable: Awaitable[Answer], default: Answer) -> Answer:
-        """What Redis answers, else `otherwise`."""
-        if time.monotonic() < self._breaker_open_until:
-            _discard(awaitable)
-            return default
-        try:
-            return await awaitable
-        except (RedisError, OSError, TimeoutError) as error:
-            _log.warning("attempts not counted error=%s", error)
-            self._breaker_open_until = time.monotonic() + _BREAKER_OPEN_S
-            return default
 
 
 class _LimitStorage(RedisStorage):
@@ -283,8 +265,3 @@ def _hash_account(account: str) -> str:
 
 def _known_client_key(address: str, account: str) -> str:
     return f"videoflix:home:{_hash_account(account)}:{client_network(address)}"
-
-
-def _discard(awaitable: Awaitable[object]) -> None:
-    if asyncio.iscoroutine(awaitable):
-        awaitable.close()

@@ -1,1 +1,1 @@
-"""The composition root: the one place that knows settings, clients, stores, services, engine and handlers at once."""
+"""The composition root: builds clients, stores, services, engine and handlers from the settings and connects them."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
 from pymongo.write_concern import WriteConcern
@@ -18,28 +18,29 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from transcode import LedgerUnavailable
 from videoflix.errors import CommandError
 from videoflix.settings import Settings
 from videoflix.stores.errors import is_outage
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-# What the driver says is not told: it may hold a part of the password.
+# The driver's own message is left out, because it may contain a part of the password.
 _INVALID_URL_MESSAGE = (
-    "{} is not valid: it should look like {}; special characters of a password are written as %40 and so on."
+    "{} is not valid: it should look like {}; write special characters in the password as %40 and so on."
 )
-# Milliseconds. The driver asks the database all the time whether it lives, and breaks off what waits for one that does
-# not answer; that alone would not be noticed before each call's own limit, which is long, for some work is.
+# Milliseconds. The driver polls the database and aborts calls that wait for a server that does not answer. Without
+# that, an outage would go unnoticed until the timeout of the call itself, which is long because some calls are slow.
 _HEARTBEAT_INTERVAL_MS, _CONNECT_TIMEOUT_MS, _SOCKET_TIMEOUT_MS = 1000, 3000, 20_000
-_SERVER_SELECTION_TIMEOUT_MS = 2000  # that a call looks for a database that is known to be away
-# What is answered with success is in the journal on the disk, of most members where there are several: a MongoDB that
-# stands alone would acknowledge from memory, and a kill cost the last 100 ms. Who wants less says so in the URI.
+_SERVER_SELECTION_TIMEOUT_MS = 2000  # how long a call waits for a database that is known to be unavailable
+# Acknowledged writes are in the journal on disk, on most members of a replica set. By default a standalone MongoDB
+# acknowledges from memory, and killing it lost the last 100 ms. The URI may ask for less.
 DURABLE_WRITE_CONCERN = WriteConcern("majority", j=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Open connections to the two servers. `channel` does not reconnect silently: a gap in its messages is an error."""
+    """Open connections to both servers. `fail_fast_redis` never retries: every failure is an error at once."""
 
     database: AsyncIOMotorDatabase[dict[str, Any]]
     redis: Redis
@@ -48,27 +49,27 @@ class Clients:
 
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[AsyncIOMotorDatabase[dict[str, Any]]]:
-    """The database, known to answer. Raises CommandError that names the variable when it does not."""
+    """Open the database. Raises CommandError that names the setting if the server does not answer."""
     mongo = _make_mongo_client(settings)
     try:
         await _require_reachable(mongo.admin.command("ping"), "The database", "MONGODB_URI")
-        asked = mongo.write_concern if not mongo.write_concern.is_server_default else DURABLE_WRITE_CONCERN
-        yield mongo.get_database(settings.mongodb_db, write_concern=asked)
+        concern = DURABLE_WRITE_CONCERN if mongo.write_concern.is_server_default else mongo.write_concern
+        yield mongo.get_database(settings.mongodb_db, write_concern=concern)
     finally:
         mongo.close()
 
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
-    """Both clients, known to answer. Raises CommandError that names the variable of the one that does not."""
+    """Open the clients of both servers. Raises CommandError that names the setting of one that does not answer."""
     async with open_database(settings) as database:
         redis = _make_redis_client(settings, retries=3)
-        channel = _make_redis_client(settings, retries=0)
+        fail_fast_redis = _make_redis_client(settings, retries=0)
         try:
             await _require_reachable(redis.ping(), "Redis", "REDIS_URL")
-            yield Clients(database, redis, channel)
+            yield Clients(database, redis, fail_fast_redis)
         finally:
-            await channel.aclose()
+            await fail_fast_redis.aclose()
             await redis.aclose()
 
 
@@ -101,13 +102,13 @@ async def _require_reachable(ping: Any, server_name: str, variable: str) -> None
     try:
         await ping
     except (OperationFailure, AuthenticationError) as error:
-        _log.debug("refused server=%s error=%s", server_name, type(error).__name__)
+        _log.debug("server_login_failed", server=server_name, error=type(error).__name__)
         raise CommandError(f"{server_name} refuses: are user and password of {variable} right?") from None
     except (PyMongoError, RedisError, OSError) as error:
-        _log.debug("unreachable server=%s error=%s", server_name, error)
+        _log.debug("server_unreachable", server=server_name, error=str(error))
         raise CommandError(f"{server_name} does not answer: is it running, and is {variable} right?") from None
 
 
 def is_server_outage(error: BaseException) -> bool:
-    """Whether a server is to blame, and the same call may be repeated later."""
-    return isinstance(error, RedisConnectionError | RedisTimeoutError) or is_outage(error)
+    """Return whether a server is unavailable, so that the same call may succeed later."""
+    return isinstance(error, RedisConnectionError | RedisTimeoutError | LedgerUnavailable) or is_outage(error)

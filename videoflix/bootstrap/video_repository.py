@@ -1,25 +1,36 @@
-"""Tells the catalogue what the engine did, and the engine what the catalogue holds."""
+"""The engine's repository of videos, over MongoDB."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
-from transcode.ledger import Ledger, LedgerUnavailable
-from transcode.presentation import Presentation
-from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord
+import structlog
+
+from transcode import (
+    NOTHING_OMITTED,
+    Ledger,
+    LedgerUnavailable,
+    Omissions,
+    Presentation,
+    RepositoryUnavailable,
+    VideoRecord,
+)
 from videoflix.errors import NotFound
 from videoflix.models import Video, VideoStatus
 from videoflix.stores.errors import is_outage
 from videoflix.stores.file_journal import FileJournalStore
 from videoflix.stores.videos import VideoStore
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class MongoVideoRepository:
-    """The engine's `FilmBook` over the collection of videos."""
+    """Implements `transcode.VideoRepository` over the collection of videos.
+
+    Every method raises RepositoryUnavailable while the database is unavailable. Presentations are stored as JSON and
+    decoded here, once.
+    """
 
     def __init__(self, videos: VideoStore, journal: FileJournalStore, ledger: Ledger) -> None:
         self._videos = videos
@@ -27,7 +38,7 @@ class MongoVideoRepository:
         self._ledger = ledger
 
     async def get(self, video_id: int) -> VideoRecord | None:
-        """What is final of a film; None when it was deleted."""
+        """Return what is final of a video, or None if it does not exist."""
         with _translate_outage():
             try:
                 video = await self._videos.get(video_id)
@@ -36,43 +47,43 @@ class MongoVideoRepository:
         return _to_record(video)
 
     async def list_unfinished(self) -> list[int]:
-        """Films that are in work, or should be."""
+        """Return the ids of all videos that are being transcoded or should be."""
         with _translate_outage():
             return await self._videos.list_processing()
 
     async def list_finished_after(self, video_id: int, limit: int) -> list[VideoRecord]:
-        """The next films that are ready, by their numbers."""
+        """Return the next ready videos in the order of their ids."""
         with _translate_outage():
             videos = await self._videos.list_ready_after(video_id, limit)
         return [_to_record(video) for video in videos]
 
     async def list_deleted(self) -> list[tuple[int, str]]:
-        """Films that were deleted not long ago, with their sources.
+        """Return the ids and sources of recently deleted videos.
 
-        A crash between the announcement and the deletion leaves a film, which nothing may be taken of.
+        A crash between journal entry and deletion leaves the video in place; such a video is not returned, because
+        its files must stay.
         """
         with _translate_outage():
-            announced = await self._journal.list_all()
-            living = await self._videos.filter_existing([film for film, _ in announced])
-        return [(film, source) for film, source in announced if film not in living]
+            entries = await self._journal.list_all()
+            existing_ids = await self._videos.filter_existing([video_id for video_id, _ in entries])
+        return [(video_id, source) for video_id, source in entries if video_id not in existing_ids]
 
-    async def set_presentation(self, video_id: int, presentation: Mapping[str, object]) -> None:
-        """The film can be played from here on. What was told first stays."""
-        known = Presentation.from_json(dict(presentation))
+    async def set_presentation(self, video_id: int, presentation: Presentation) -> None:
+        """Store the result of the probe, which makes the video playable. An earlier presentation is kept."""
         with _translate_outage():
             await self._videos.set_presentation(
                 video_id,
-                presentation,
-                known.rendition_names,
-                known.segment_count,
-                known.duration,
-                known.warning or None,
+                presentation.as_json(),
+                presentation.rendition_names,
+                presentation.segment_count,
+                presentation.duration,
+                presentation.warning or None,
             )
-        _log.info("film_playable film=%d seconds=%.0f", video_id, known.duration)
+        _log.info("video_playable", video_id=video_id, duration_s=round(presentation.duration))
         await self._publish_change(video_id)
 
     async def mark_task_done(self, video_id: int, kind: str, index: int, result: Mapping[str, object]) -> None:
-        """A chunk, or a task that a film has once, is final."""
+        """Record that a chunk, or a task that runs once for each video, is done."""
         with _translate_outage():
             if kind == "chunk":
                 await self._videos.mark_chunk_done(video_id, index)
@@ -80,46 +91,46 @@ class MongoVideoRepository:
                 await self._videos.mark_task_done(video_id, kind, result)
 
     async def mark_missing(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
-        """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
+        """Record that these chunks and tasks, and the final task, must run again. A ready video stays ready."""
         with _translate_outage():
             await self._videos.unmark_done(video_id, chunks, [*kinds, "finish"])
 
     async def mark_finished(
         self, video_id: int, result: Mapping[str, object], omissions: Omissions = NOTHING_OMITTED
     ) -> None:
-        """Everything is final but what the film is published without, unless it was cancelled or deleted meanwhile."""
+        """Record that everything is done but the omissions, unless the video was cancelled or deleted meanwhile."""
         await self.set_omissions(video_id, omissions)
         with _translate_outage():
             is_ready = await self._videos.set_ready(video_id, result)
         if is_ready:
-            _log.info("film_ready film=%d without=%s", video_id, ",".join(omissions.sentences))
+            _log.info("video_ready", video_id=video_id, omissions=sorted(omissions.sentences))
         await self._publish_change(video_id)
 
-    async def mark_ready_without(self, film: int, omissions: Omissions) -> None:
-        """Every segment is final, but the end of the work failed: publish the film as it is."""
-        await self.set_omissions(film, omissions)
+    async def mark_ready_without(self, video_id: int, omissions: Omissions) -> None:
+        """Make a video ready as it is: all its segments are done, but the end of the work failed."""
+        await self.set_omissions(video_id, omissions)
         with _translate_outage():
-            await self._videos.set_ready_as_it_is(film)
-        await self._publish_change(film)
+            await self._videos.set_ready_as_it_is(video_id)
+        await self._publish_change(video_id)
 
-    async def set_omissions(self, film: int, omissions: Omissions) -> None:
-        """Remember what the film is published without, and how often it was tried again."""
+    async def set_omissions(self, video_id: int, omissions: Omissions) -> None:
+        """Record what the video is published without, and how often it was tried again."""
         with _translate_outage():
-            await self._videos.set_omissions(film, omissions.sentences, omissions.tries, omissions.tried_at)
+            await self._videos.set_omissions(video_id, omissions.sentences, omissions.tries, omissions.tried_at)
 
     async def mark_failed(self, video_id: int, message: str) -> None:
-        """The film cannot be made; the sentence says why."""
+        """Record that the video cannot be transcoded; the message says why."""
         with _translate_outage():
             if await self._videos.set_failed(video_id, message):
-                _log.warning("film_failed film=%d: %s", video_id, message)
+                _log.warning("video_failed", video_id=video_id, reason=message)
         await self._publish_change(video_id)
 
     async def _publish_change(self, video_id: int) -> None:
-        """Web processes hold lists of films; one that cannot be told looks for itself after a while."""
+        """Notify web processes, which cache videos. They notice a change without a message after a while, too."""
         try:
             await self._ledger.publish_video_changed(video_id)
         except LedgerUnavailable as error:
-            _log.warning("change_untold film=%d error=%s", video_id, error)
+            _log.warning("change_not_published", video_id=video_id, error=str(error))
 
 
 @contextmanager
@@ -139,7 +150,7 @@ def _to_record(video: Video) -> VideoRecord:
     return VideoRecord(
         video_id=video.id,
         source=video.source,
-        presentation=dict(video.presentation) if video.presentation else None,
+        presentation=Presentation.from_json(video.presentation) if video.presentation else None,
         chunks_done=video.chunks_done,
         tasks_done=done,
         is_failed=video.status is VideoStatus.FAILED,

@@ -1,5 +1,6 @@
-"""The catalogue: which videos there are, who may change them, how they are listed and found."""
+"""The catalogue: which videos exist, how admins change them, and how they are listed and searched."""
 
+from transcode import JobProgress
 from videoflix.catalogue.service import Catalogue
 
-__all__ = ["Catalogue"]
+__all__ = ["Catalogue", "JobProgress"]

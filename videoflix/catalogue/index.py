@@ -1,16 +1,18 @@
-"""The playable videos in memory: every list, page, search and order is taken from here.
+"""The index of all playable videos in memory, from which every list, page, search and order is served.
 
-Nothing here waits or reads a database; `listing` keeps it right.
+Nothing here waits or queries a database; `index_sync` keeps the index up to date.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
+
+from cachetools import LRUCache
 
 from videoflix.catalogue.search import SearchIndex, extract_words, fold
 from videoflix.catalogue.similar import find_similar
@@ -23,14 +25,17 @@ ORDERINGS: Mapping[str, Callable[[ListedVideo], tuple[object, ...]]] = {
 }
 
 _NEWEST_FIRST = "-created_at"
-_MAX_CACHED_QUERIES = 64  # answers to different queries, kept until something changes
+_MAX_CACHED_QUERIES = 64  # results, kept until something changes
 _DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What narrows and orders a list. `ordering`: a key of ORDERINGS, after `-` the other way round; "" is by rank
-    for a search and newest first otherwise."""
+    """Filters and order of a list.
+
+    `ordering` is a key of ORDERINGS, with `-` before it for descending; "" means by relevance for a search, and newest
+    first otherwise.
+    """
 
     search: str = ""
     category: str = ""
@@ -39,7 +44,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A category as most of its videos spell it, and how many it has."""
+    """A category in the spelling that most of its videos use, and its number of videos."""
 
     name: str
     count: int
@@ -47,37 +52,37 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A video as lists show it: ready-made JSON, cut where the address of this server belongs."""
+    """A video as JSON for lists, split where the base URL of this server is inserted."""
 
     prefix: bytes
     suffix: bytes
 
     def with_fields(self, **fields: object) -> Row:
-        """The same with further keys at its end."""
+        """Return the row with additional keys at the end."""
         return Row(self.prefix, self.suffix.removesuffix(b"}") + b"," + _encode_json(fields).removeprefix(b"{"))
 
 
 class VideoIndex:
-    """Videos by id. `version` differs whenever anything is different."""
+    """All playable videos by id. `version` changes with every change."""
 
     def __init__(self) -> None:
         self.version = 0
         self._videos: dict[int, ListedVideo] = {}
         self._rows: dict[int, Row] = {}
         self._search_index = SearchIndex()
-        self._categories: defaultdict[str, set[int]] = defaultdict(set)  # by their folded name
+        self._categories: defaultdict[str, set[int]] = defaultdict(set)  # ids by folded name
         self._category_list: list[Category] | None = None
         self._sort_keys: dict[str, dict[int, tuple[object, ...]]] = {ordering: {} for ordering in ORDERINGS}
         self._ranks: dict[str, dict[int, int]] = {}
-        self._query_cache: OrderedDict[Query, tuple[int, ...]] = OrderedDict()
+        self._query_cache: LRUCache[Query, tuple[int, ...]] = LRUCache(_MAX_CACHED_QUERIES)
 
     def put(self, video: ListedVideo) -> None:
-        """Take it in, or take in what is different now."""
-        known = self._videos.get(video.id)
-        if known == video:
+        """Add or update a video."""
+        previous = self._videos.get(video.id)
+        if previous == video:
             return
-        if known is not None:
-            self._unindex(known)
+        if previous is not None:
+            self._unindex(previous)
         self._videos[video.id] = video
         self._rows[video.id] = _encode_row(video)
         self._search_index.add(video)
@@ -87,7 +92,7 @@ class VideoIndex:
         self._invalidate()
 
     def discard(self, video_id: int) -> None:
-        """Safe to repeat."""
+        """Remove a video if it is in the index."""
         video = self._videos.pop(video_id, None)
         if video is not None:
             del self._rows[video_id]
@@ -97,33 +102,30 @@ class VideoIndex:
             self._invalidate()
 
     def get(self, video_id: int) -> ListedVideo | None:
-        """None for what is not playable."""
+        """Return a video, or None if it is not playable or does not exist."""
         return self._videos.get(video_id)
 
     def ids(self) -> Collection[int]:
-        """In no order."""
+        """Return the ids of all videos, in no particular order."""
         return self._videos.keys()
 
     def select_ids(self, query: Query) -> Sequence[int]:
-        """Ids in order."""
-        known = self._query_cache.get(query)
-        if known is None:
-            known = self._query_cache[query] = tuple(self._run_query(query))
-            if len(self._query_cache) > _MAX_CACHED_QUERIES:
-                self._query_cache.popitem(last=False)
-        self._query_cache.move_to_end(query)
-        return known
+        """Return the ids of the matching videos, in order."""
+        video_ids = self._query_cache.get(query)
+        if video_ids is None:
+            video_ids = self._query_cache[query] = tuple(self._run_query(query))
+        return video_ids
 
     def get_rows(self, ids: Iterable[int]) -> list[Row]:
-        """Ready-made, in the order of the ids; those that are not here are left out."""
+        """Return the rows of these videos in the order of the ids, without those that are not in the index."""
         return [row for video_id in ids if (row := self._rows.get(video_id)) is not None]
 
     def rows_newest_first(self) -> list[Row]:
-        """Every row."""
+        """Return all rows, newest first."""
         return self.get_rows(self._get_ranks(_NEWEST_FIRST))
 
     def list_categories(self) -> list[Category]:
-        """By name, spelled as most of their videos spell it; videos without a category are in none."""
+        """Return all categories by name. Videos without a category are in none."""
         if self._category_list is None:
             self._category_list = [
                 Category(Counter(self._videos[video].category for video in members).most_common(1)[0][0], len(members))
@@ -133,39 +135,42 @@ class VideoIndex:
         return self._category_list
 
     def find_similar(self, video: ListedVideo) -> list[int]:
-        """See `videoflix.catalogue.similar`; equal ones newest first."""
-        likeness = find_similar(video, self._ids_in_category(video.category), len(self._videos), self._search_index)
-        place = self._get_ranks(_NEWEST_FIRST)
-        return sorted(likeness, key=lambda video_id: (-likeness[video_id], place[video_id]))
+        """Return the ids of similar videos, the most similar first, then newest first.
+
+        For the score see `videoflix.catalogue.similar`.
+        """
+        scores = find_similar(video, self._ids_in_category(video.category), len(self._videos), self._search_index)
+        ranks = self._get_ranks(_NEWEST_FIRST)
+        return sorted(scores, key=lambda video_id: (-scores[video_id], ranks[video_id]))
 
     def _run_query(self, query: Query) -> Iterable[int]:
-        found: Set[int] = self._videos.keys()
+        matching_ids: Set[int] = self._videos.keys()
         weights: Mapping[int, int] = {}
         if query.search:
             weights = self._search_index.find(extract_words(query.search))
-            found = weights.keys()
+            matching_ids = weights.keys()
         if query.category:
-            found = self._ids_in_category(query.category) & found
-        ordered = self._sort_ids(found, query.ordering or _NEWEST_FIRST)
+            matching_ids = self._ids_in_category(query.category) & matching_ids
+        sorted_ids = self._sort_ids(matching_ids, query.ordering or _NEWEST_FIRST)
         if weights and not query.ordering:
-            ordered.sort(key=weights.__getitem__, reverse=True)  # those of one weight stay newest first
-        return ordered
+            sorted_ids.sort(key=weights.__getitem__, reverse=True)  # stable: equal weights stay newest first
+        return sorted_ids
 
     def _ids_in_category(self, name: str) -> Set[int]:
         return self._categories.get(fold(name), frozenset()) if name else frozenset()
 
     def _sort_ids(self, video_ids: Set[int], ordering: str) -> list[int]:
-        place = self._get_ranks(ordering)
-        if len(video_ids) * 4 < len(place):
-            return sorted(video_ids, key=place.__getitem__)
-        return [video_id for video_id in place if video_id in video_ids]  # the quicker way to sort most of them
+        ranks = self._get_ranks(ordering)
+        if len(video_ids) * 4 < len(ranks):
+            return sorted(video_ids, key=ranks.__getitem__)
+        return [video_id for video_id in ranks if video_id in video_ids]  # faster for a large part of the index
 
     def _get_ranks(self, ordering: str) -> Mapping[int, int]:
-        """Where each video stands in this order, and perhaps some that are gone; made when it is first asked for."""
+        """Return the position of each video in this order, computed on first use. It may contain deleted videos."""
         if ordering not in self._ranks:
             key = self._sort_keys[ordering.removeprefix("-")].__getitem__
-            ordered = sorted(self._videos, key=key, reverse=ordering.startswith("-"))
-            self._ranks[ordering] = {video_id: place for place, video_id in enumerate(ordered)}
+            sorted_ids = sorted(self._videos, key=key, reverse=ordering.startswith("-"))
+            self._ranks[ordering] = {video_id: rank for rank, video_id in enumerate(sorted_ids)}
         return self._ranks[ordering]
 
     def _update_sort_key(self, ordering: str, video_id: int, key: tuple[object, ...]) -> None:
@@ -185,25 +190,25 @@ class VideoIndex:
 
 
 def encode_array(rows: Sequence[Row], base_url: str) -> bytes:
-    """The rows as a JSON array, with the address of this server (`https://host`) in its places."""
+    """Return the rows as a JSON array with the base URL of this server (`https://host`) inserted."""
     if not rows:
         return b"[]"
-    between = (last.suffix + b"," + row.prefix for last, row in pairwise(rows))
-    return _escape_json(base_url).join([b"[" + rows[0].prefix, *between, rows[-1].suffix + b"]"])
+    separators = (previous.suffix + b"," + row.prefix for previous, row in pairwise(rows))
+    return _escape_json(base_url).join([b"[" + rows[0].prefix, *separators, rows[-1].suffix + b"]"])
 
 
 def _encode_row(video: ListedVideo) -> Row:
-    before = {
+    fields_before_url = {
         "id": video.id,
         "created_at": isoformat(video.created_at),
         "title": video.title,
         "description": video.description,
         "thumbnail_url": "",
     }
-    after = {"category": video.category}
+    fields_after_url = {"category": video.category}
     return Row(
-        _encode_json(before).removesuffix(b'"}'),
-        f'/media/thumbnails/{video.id}.jpg",'.encode() + _encode_json(after).removeprefix(b"{"),
+        _encode_json(fields_before_url).removesuffix(b'"}'),
+        f'/media/thumbnails/{video.id}.jpg",'.encode() + _encode_json(fields_after_url).removeprefix(b"{"),
     )
 
 
@@ -216,5 +221,5 @@ def _escape_json(text: str) -> bytes:
 
 
 def _natural_sort_key(title: str) -> str:
-    """As people sort: `Part 2` comes before `Part 10`, and case and accents do not count."""
-    return _DIGITS.sub(lambda number: number[0].zfill(10), fold(title))
+    """Return a key that sorts `Part 2` before `Part 10` and ignores case and accents."""
+    return _DIGITS.sub(lambda match: match[0].zfill(10), fold(title))

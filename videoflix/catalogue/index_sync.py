@@ -1,49 +1,48 @@
-"""Keeps the shelf of this process right, and the whole list ready as bytes.
+"""Keeps the video index of this process up to date, and caches the complete list as bytes.
 
-Every process is told of every change by message and looks up that one video. Messages can be lost with Redis, so
-after a gap in them, and when it was not done for a while, everything is read again in the background.
+Each process receives a message for every change and reloads that video. Messages can be lost while Redis is down, so
+the whole index is reloaded in the background after a gap, and when it has become old.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import structlog
+from cachetools import LRUCache
+
+from transcode import Engine
 from videoflix.catalogue.index import Row, VideoIndex, encode_array
 from videoflix.errors import NotFound
 from videoflix.models import ListedVideo
-from videoflix.ports import Engine
 from videoflix.stores.videos import VideoStore
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-MAX_AGE_S = 30.0  # seconds that a change may go unseen when its message was lost
-_MAX_RELOAD_TIME_SHARE = (
-    0.02  # of the time is the most that reading everything may take, however large the catalogue is
-)
-_RETRY_DELAY_S = 1.0  # seconds until it is tried again when the database did not answer
-_LOAD_SLICE_SIZE = 32  # videos that are taken in before other requests have their turn
-_MAX_INLINE_ROWS = 200  # rows that are put together in less time than a thread takes to be asked
-_MAX_CACHED_BASE_URLS = 4  # addresses of this server for which the whole list is kept: one is usual
+MAX_AGE_S = 30.0  # after which the index is reloaded, in case a message was lost
+_MAX_RELOAD_TIME_SHARE = 0.02  # of the time may be spent on reloads; a large catalogue is reloaded less often
+_RETRY_DELAY_S = 1.0  # after a reload that failed
+_LOAD_SLICE_SIZE = 32  # videos that are indexed before other coroutines get a turn
+_MAX_INLINE_ROWS = 200  # up to which encoding is faster than the switch to a thread
+_MAX_CACHED_BASE_URLS = 4  # usually there is one
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedList:
-    """A list, how many videos it has, and its ETag (the same in every process)."""
+    """A list of videos as JSON."""
 
     body: bytes
-    total: int
-    etag: str
+    total: int  # number of videos
+    etag: str  # the same in every process
 
 
 class IndexSync:
-    """One per process. It reads nothing and listens to nothing before it is first asked."""
+    """The video index of a process. It loads nothing and subscribes to nothing before its first use."""
 
     def __init__(self, videos: VideoStore, engine: Engine, max_age_s: float = MAX_AGE_S) -> None:
         self._videos = videos
@@ -51,20 +50,20 @@ class IndexSync:
         self._max_age_s = max_age_s
         self._index = VideoIndex()
         self._is_loaded = False
-        self._reload_at = 0.0  # from here on in the background
-        self._block_on_reload_at = 0.0  # from here on before anything is answered
+        self._reload_at = 0.0  # when it is reloaded in the background, by time.monotonic()
+        self._block_on_reload_at = 0.0  # when requests wait for the reload
         self._reload_task: asyncio.Task[None] | None = None
         self._refreshed_during_reload: set[int] = set()
         self._is_reload_needed = False
         self._changed_ids: set[int] = set()
         self._refresh_task: asyncio.Task[None] | None = None
         self._refresh_lock = asyncio.Lock()
-        self._encoded_lists: OrderedDict[str, tuple[int, EncodedList]] = OrderedDict()
+        self._encoded_lists: LRUCache[str, tuple[int, EncodedList]] = LRUCache(_MAX_CACHED_BASE_URLS)
         self._encode_lock = asyncio.Lock()
         self._is_closed = False
 
     async def close(self) -> None:
-        """Stop looking. Safe to repeat."""
+        """Stop all reloads. Idempotent."""
         self._is_closed = True
         for task in (self._reload_task, self._refresh_task):
             if task is not None:
@@ -72,22 +71,22 @@ class IndexSync:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def get_index(self) -> VideoIndex:
-        """The playable videos. Waits for the database at first, and when nobody has asked for long."""
+        """Return the index. Waits for the database on first use, and when the index has not been used for long."""
         if self._reload_task is None:
             self._engine.on_video_changed(self._on_video_changed)
             self._engine.on_missed_changes(self._request_reload)
-        moment = time.monotonic()
-        if moment >= self._reload_at and (self._reload_task is None or self._reload_task.done()):
+        now = time.monotonic()
+        if now >= self._reload_at and (self._reload_task is None or self._reload_task.done()):
             self._reload_task = self._start_reload()
-        if moment >= self._block_on_reload_at:
+        if now >= self._block_on_reload_at:
             assert self._reload_task is not None
             await asyncio.shield(self._reload_task)
         return self._index
 
     async def get(self, video_id: int) -> ListedVideo:
-        """A playable video. Raises NotFound."""
+        """Return a playable video. Raises NotFound."""
         video = (await self.get_index()).get(video_id)
-        if video is None:  # perhaps it has just become playable
+        if video is None:  # it may just have become playable
             await self.refresh({video_id})
             video = self._index.get(video_id)
         if video is None:
@@ -95,37 +94,32 @@ class IndexSync:
         return video
 
     async def get_encoded_list(self, base_url: str) -> EncodedList:
-        """Every playable video, newest first; `server`: the address that clients use, such as `https://host`."""
-        shelf = await self.get_index()
-        if ready := self._get_cached_list(base_url):
-            return ready
+        """Return all playable videos, newest first. `base_url` is the URL that clients use, such as `https://host`."""
+        index = await self.get_index()
+        if cached := self._get_cached_list(base_url):
+            return cached
         async with self._encode_lock:
-            if ready := self._get_cached_list(base_url):
-                return ready
-            version, rows = shelf.version, shelf.rows_newest_first()
-            ready = await encode_list(rows, base_url)
-            self._encoded_lists[base_url] = version, ready
-            if len(self._encoded_lists) > _MAX_CACHED_BASE_URLS:
-                self._encoded_lists.popitem(last=False)
-            return ready
+            if cached := self._get_cached_list(base_url):
+                return cached
+            version, rows = index.version, index.rows_newest_first()
+            encoded = await encode_list(rows, base_url)
+            self._encoded_lists[base_url] = version, encoded
+            return encoded
 
     def _get_cached_list(self, base_url: str) -> EncodedList | None:
-        version, ready = self._encoded_lists.get(base_url, (None, None))
-        if version != self._index.version:
-            return None
-        self._encoded_lists.move_to_end(base_url)
-        return ready
+        version, encoded = self._encoded_lists.get(base_url, (None, None))
+        return encoded if version == self._index.version else None
 
     async def refresh(self, video_ids: Collection[int]) -> None:
-        """Have these as the database has them now."""
+        """Reload these videos from the database."""
         if self._reload_task is None:
-            return  # nothing was read yet, so nothing can be wrong
-        async with self._refresh_lock:  # so that what was read later is also put later
+            return  # nothing has been loaded yet
+        async with self._refresh_lock:  # a later read must not be overwritten by an earlier one
             self._refreshed_during_reload.update(video_ids)
-            found = {video.id: video async for video in self._videos.iter_playable(video_ids)}
+            videos = {video.id: video async for video in self._videos.iter_playable(video_ids)}
             for video_id in video_ids:
-                if video_id in found:
-                    self._index.put(found[video_id])
+                if video_id in videos:
+                    self._index.put(videos[video_id])
                 else:
                     self._index.discard(video_id)
 
@@ -136,11 +130,11 @@ class IndexSync:
 
     async def _refresh_changed(self) -> None:
         while self._changed_ids:
-            told, self._changed_ids = self._changed_ids, set()
+            video_ids, self._changed_ids = self._changed_ids, set()
             try:
-                await self.refresh(told)
-            except Exception:  # whatever the driver raises
-                _log.warning("listing_waits films=%d", len(told), exc_info=True)
+                await self.refresh(video_ids)
+            except Exception:  # drivers raise errors of many kinds
+                _log.warning("index_refresh_failed", videos=len(video_ids), exc_info=True)
                 self._request_reload()
 
     def _request_reload(self) -> None:
@@ -149,46 +143,46 @@ class IndexSync:
             self._reload_task = self._start_reload()
 
     def _start_reload(self) -> asyncio.Task[None]:
-        reading = asyncio.create_task(self._reload())
-        reading.add_done_callback(lambda task: task.cancelled() or task.exception())  # perhaps nobody waits for it
-        return reading
+        reload_task = asyncio.create_task(self._reload())
+        reload_task.add_done_callback(lambda task: task.cancelled() or task.exception())  # it may not be awaited
+        return reload_task
 
     async def _reload(self) -> None:
-        """Everything, and once more when messages may have been missed meanwhile. Raises only before the first time."""
-        begun = time.monotonic()
-        self._reload_at = begun + _RETRY_DELAY_S
+        """Load everything, and again if messages may have been missed meanwhile. Only the first load may raise."""
+        started_at = time.monotonic()
+        self._reload_at = started_at + _RETRY_DELAY_S
         self._is_reload_needed = True
         try:
             while self._is_reload_needed:
                 self._is_reload_needed = False
                 await self._load_all()
-        except Exception:  # whatever the driver raises
+        except Exception:  # drivers raise errors of many kinds
             if not self._is_loaded:
                 raise
-            _log.warning("listing_is_old", exc_info=True)
-            self._block_on_reload_at = math.inf  # better an old list than none
+            _log.warning("index_reload_failed", exc_info=True)
+            self._block_on_reload_at = math.inf  # an old list is better than none
             return
         self._is_loaded = True
-        age = max(self._max_age_s, (time.monotonic() - begun) / _MAX_RELOAD_TIME_SHARE)
-        self._reload_at = begun + age
-        self._block_on_reload_at = begun + 2 * age
+        max_age_s = max(self._max_age_s, (time.monotonic() - started_at) / _MAX_RELOAD_TIME_SHARE)
+        self._reload_at = started_at + max_age_s
+        self._block_on_reload_at = started_at + 2 * max_age_s
 
     async def _load_all(self) -> None:
-        """What is looked up meanwhile is newer than what is read here."""
+        """Load all videos, except those that are refreshed meanwhile: their data is newer."""
         self._refreshed_during_reload.clear()
-        seen = set()
+        loaded_ids = set()
         async for video in self._videos.iter_playable():
-            seen.add(video.id)
+            loaded_ids.add(video.id)
             if video.id not in self._refreshed_during_reload:
                 self._index.put(video)
-            if len(seen) % _LOAD_SLICE_SIZE == 0:
+            if len(loaded_ids) % _LOAD_SLICE_SIZE == 0:
                 await asyncio.sleep(0)
-        for video_id in set(self._index.ids()) - seen - self._refreshed_during_reload:
+        for video_id in set(self._index.ids()) - loaded_ids - self._refreshed_during_reload:
             self._index.discard(video_id)
 
 
 async def encode_list(rows: Sequence[Row], base_url: str) -> EncodedList:
-    """The rows as they are sent; many of them are put together beside the event loop."""
+    """Return the rows as JSON; long lists are encoded in a thread."""
     if len(rows) <= _MAX_INLINE_ROWS:
         return _encode_list(rows, base_url)
     return await asyncio.to_thread(_encode_list, rows, base_url)

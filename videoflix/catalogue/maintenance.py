@@ -1,12 +1,12 @@
-"""Deletions to their end: what a process that died, or a database that went away, left of a film that is gone.
+"""Finishes deletions of videos that a crash or an outage interrupted.
 
-A film is announced as deleted, is deleted, and then all that people hold of it goes. Whatever ends that in the middle,
-and whatever another process wrote at the same moment, is found here by the announcement.
+A deletion is first recorded in the journal, then the video is deleted, and then everything that users hold of it
+(progress, list entries, ratings). Whatever was left behind, or written by another process at the same moment, is found
+through the journal.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -14,16 +14,14 @@ from videoflix.background import run_periodically
 from videoflix.stores.file_journal import FileJournalStore
 from videoflix.stores.videos import VideoStore
 
-_log = logging.getLogger(__name__)
+_MIN_DELETION_AGE_S = 60.0  # after which no process writes anything about a deleted video
+_INTERVAL_S = 300.0
 
-_MIN_DELETION_AGE_S = 60.0  # seconds after which nobody writes about a deleted film any more
-_INTERVAL_S = 300.0  # seconds between two sweeps
-
-VideoDataEraser = Callable[[int], Awaitable[None]]
+VideoDataEraser = Callable[[int], Awaitable[None]]  # removes what users hold of a video, by its id
 
 
 class VideoPurge:
-    """Any number of processes may sweep; every step is safe to repeat."""
+    """Removes what users hold of deleted videos. Any number of processes may run it: every step is idempotent."""
 
     def __init__(self, videos: VideoStore, journal: FileJournalStore, erasers: Sequence[VideoDataEraser]) -> None:
         self._videos = videos
@@ -31,14 +29,14 @@ class VideoPurge:
         self._erasers = erasers
 
     def run_in_background(self) -> AbstractAsyncContextManager[None]:
-        """At once and from time to time, for as long as the block lasts."""
-        return run_periodically(self.run_once, _INTERVAL_S, _log)
+        """Run now and every five minutes until the block is left."""
+        return run_periodically(self.run_once, _INTERVAL_S)
 
     async def run_once(self) -> None:
-        """Once. A film that is still there was announced and never deleted: it keeps everything."""
-        settled = await self._journal.list_unfinished(_MIN_DELETION_AGE_S)
-        living = await self._videos.filter_existing(settled)
-        for video_id in set(settled) - living:
-            for forget in self._erasers:
-                await forget(video_id)
+        """Finish all deletions. A video that still exists was recorded but not deleted, and keeps everything."""
+        unfinished_ids = await self._journal.list_unfinished(_MIN_DELETION_AGE_S)
+        existing_ids = await self._videos.filter_existing(unfinished_ids)
+        for video_id in set(unfinished_ids) - existing_ids:
+            for erase in self._erasers:
+                await erase(video_id)
             await self._journal.mark_finished(video_id)

@@ -1,7 +1,7 @@
-"""Finding words in the texts of videos: exact ones and beginnings, in memory.
+"""Full-text search over the texts of videos, by whole words and prefixes, in memory.
 
-Every web process holds its own index. An index of words in the database was measured instead and left: on 10,000
-films, the beginning of a common word takes the embedded database 0.4 s, and it has no text index that could rank.
+Each web process has its own index. A word index in the database was measured and rejected: with 10,000 videos, a common
+prefix takes the embedded database 0.4 s, and it has no text index that could rank results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import chain
 
 from videoflix.models import ListedVideo
 
-# Letters that Unicode does not take apart into a plain one and an accent.
+# Letters that Unicode does not decompose into a base letter and an accent.
 _LETTER_REPLACEMENTS = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th"}
 )
@@ -22,17 +22,16 @@ _IOTA_BELOW = "\u0345"  # the one mark that is a letter when case is folded
 # Marks that say they are letters: Unicode takes each apart into two real ones.
 _DOUBLE_MARKS = frozenset("\u0f73\u0f75\u0f81")
 _APOSTROPHES = re.compile("['\u2019\u02bc]")
-# Chinese and Japanese are written without blanks, so that each of their characters is a word.
+# Chinese and Japanese are written without spaces, so each of their characters is a word.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 
 def fold(text: str) -> str:
-    """Equal for texts that differ in case, accents or outer blanks alone."""
+    """Return a text without case, accents and surrounding whitespace, for comparisons."""
     single = "".join(letter for letter in text.replace(_IOTA_BELOW, "\u03b9") if not _is_mark(letter))
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", single).casefold())
-    return (
-        "".join(letter for letter in apart if not unicodedata.combining(letter)).translate(_LETTER_REPLACEMENTS).strip()
-    )
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", single).casefold())
+    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return letters.translate(_LETTER_REPLACEMENTS).strip()
 
 
 def _is_mark(letter: str) -> bool:
@@ -41,21 +40,25 @@ def _is_mark(letter: str) -> bool:
 
 
 def extract_words(text: str) -> tuple[str, ...]:
-    """The distinct words of a text, folded, in the order of their first use; `Schindler's` is one word."""
+    """Return the distinct words of a text, folded, in the order of their first use; `Schindler's` is one word."""
     return tuple(dict.fromkeys(_WORD.findall(_APOSTROPHES.sub("", fold(text)))))
 
 
 SEARCHED_FIELDS = ("title", "category", "description")
 
-_MAX_QUERY_WORDS = 10  # of a search; what comes after them does not narrow it
-_PREFIX_RANGE_END = "\U0010ffff"  # after every word with the same beginning
+_MAX_QUERY_WORDS = 10  # further words of a query are ignored
+_PREFIX_RANGE_END = "\U0010ffff"  # sorts after every word with the same prefix
 
-# The worst first. Ten words found in a worse field never outweigh one that is found in a better one.
-_FIELD_WEIGHTS = (("description", 1, 2), ("category", 30, 60), ("title", 900, 1800))  # field, beginning, whole word
+# The least important field first. Ten words in a less important field never outweigh one in a more important field.
+_FIELD_WEIGHTS = (
+    ("description", 1, 2),
+    ("category", 30, 60),
+    ("title", 900, 1800),
+)  # field, prefix weight, word weight
 
 
 class WordIndex:
-    """Who holds which words. A word stays known when its last holder goes; it costs a few bytes."""
+    """An inverted index of one field. A word without videos stays in the vocabulary, which costs a few bytes."""
 
     def __init__(self) -> None:
         self._postings: dict[str, list[int]] = {}
@@ -63,27 +66,27 @@ class WordIndex:
         self._is_sorted = True
 
     def add(self, video_id: int, distinct_words: Iterable[str]) -> None:
-        """`held`: distinct words."""
+        """Add a video that is not in the index."""
         for word in distinct_words:
-            holders = self._postings.get(word)
-            if holders is None:
+            video_ids = self._postings.get(word)
+            if video_ids is None:
                 self._postings[word] = [video_id]
                 self._vocabulary.append(word)
                 self._is_sorted = False
             else:
-                holders.append(video_id)
+                video_ids.append(video_id)
 
     def remove(self, video_id: int, distinct_words: Iterable[str]) -> None:
-        """The same words as they were added."""
+        """Remove a video with the same words as it was added with."""
         for word in distinct_words:
             self._postings[word].remove(video_id)
 
     def find_word(self, word: str) -> Sequence[int]:
-        """Who holds this very word."""
+        """Return the ids of the videos that contain exactly this word."""
         return self._postings.get(word, ())
 
     def find_prefix(self, prefix: str) -> Iterable[int]:
-        """Who holds a word that begins like this; some more than once."""
+        """Return the ids of the videos that contain a word with this prefix, with duplicates."""
         if not self._is_sorted:
             self._vocabulary.sort()
             self._is_sorted = True
@@ -93,46 +96,46 @@ class WordIndex:
 
 
 class SearchIndex:
-    """Videos by the words of their title, category and description."""
+    """The words of the titles, categories and descriptions of all videos."""
 
     def __init__(self) -> None:
         self._word_indexes = {field: WordIndex() for field in SEARCHED_FIELDS}
 
     def add(self, video: ListedVideo) -> None:
-        """A video that is not in it."""
+        """Add a video that is not in the index."""
         for field, index in self._word_indexes.items():
             index.add(video.id, extract_words(getattr(video, field)))
 
     def remove(self, video: ListedVideo) -> None:
-        """The video as it was added."""
+        """Remove a video in the form in which it was added."""
         for field, index in self._word_indexes.items():
             index.remove(video.id, extract_words(getattr(video, field)))
 
     def find(self, terms: Sequence[str]) -> Mapping[int, int]:
-        """Ids of the videos that hold every searched word or one that begins like it, each with its weight."""
-        found: dict[int, int] | None = None
-        for word in terms[:_MAX_QUERY_WORDS]:
-            weights = self._weigh_word(word)
-            if found is None:
-                found = weights
+        """Return the weights of the videos that contain every term as a word or a prefix, by id."""
+        totals: dict[int, int] | None = None
+        for term in terms[:_MAX_QUERY_WORDS]:
+            weights = self._weigh_term(term)
+            if totals is None:
+                totals = weights
             else:
-                found = {video: found[video] + weights[video] for video in found.keys() & weights.keys()}
-            if not found:
+                totals = {video_id: totals[video_id] + weights[video_id] for video_id in totals.keys() & weights.keys()}
+            if not totals:
                 break
-        return found or {}
+        return totals or {}
 
     def find_in_field(self, field: str, word: str) -> Sequence[int]:
-        """Ids of the videos whose `field` holds this very word."""
+        """Return the ids of the videos whose field contains exactly this word."""
         return self._word_indexes[field].find_word(word)
 
-    def _weigh_word(self, word: str) -> dict[int, int]:
+    def _weigh_term(self, term: str) -> dict[int, int]:
         weights: dict[int, int] = {}
-        for field, beginning, whole in _FIELD_WEIGHTS:
+        for field, prefix_weight, word_weight in _FIELD_WEIGHTS:
             index = self._word_indexes[field]
-            found = dict.fromkeys(index.find_prefix(word), beginning)
-            found.update(dict.fromkeys(index.find_word(word), whole))
+            field_weights = dict.fromkeys(index.find_prefix(term), prefix_weight)
+            field_weights.update(dict.fromkeys(index.find_word(term), word_weight))
             if weights:
-                weights.update(found)
+                weights.update(field_weights)
             else:
-                weights = found  # as it is: a copy of thousands takes time
+                weights = field_weights  # not copied: it may have thousands of entries
         return weights

@@ -1,7 +1,7 @@
-"""More like this: videos of the same category, or that share words which say something about a film.
+"""Similar videos: those of the same category, and those that share characteristic words.
 
-Nothing is known of a film but its texts, so nothing else is used. A film with which no other one has anything in
-common has none like it: a list is never filled up.
+Only the texts of videos are compared, because nothing else is known about their content. A video that has nothing in
+common with any other has no similar videos: the list is never padded.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from videoflix.models import ListedVideo
 _SAME_CATEGORY_SCORE = 3.0
 _FIELD_WEIGHTS = {"title": 3.0, "description": 1.0}
 
-_MIN_WORD_LENGTH = 4  # letters of a word that says something
-_RARITY_DIVISOR = 10  # it is in at most one of so many films, though two films may always share it
-_MAX_VIDEOS_PER_WORD = 100  # films; a word of more than these says nothing in the largest catalogue either
-# Longer words of English and German that say nothing about a film.
+# A characteristic word has at least this many letters, and at most every tenth video contains it (though two videos may
+# always share it), but never more than this many.
+_MIN_WORD_LENGTH = 4
+_RARITY_DIVISOR = 10
+_MAX_VIDEOS_PER_WORD = 100
+# Longer words of English and German that say nothing about the content of a video.
 _STOP_WORDS = frozenset(
     extract_words(
         """
@@ -45,13 +47,16 @@ _STOP_WORDS = frozenset(
 def find_similar(
     video: ListedVideo, same_category_ids: Collection[int], video_count: int, index: SearchIndex
 ) -> Mapping[int, float]:
-    """Ids of the videos that have something in common with this one, each with how much; `total`: of all videos."""
-    likeness: defaultdict[int, float] = defaultdict(float, dict.fromkeys(same_category_ids, _SAME_CATEGORY_SCORE))
+    """Return a similarity score for each video that has something in common with this one, by id.
+
+    `video_count` is the size of the catalogue.
+    """
+    scores: defaultdict[int, float] = defaultdict(float, dict.fromkeys(same_category_ids, _SAME_CATEGORY_SCORE))
     for word in extract_words(f"{video.title} {video.description}"):
         if len(word) >= _MIN_WORD_LENGTH and word not in _STOP_WORDS:
-            _score_shared_word(word, video_count, index, likeness)
-    likeness.pop(video.id, None)
-    return likeness
+            _score_shared_word(word, video_count, index, scores)
+    scores.pop(video.id, None)
+    return scores
 
 
 def _score_shared_word(word: str, video_count: int, index: SearchIndex, scores: defaultdict[int, float]) -> None:
@@ -59,5 +64,5 @@ def _score_shared_word(word: str, video_count: int, index: SearchIndex, scores: 
     for field in ("description", "title"):
         weights.update(dict.fromkeys(index.find_in_field(field, word), _FIELD_WEIGHTS[field]))
     if len(weights) <= max(2, min(video_count // _RARITY_DIVISOR, _MAX_VIDEOS_PER_WORD)):
-        for other, weight in weights.items():
-            scores[other] += weight * (1 + math.log(video_count / len(weights)))
+        for video_id, weight in weights.items():
+            scores[video_id] += weight * (1 + math.log(video_count / len(weights)))

@@ -1,4 +1,4 @@
-"""Where the sources of films lie on the media volume, and which ids its files belong to."""
+"""The source files of videos on the media volume."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ import os
 import re
 from pathlib import Path
 
+from transcode import paths
+
 _VIDEO_ID = re.compile(r"[0-9]{1,9}")
 
 
-def source_path(video_id: int, suffix: str) -> Path:
-    """Below the media folder."""
-    return Path("videos", f"{video_id}{suffix}")
-
-
 def move_upload(upload: Path, destination: Path) -> None:
-    """Move an upload into its place, and return when that is on the disk."""
+    """Move an upload to its final path, and return once the move is on disk."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     upload.rename(destination)
-    descriptor = os.open(destination.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    paths.fsync_path(destination.parent)
 
 
 def ids_with_files(media_root: Path) -> set[int]:
-    """Of which films there is a source, or something that was made of one, whether the catalogue knows them or not."""
-    names = (entry.name for folder in ("videos", "hls", "thumbnails") for entry in _list_entries(media_root / folder))
-    numbers = (name.partition(".")[0] for name in names)
-    return {int(number) for number in numbers if _VIDEO_ID.fullmatch(number)}
+    """Return the ids of all videos that have a source or published files, even if the catalogue does not know them."""
+    names = (entry.name for folder in paths.PUBLISHED_DIRS for entry in _list_entries(media_root / folder))
+    stems = (name.partition(".")[0] for name in names)
+    return {int(stem) for stem in stems if _VIDEO_ID.fullmatch(stem)}
 
 
 def _list_entries(folder: Path) -> list[os.DirEntry[str]]:

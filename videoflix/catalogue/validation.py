@@ -1,26 +1,34 @@
-"""What the texts of a video may say."""
+"""The rules for titles, descriptions and categories of videos."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from videoflix.errors import FieldErrors
 
-# Existing pages put these texts into innerHTML; this is where an HTML parser sees a tag begin (HTML, 13.2.5.6).
+# Existing frontends insert these texts with innerHTML. An HTML parser sees a tag here (HTML, 13.2.5.6).
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
+_TAG_OPENERS = re.compile(r"<+(?=[A-Za-z/!?])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_LINE_BREAKS = re.compile(r"[\t\r\n]")  # a description may have several
+_LINE_BREAKS = re.compile(r"[\t\r\n]")  # allowed in descriptions
 _MAX_LENGTHS = {"title": 255, "description": 5000, "category": 100}
 
 
 def validate_texts(texts: Mapping[str, str]) -> dict[str, str]:
-    """The same texts by field, stripped. Raises FieldErrors for what no page could show."""
-    given = {name: text.strip() for name, text in texts.items()}
-    wrong = {name: sentences for name, text in given.items() if (sentences := list(_find_problems(name, text)))}
-    if wrong:
-        raise FieldErrors(wrong)
-    return given
+    """Return the texts by field, stripped. Raises FieldErrors if a frontend could not display one of them."""
+    stripped = {name: text.strip() for name, text in texts.items()}
+    errors = {name: messages for name, text in stripped.items() if (messages := list(_find_problems(name, text)))}
+    if errors:
+        raise FieldErrors(errors)
+    return stripped
+
+
+def default_title(file_name: str) -> str:
+    """Return a valid title for a file without one: `My film` for `C:\\films\\My_film.mp4`."""
+    stem = Path(file_name.replace("\\", "/")).stem.replace("_", " ")
+    return _TAG_OPENERS.sub("", _CONTROL.sub("", stem)).strip()[: _MAX_LENGTHS["title"]] or "Untitled"
 
 
 def _find_problems(name: str, text: str) -> Iterable[str]:
@@ -33,4 +41,4 @@ def _find_problems(name: str, text: str) -> Iterable[str]:
     if _CONTROL.search(text if name != "description" else _LINE_BREAKS.sub("", text)):
         yield "Control characters are not allowed."
     if any("\ud800" <= character <= "\udfff" for character in text):
-        yield "Half of a surrogate pair is no character."
+        yield "Unpaired surrogates are not allowed."

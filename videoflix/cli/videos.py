@@ -17,14 +17,14 @@ from transcode.errors import MediaError
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.probe.checks import probe_source
 from videoflix.bootstrap.services import open_services
+from videoflix.catalogue.validation import default_title
 from videoflix.cli.context import DataDirOption, load_command_settings
 from videoflix.embedded.binaries import find_ffmpeg_binaries
 from videoflix.errors import CommandError, NotFound
 from videoflix.models import NewVideo, Video, VideoStatus
-from videoflix.ports import EncodingProgress
 from videoflix.services import Services
 from videoflix.settings import Settings
-from videoflix.upload_storage import default_title, safe_suffix
+from videoflix.upload_storage import safe_suffix
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="Video file to import.")]
 Title = Annotated[str | None, typer.Option(help="Title; by default the file name.")]
@@ -107,9 +107,10 @@ async def _copy(services: Services, file: Path, size: int, progress: Progress, b
 async def _show_progress(services: Services, video_id: int, progress: Progress, bar: TaskID) -> None:
     progress.update(bar, description="encoding", total=100, completed=0)
     while (video := await _get_video(services, video_id)).status is VideoStatus.PROCESSING:
-        encoding = (await services.engine.progress([video_id])).get(video_id, EncodingProgress())
+        job = (await services.engine.progress([video_id])).get(video_id)
         label = "playable" if video.is_playable else "encoding"
-        progress.update(bar, completed=encoding.percent, description=(encoding.pause_reason and "waiting") or label)
+        is_waiting = job is not None and bool(job.waits_for)
+        progress.update(bar, completed=job.percent if job else 0, description="waiting" if is_waiting else label)
         await asyncio.sleep(_POLL_INTERVAL_S)
     if video.status is VideoStatus.FAILED:
         raise CommandError(f"The video could not be transcoded: {video.error}")

@@ -1,1 +1,5 @@
-"""The published files: which names there are, what is known of the films they belong to, and how they are opened."""
+"""The published files: which names exist, what serving caches about videos, and how files are opened."""
+
+from transcode import RESOLUTIONS  # the names that frontends offer for every video
+
+__all__ = ["RESOLUTIONS"]

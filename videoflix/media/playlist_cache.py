@@ -1,7 +1,7 @@
-"""Playlists and other lists of URIs, as the bytes that clients get: kept ready, also compressed.
+"""A cache of playlists and other lists of URIs in the form in which they are sent, including a compressed one.
 
-The URIs in the published files are relative to the file. Who asked with a playback token needs it in every URI; who
-asked for the list with a slash behind its name, as every path of /api/ may be asked for, is one level deeper.
+URIs in published files are relative to the file. A client that authenticates with a playback token needs it in every
+URI. A client that requests a list with a slash after its name, as every path of /api/ allows, is one level deeper.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from cachetools import LRUCache
 
 from videoflix.media.safe_open import open_below, read_below
 
-_MAX_CACHE_BYTES = 32 * 1024 * 1024  # bytes that are kept
-_OVERHEAD = 1200  # bytes of the objects of one list; short lists with a token each are the most of them
-_MIN_COMPRESSED_BYTES = 256  # bytes
+_MAX_CACHE_BYTES = 32 * 1024 * 1024
+_ENTRY_OVERHEAD_BYTES = 1200  # of the objects of one list; most lists are short, with a token each
+_MIN_COMPRESSED_BYTES = 256
 
 _URI_ATTRIBUTE = re.compile(r'(URI=")([^"]+)(?=")')
 _URI_LINE = re.compile(r"^()([^#\s][^\s]*)$", re.MULTILINE)
-_STORYBOARD_IMAGE = re.compile(r"^()([0-9]+\.jpg)", re.MULTILINE)  # of a storyboard, before #xywh=
+_STORYBOARD_IMAGE = re.compile(r"^()([0-9]+\.jpg)", re.MULTILINE)  # in a storyboard, before #xywh=
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,71 +31,75 @@ class CachedPlaylist:
     version: str  # of the file that it was made from
     modified_at: int  # Unix time
     body: bytes
-    compressed: bytes | None  # gzip; None when it is not worth it
+    compressed: bytes | None  # gzip, or None for a short list
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the entry takes."""
+        return len(self.body) + len(self.compressed or b"")
 
 
 @dataclass(frozen=True, slots=True)
 class PlaylistKey:
-    """A list, and how its URIs have to look. `token` is URL-safe."""
+    """A list and the form of its URIs."""
 
-    path_parts: tuple[str, ...]  # below the folder of all films
-    token: str = ""
+    path_parts: tuple[str, ...]  # below the folder of all videos
+    token: str = ""  # playback token, URL-safe
     has_trailing_slash: bool = False
 
 
 class PlaylistCache:
-    """One per web process; of the lists that are asked for, the latest fill a bounded memory."""
+    """The playlist cache of a web process, which keeps the most recently used lists."""
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._entries: LRUCache[PlaylistKey, _Kept] = LRUCache(_MAX_CACHE_BYTES, lambda kept: kept.memory)
+        self._entries: LRUCache[PlaylistKey, _CacheEntry] = LRUCache(
+            _MAX_CACHE_BYTES, getsizeof=lambda entry: entry.size_bytes
+        )
 
     def get_cached(self, key: PlaylistKey) -> CachedPlaylist | None:
-        """The list, when it is kept and its file is still the same. Raises NotFound when there is none any more."""
-        kept = self._entries.get(key)
-        if kept is None:
+        """Return the list if it is cached and its file has not changed. Raises NotFound if the file is gone."""
+        entry = self._entries.get(key)
+        if entry is None:
             return None
         file = open_below(self._base, *key.path_parts)
         file.close()
-        return kept.text if file.version == kept.text.version else None
+        return entry.playlist if file.version == entry.playlist.version else None
 
     def load(self, key: PlaylistKey) -> CachedPlaylist:
-        """Read and prepare it: for a thread. Raises NotFound."""
+        """Read and rewrite the list; call it in a thread. Raises NotFound."""
         content, file = read_below(self._base, *key.path_parts)
         body = _rewrite_uris(content.decode(), key).encode() if key.token or key.has_trailing_slash else content
         compressed = gzip.compress(body, 6, mtime=0) if len(body) >= _MIN_COMPRESSED_BYTES else None
         return CachedPlaylist(file.version, file.modified_at, body, compressed)
 
     def put(self, key: PlaylistKey, playlist: CachedPlaylist) -> None:
-        """From now on it is at hand."""
-        kept = _Kept(playlist, _memory_of(key, playlist))
-        if kept.memory <= _MAX_CACHE_BYTES:
-            self._entries[key] = kept
+        """Add or replace a list, unless it alone exceeds the size of the cache."""
+        entry = _CacheEntry(playlist, _estimate_size_bytes(key, playlist))
+        if entry.size_bytes <= self._entries.maxsize:
+            self._entries[key] = entry
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """A list, and about how many bytes of memory it takes with its key."""
-
-    text: CachedPlaylist
-    memory: int
+class _CacheEntry:
+    playlist: CachedPlaylist
+    size_bytes: int  # estimated memory of the list and its key
 
 
-def _memory_of(wanted: PlaylistKey, text: CachedPlaylist) -> int:
-    return (
-        _OVERHEAD + len(text.body) + len(text.compressed or b"") + len(wanted.token) + sum(map(len, wanted.path_parts))
-    )
+def _estimate_size_bytes(key: PlaylistKey, playlist: CachedPlaylist) -> int:
+    texts = (playlist.body, playlist.compressed or b"", key.token, *key.path_parts)
+    return _ENTRY_OVERHEAD_BYTES + sum(map(len, texts))
 
 
 def _rewrite_uris(text: str, key: PlaylistKey) -> str:
     prefix = "../" if key.has_trailing_slash else ""
     suffix = f"?token={key.token}" if key.token else ""
 
-    def changed(match: re.Match[str]) -> str:
+    def rewrite(match: re.Match[str]) -> str:
         return f"{match[1]}{prefix}{match[2]}{suffix}"
 
     patterns = (_STORYBOARD_IMAGE,) if key.path_parts[-1].endswith(".vtt") else (_URI_LINE, _URI_ATTRIBUTE)
-    return _substitute_all(patterns, changed, text)
+    return _substitute_all(patterns, rewrite, text)
 
 
 def _substitute_all(

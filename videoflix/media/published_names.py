@@ -1,4 +1,4 @@
-"""Every name that is published for a film, in one place. What no pattern here matches does not exist for a client."""
+"""All file names that are published for a video. A name that matches no pattern here does not exist for clients."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from enum import StrEnum
 
 
 class FileKind(StrEnum):
-    """What a published file is, by its suffix."""
+    """The type of a published file, by its suffix."""
 
     PLAYLIST = "m3u8"
     SEGMENT = "ts"
     WEBVTT = "vtt"
     IMAGE = "jpg"
 
-
-RESOLUTIONS = ("480p", "720p", "1080p")  # the names that pages offer for every film
-MASTER = "master.m3u8"
-STORYBOARD = "storyboard/index.vtt"
 
 _NUMBER = r"(?P<number>[0-9]{4}|[1-9][0-9]{4,6})"  # four digits, more from 10000 on
 _PATTERNS = tuple(
@@ -36,9 +32,12 @@ _KIND_BY_SUFFIX = {kind.value: kind for kind in FileKind}
 
 @dataclass(frozen=True, slots=True)
 class PublishedName:
-    """A name below the folder of a film. `number` is set for pieces: segments, cues of a stretch, storyboard sheets."""
+    """A file name below the folder of a video.
 
-    folder: str  # "" for the film's own
+    `number` is set for media: video, audio and subtitle segments, and images of the storyboard.
+    """
+
+    folder: str  # "" for the folder of the video
     file_name: str
     kind: FileKind
     resolution: str | None = None
@@ -46,17 +45,17 @@ class PublishedName:
 
     @property
     def is_index(self) -> bool:
-        """Whether it names other files; the others are pieces, which never change again once the film is done."""
+        """Whether the file lists other files. All others never change once the video is ready."""
         return self.number is None
 
 
 def parse_name(path: str) -> PublishedName | None:
-    """The name that `480p/0000.ts` is; None when nothing of this name is ever published."""
+    """Parse a path such as `480p/0000.ts`. Return None if no file of this name is ever published."""
     for pattern in _PATTERNS:
         if match := pattern.fullmatch(path):
-            found = match.groupdict()
-            folder, _, file = path.rpartition("/")
-            number = found.get("number")
-            kind = _KIND_BY_SUFFIX[file.rpartition(".")[2]]
-            return PublishedName(folder, file, kind, found.get("resolution"), int(number) if number else None)
+            groups = match.groupdict()
+            folder, _, file_name = path.rpartition("/")
+            number = groups.get("number")
+            kind = _KIND_BY_SUFFIX[file_name.rpartition(".")[2]]
+            return PublishedName(folder, file_name, kind, groups.get("resolution"), int(number) if number else None)
     return None

@@ -1,4 +1,4 @@
-"""Opening published files: plain files alone, in plain folders alone, below a folder that is known."""
+"""Opens published files: only regular files, in real folders, below a given folder."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from videoflix.errors import NotFound
 
-# A symbolic link anywhere below the base would lead out of it; a named pipe must not make the process wait.
+# A symbolic link below the base folder could lead out of it; opening a named pipe must not block the process.
 _FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NOT_FOUND_ERRNOS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
 class OpenFile:
-    """A file open for reading: `close` it. It stays what it was when it was opened, whatever is renamed over it."""
+    """A file that is open for reading; the caller closes it. Renaming another file over its path does not affect it."""
 
     __slots__ = ("descriptor", "modified_at", "size", "version")
 
@@ -25,11 +25,11 @@ class OpenFile:
         self.descriptor = descriptor
         self.size = status.st_size
         self.modified_at = int(status.st_mtime)  # Unix time
-        # Another one for each content that was ever renamed into a place, without reading it.
+        # Differs for each file that was ever renamed to the path; no content has to be read.
         self.version = f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"
 
     def close(self) -> None:
-        """Safe to repeat."""
+        """Close the file. Idempotent."""
         descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
@@ -41,12 +41,12 @@ class OpenFile:
 
 
 def resolve_folder(folder: Path) -> str:
-    """A folder as the operator chose it, who may have made it a link to another disk."""
+    """Return the real path of a folder, which an operator may have replaced by a link to another disk."""
     return str(folder.resolve())
 
 
 def open_below(base: str, *names: str) -> OpenFile:
-    """Open base/names[0]/.../names[-1]. Raises NotFound, also for what is no plain file in plain folders."""
+    """Open base/names[0]/.../names[-1]. Raises NotFound, also if it is not a regular file in real folders."""
     try:
         descriptor = _open_descriptor(base, names)
     except OSError as error:
@@ -64,7 +64,7 @@ def open_below(base: str, *names: str) -> OpenFile:
 
 
 def read_below(base: str, *names: str) -> tuple[bytes, OpenFile]:
-    """The content of a small file, and what is known of it; it is closed again. Raises NotFound."""
+    """Return the content of a small file, and the file, which is closed again. Raises NotFound."""
     file = open_below(base, *names)
     try:
         return os.pread(file.descriptor, file.size, 0), file
@@ -73,14 +73,14 @@ def read_below(base: str, *names: str) -> tuple[bytes, OpenFile]:
 
 
 def _open_descriptor(base: str, names: tuple[str, ...]) -> int:
-    *folders, last = names
+    *folders, file_name = names
     if not folders:
-        return os.open(f"{base}/{last}", _FILE_FLAGS)
+        return os.open(f"{base}/{file_name}", _FILE_FLAGS)
     folder = os.open(f"{base}/{folders[0]}", _FOLDER_FLAGS)
     try:
         for name in folders[1:]:
-            outer, folder = folder, os.open(name, _FOLDER_FLAGS, dir_fd=folder)
-            os.close(outer)
-        return os.open(last, _FILE_FLAGS, dir_fd=folder)
+            parent, folder = folder, os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(parent)
+        return os.open(file_name, _FILE_FLAGS, dir_fd=folder)
     finally:
         os.close(folder)

@@ -1,44 +1,44 @@
-"""What serving has to know of a film, kept in memory: no request for a segment asks the database.
+"""A cache of what serving needs to know about videos, so that a request for a segment needs no database query.
 
-A film is loaded when it is first asked for. A message that it changed loads it again, and so does its age, because
-messages may be lost: a film that is being watched is right a moment after each change, and when no message comes, a few
-seconds later. While the database does not answer nothing can change in it, so what is known goes on being served.
+A video is loaded on first use. It is loaded again after a message that it has changed and, because messages may be
+lost, when its entry is a few seconds old. While the database is unavailable nothing can change in it, so cached videos
+are still served.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from cachetools import LRUCache
 
+from transcode import RESOLUTIONS
 from videoflix.errors import NotFound
-from videoflix.media.published_names import RESOLUTIONS
 from videoflix.models import Video, VideoStatus
 from videoflix.stores.videos import VideoStore
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-_FRESH_S = 5.0  # seconds; what is older is served once more and loaded again meanwhile
-_MAX_STALE_S = 30.0  # seconds; what is older is not served
-_MAX_CACHED_VIDEOS = 10_000  # films that are kept
+_FRESH_S = 5.0  # an older entry is still served, but loaded again in the background
+_MAX_STALE_S = 30.0  # an older entry is not served
+_MAX_CACHED_VIDEOS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class CachedVideo:
-    """The part of a video that serving needs."""
+    """The part of a video that serving uses."""
 
     id: int
     renditions: tuple[str, ...]  # smallest first
     segments: int  # of each rendition
     is_playable: bool
-    is_final: bool  # nothing that is published of it changes any more
+    is_final: bool  # whether its published files never change again
 
     def resolve_rendition(self, resolution: str) -> str:
-        """What is served under this name: above the size of a smaller source, the largest there is. Raises NotFound."""
+        """Return the rendition for a resolution: the largest one if the source is smaller. Raises NotFound."""
         if resolution in self.renditions:
             return resolution
         if resolution in RESOLUTIONS and self.renditions:
@@ -48,12 +48,12 @@ class CachedVideo:
 
 @dataclass(slots=True)
 class _CacheEntry:
-    video: CachedVideo | None  # None: there is no such film
-    loaded_at: float
+    video: CachedVideo | None  # None: the video does not exist
+    loaded_at: float  # by the clock of the cache
 
 
 class VideoCache:
-    """One per web process."""
+    """The video cache of a web process."""
 
     def __init__(self, videos: VideoStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._videos = videos
@@ -63,7 +63,7 @@ class VideoCache:
         self._tasks: set[asyncio.Task[_CacheEntry]] = set()
 
     def get_cached(self, video_id: int) -> CachedVideo | None:
-        """A playable film that is known; None when `get` has to be asked. Never waits."""
+        """Return a playable video without waiting, or None if `get` has to be called."""
         entry = self._entries.get(video_id)
         if entry is None:
             return None
@@ -75,7 +75,7 @@ class VideoCache:
         return entry.video if entry.video.is_playable else None
 
     async def get(self, video_id: int) -> CachedVideo:
-        """Also a film that cannot be played yet. Raises NotFound, and what the database raises for an unknown film."""
+        """Return a video, which may not be playable yet. Raises NotFound, and database errors if it is not cached."""
         entry = self._entries.get(video_id)
         if entry is None or self._clock() - entry.loaded_at > _FRESH_S:
             entry = await self._load_or_stale(video_id)
@@ -84,15 +84,15 @@ class VideoCache:
         return entry.video
 
     def refresh(self, video_id: int) -> None:
-        """Load it again when it is known; what is being loaded at this moment may be older than the message."""
-        entry, running = self._entries.get(video_id), self._load_task_by_id.pop(video_id, None)
+        """Reload a video if it is cached or being loaded: a running load may be older than the change."""
+        entry, load_task = self._entries.get(video_id), self._load_task_by_id.pop(video_id, None)
         if entry is not None:
             entry.loaded_at = min(entry.loaded_at, self._clock() - _FRESH_S)
-        if entry is not None or running is not None:
+        if entry is not None or load_task is not None:
             self._start_load(video_id)
 
     async def close(self) -> None:
-        """End what is still being loaded."""
+        """Cancel all running loads."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -100,11 +100,11 @@ class VideoCache:
     async def _load_or_stale(self, video_id: int) -> _CacheEntry:
         try:
             return await asyncio.shield(self._start_load(video_id))
-        except Exception:  # whatever the driver raises
-            known = self._entries.get(video_id)
-            if known is None:
+        except Exception:  # drivers raise errors of many kinds
+            stale_entry = self._entries.get(video_id)
+            if stale_entry is None:
                 raise
-            return known
+            return stale_entry
 
     def _start_load(self, video_id: int) -> asyncio.Task[_CacheEntry]:
         task = self._load_task_by_id.get(video_id)
@@ -117,18 +117,18 @@ class VideoCache:
     async def _fetch(self, video_id: int) -> _CacheEntry:
         task = asyncio.current_task()
         try:
-            film: CachedVideo | None = _to_cached_video(await self._videos.get(video_id))
+            video: CachedVideo | None = _to_cached_video(await self._videos.get(video_id))
         except NotFound:
-            film = None
-        except Exception as error:  # whatever the driver raises
-            _log.warning("film not loaded film=%d error=%s", video_id, error)
+            video = None
+        except Exception as error:  # drivers raise errors of many kinds
+            _log.warning("video_load_failed", video_id=video_id, error=str(error))
             self._postpone_reload(video_id)
             raise
         finally:
             is_latest = self._load_task_by_id.get(video_id) is task
             if is_latest:
                 del self._load_task_by_id[video_id]
-        entry = _CacheEntry(film, self._clock())
+        entry = _CacheEntry(video, self._clock())
         if is_latest or video_id not in self._entries:
             self._entries[video_id] = entry
         return entry
@@ -136,10 +136,10 @@ class VideoCache:
     def _on_load_done(self, task: asyncio.Task[_CacheEntry]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # logged already; perhaps nobody waited for it
+            task.exception()  # already logged; the task may not be awaited
 
     def _postpone_reload(self, video_id: int) -> None:
-        """The database did not answer: try again with the next request, and serve what is known until then."""
+        """Serve the cached video after a failed load, and load it again with the next request."""
         if entry := self._entries.get(video_id):
             entry.loaded_at = self._clock() - _FRESH_S
 

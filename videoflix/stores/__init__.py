@@ -1,1 +1,1 @@
-"""Every access to MongoDB: one class for each collection."""
+"""All access to MongoDB: one class for each collection."""

@@ -1,4 +1,4 @@
-"""All documents of one database into another."""
+"""Copies all documents of one database into another."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _BATCH_SIZE = 500  # documents
 
 
 async def copy_all_documents(source: Database, target: Database) -> int:
-    """How many there were. Indexes are made at the start of a web process.
+    """Copy all documents and return their number. Indexes are created when a web process starts.
 
-    Raises Conflict when the target holds anything, for then it may be in use.
+    Raises Conflict if the target is not empty, because it may be in use.
     """
     if await target.list_collection_names():
         raise Conflict(f"The database {target.name} is not empty: drop it, or name another one with MONGODB_DB.")
@@ -24,8 +24,8 @@ async def copy_all_documents(source: Database, target: Database) -> int:
 
 
 async def _copy_collection(source: Database, target: Database, name: str) -> int:
-    found, count = source[name].find(), 0
-    while batch := await found.to_list(_BATCH_SIZE):
+    cursor, count = source[name].find(), 0
+    while batch := await cursor.to_list(_BATCH_SIZE):
         await target[name].insert_many(batch)
         count += len(batch)
     return count

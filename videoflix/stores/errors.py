@@ -1,15 +1,15 @@
-"""When the database is to blame and not the question: it is away, and the same call may be repeated later."""
+"""Tells outages of the database from errors of the caller. After an outage, the same call may succeed."""
 
 from __future__ import annotations
 
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
-# Answers of a database that is there but cannot serve for the moment, beside those that the driver takes for a lost
-# connection (a server that steps down or ends): its disk is full, it is asked too much, it gave a call up; or its
-# password was changed, and this process has yet to be told.
+# Error codes of a database that is running but temporarily unable to serve: its disk is full, it is overloaded, or it
+# aborted the call; or its password has been changed and this process not restarted yet. The driver itself treats a
+# server that steps down or shuts down as a lost connection.
 _TRANSIENT_ERROR_CODES = frozenset({
     14031,  # OutOfDiskSpace
-    1,  # InternalError: all that the embedded database says after a full disk, until it is started again
+    1,  # InternalError: what the embedded database reports after its disk was full, until it is restarted
     462,  # IngressRequestRateLimitExceeded
     24,  # LockTimeout
     112,  # WriteConflict
@@ -20,7 +20,7 @@ _TRANSIENT_ERROR_CODES = frozenset({
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether a later try may be answered; everything else is a bug, or a document that cannot be."""
+    """Return whether a later attempt may succeed. Any other error is a bug, or an invalid document."""
     if isinstance(error, ConnectionFailure):
         return True
     if isinstance(error, OperationFailure) and error.code in _TRANSIENT_ERROR_CODES:

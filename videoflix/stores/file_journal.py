@@ -1,6 +1,7 @@
-"""The collection of deletions: which films are gone, kept for as long as something of them might still come in.
+"""The journal of deleted and arriving videos, from which leftover files are found after a crash.
 
-A film that is about to come in is announced here too: when a crash ends that, nobody else knows of its file.
+A deletion is kept for as long as a delayed worker might still write files of the video. An arrival is recorded before
+the video is stored: if a crash prevents that, nothing else refers to its file. The collection is called `deletions`.
 """
 
 from __future__ import annotations
@@ -12,46 +13,46 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from videoflix.models import now
 
-_RETENTION_S = 7 * 24 * 3600  # seconds; a worker that was paused for longer does not come back
-_ARRIVAL_TIMEOUT_S = 300.0  # seconds from the announcement of a film until it is in the catalogue, or never will be
+_RETENTION_S = 7 * 24 * 3600  # a worker that was paused for longer is not expected to resume
+_ARRIVAL_TIMEOUT_S = 300.0  # after which an arriving video that is not stored never will be
 
 
 class FileJournalStore:
-    """One document for each deleted video; those expire of which nothing is left."""
+    """One document for each deleted or arriving video. A finished deletion expires."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._entries = database["deletions"]
 
     async def create_indexes(self) -> None:
-        """Safe to repeat."""
+        """Create the indexes of the collection. Idempotent."""
         await self._entries.create_index("finished_at", expireAfterSeconds=_RETENTION_S)
 
     async def record_deletion(self, video_id: int, source: str) -> None:
-        """Write it before the video is deleted, or a crash in between leaves its files to nobody. Safe to repeat."""
+        """Record a deletion, before the video is deleted: otherwise a crash could orphan its files. Idempotent."""
         await self._record(video_id, source)
 
     async def record_arrival(self, video_id: int, source: str) -> None:
-        """A film is about to come in. Should it not, its file is that of a deleted one, a while later."""
+        """Record that a video is about to be stored. If that never happens, its file is later treated as deleted."""
         await self._record(video_id, source, is_arriving=True)
 
     async def clear_arrival(self, video_id: int) -> None:
-        """It is in the catalogue. Safe to repeat; nothing when it was deleted meanwhile."""
+        """Remove the record of an arrival once the video is stored. Idempotent; a deletion is kept."""
         await self._entries.delete_one({"_id": video_id, "is_arriving": True})
 
     async def list_unfinished(self, min_age_s: float) -> list[int]:
-        """Ids of those that were deleted `age` seconds ago or earlier and may have left something that people hold."""
-        settled = {"finished_at": None, "deleted_at": {"$lte": now() - timedelta(seconds=min_age_s)}}
-        return [document["_id"] async for document in self._entries.find(settled, {"_id": 1})]
+        """Return the ids of deletions of at least this age (seconds) after which users may still hold something."""
+        query = {"finished_at": None, "deleted_at": {"$lte": now() - timedelta(seconds=min_age_s)}}
+        return [document["_id"] async for document in self._entries.find(query, {"_id": 1})]
 
     async def mark_finished(self, video_id: int) -> None:
-        """Nobody holds anything of it any more. Safe to repeat."""
+        """Record that no user holds anything of the video. Idempotent."""
         await self._entries.update_one({"_id": video_id}, {"$set": {"finished_at": now()}})
 
     async def list_all(self) -> list[tuple[int, str]]:
-        """Ids and sources. Those are left out that may still be about to come in."""
-        late = now() - timedelta(seconds=_ARRIVAL_TIMEOUT_S)
-        found = self._entries.find({"$or": [{"is_arriving": None}, {"deleted_at": {"$lte": late}}]})
-        return [(document["_id"], document["source"]) async for document in found]
+        """Return the ids and sources of all entries, except recent arrivals."""
+        overdue = {"$lte": now() - timedelta(seconds=_ARRIVAL_TIMEOUT_S)}
+        documents = self._entries.find({"$or": [{"is_arriving": None}, {"deleted_at": overdue}]})
+        return [(document["_id"], document["source"]) async for document in documents]
 
     async def _record(self, video_id: int, source: str, **flags: bool) -> None:
         fields = {"_id": video_id, "source": source, "deleted_at": now(), **flags}

@@ -1,4 +1,4 @@
-"""What each person has watched, keeps on a list and thinks of films, and what all of them watch."""
+"""Watching: progress, lists and ratings of each user, and what is popular."""
 
 from videoflix.viewing.service import UserVideoState, Viewing
 

@@ -1,28 +1,28 @@
-"""Which films people like best, counted from what they really did.
+"""Scores of popular videos.
 
-The order is: how many people have begun a film, one more for each who rated it up, one less for each who rated it
-down; of equal ones the newest first. A film that comes to nothing is not popular, so the list of a new site is
-empty, and a list is never filled up.
+The score of a video is the number of users who have started it, plus one for each upvote and minus one for each
+downvote. Videos without a positive score are not popular, so the list of a new site is empty; it is never padded.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
 
+import structlog
+
 from videoflix.stores.viewing import ProgressStore, RatingStore
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-MAX_AGE_S = 60.0  # seconds
-_MAX_COUNT_TIME_SHARE = 0.02  # of the time is the most that counting may take, however much there is to count
+MAX_AGE_S = 60.0
+_MAX_COUNT_TIME_SHARE = 0.02  # of the time may be spent on counting; on a large site counts are less frequent
 
 
 class Popularity:
-    """Counts everything, at most once in `max_age` seconds and in the background but for the first time."""
+    """Scores of all videos, recounted in the background when they are older than `max_age_s` seconds."""
 
     def __init__(self, progress: ProgressStore, ratings: RatingStore, max_age_s: float = MAX_AGE_S) -> None:
         self._progress = progress
@@ -33,13 +33,13 @@ class Popularity:
         self._count_task: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Stop counting. Safe to repeat."""
+        """Stop counting. Idempotent."""
         if self._count_task is not None:
             self._count_task.cancel()
             await asyncio.gather(self._count_task, return_exceptions=True)
 
     async def get_scores(self) -> Mapping[int, int]:
-        """Positive ones by the id of the film."""
+        """Return the positive scores by video id. Only the first call waits for a count."""
         if time.monotonic() >= self._recount_at and (self._count_task is None or self._count_task.done()):
             self._count_task = asyncio.create_task(self._count())
         if self._scores is None:
@@ -48,18 +48,18 @@ class Popularity:
         return self._scores or {}
 
     async def _count(self) -> None:
-        """Raises only before the first time."""
-        begun = time.monotonic()
+        """Count everything. Only the first count may raise."""
+        started_at = time.monotonic()
         try:
             viewers, votes = await asyncio.gather(self._progress.count_viewers(), self._ratings.count_all_votes())
-        except Exception:  # whatever the driver raises
+        except Exception:  # drivers raise errors of many kinds
             if self._scores is None:
                 raise
-            _log.warning("popularity_is_old", exc_info=True)
+            _log.warning("popularity_count_failed", exc_info=True)
         else:
             scores = Counter(viewers)
-            for video_id, given in votes.items():
-                scores[video_id] += given.ups - given.downs
-            self._scores = +scores
-        ended = time.monotonic()
-        self._recount_at = ended + max(self._max_age_s, (ended - begun) / _MAX_COUNT_TIME_SHARE)
+            for video_id, video_votes in votes.items():
+                scores[video_id] += video_votes.ups - video_votes.downs
+            self._scores = +scores  # only positive ones
+        ended_at = time.monotonic()
+        self._recount_at = ended_at + max(self._max_age_s, (ended_at - started_at) / _MAX_COUNT_TIME_SHARE)

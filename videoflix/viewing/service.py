@@ -1,4 +1,4 @@
-"""The rules of watching: what is begun, what is finished, and who is told what."""
+"""The rules for progress, lists and ratings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from videoflix.stores.viewing import MyListStore, RatingStore
 from videoflix.viewing.popularity import Popularity
 from videoflix.viewing.progress import ProgressReports
 
-_FINISHED_SHARE = 0.95  # of a film: whoever came so far has seen it
+_FINISHED_SHARE = 0.95  # of a video; from here on it counts as finished
 
 
 @dataclass(frozen=True, slots=True)
 class UserVideoState:
-    """What a film is to one person, and what all people think of it."""
+    """The relation of a user to a video, and the votes of all users."""
 
     progress: WatchProgress | None
     rating: Rating | None
@@ -27,7 +27,7 @@ class UserVideoState:
 
 
 class Viewing:
-    """Every list holds playable films alone, so that one that was deleted is in none at once."""
+    """Progress, lists and ratings of all users. Lists contain only playable videos: a deleted one is gone at once."""
 
     def __init__(
         self,
@@ -46,54 +46,57 @@ class Viewing:
     async def report_progress(
         self, user_id: int, video_id: int, position: float, duration: float | None, is_finished: bool | None
     ) -> WatchProgress:
-        """Somebody is at this second of a film. `duration`, as the player knows it, counts where we know none;
-        `finished` overrides what the position says. Raises NotFound."""
-        length = (await self._index_sync.get(video_id)).duration or duration or 0.0
-        if length:
-            position = min(position, length)
+        """Store how far a user has watched a video, in seconds. Raises NotFound.
+
+        `duration` is the player's value, used only if the catalogue has none. `is_finished` overrides the result that
+        follows from the position.
+        """
+        duration_s = (await self._index_sync.get(video_id)).duration or duration or 0.0
+        if duration_s:
+            position = min(position, duration_s)
         if is_finished is None:
-            is_finished = bool(length) and position >= _FINISHED_SHARE * length
+            is_finished = bool(duration_s) and position >= _FINISHED_SHARE * duration_s
         report = WatchProgress(
-            user_id=user_id, video_id=video_id, position=position, duration=length, finished=is_finished
+            user_id=user_id, video_id=video_id, position=position, duration=duration_s, finished=is_finished
         )
         await self._reports.put(report)
         return report
 
     async def get_progress(self, user_id: int, video_id: int) -> WatchProgress | None:
-        """None for a film that was not begun. Raises NotFound."""
+        """Return the progress of a user, or None if the video was not started. Raises NotFound."""
         await self._index_sync.get(video_id)
         return await self._reports.get(user_id, video_id)
 
     async def forget_progress(self, user_id: int, video_id: int) -> None:
-        """The film counts as not begun. Safe to repeat, also when the film is gone."""
+        """Reset the progress of a user on a video. Idempotent, even if the video does not exist."""
         await self._reports.forget(user_id, video_id)
 
     async def list_in_progress(self, user_id: int) -> Sequence[WatchProgress]:
-        """Of the films that were begun and not finished, the last watched first."""
-        shelf = await self._index_sync.get_index()
-        return [report for report in await self._reports.list_in_progress(user_id) if shelf.get(report.video_id)]
+        """Return the progress of all started and unfinished videos, the last watched first."""
+        index = await self._index_sync.get_index()
+        return [report for report in await self._reports.list_in_progress(user_id) if index.get(report.video_id)]
 
     async def get_my_list(self, user_id: int) -> Sequence[int]:
-        """Ids, the last added first."""
-        shelf = await self._index_sync.get_index()
-        return [video_id for video_id in await self._my_lists.list_for_user(user_id) if shelf.get(video_id)]
+        """Return the ids of the videos on a user's list, the last added first."""
+        index = await self._index_sync.get_index()
+        return [video_id for video_id in await self._my_lists.list_for_user(user_id) if index.get(video_id)]
 
     async def is_on_list(self, user_id: int, video_id: int) -> bool:
-        """Raises NotFound."""
+        """Return whether a video is on a user's list. Raises NotFound."""
         await self._index_sync.get(video_id)
         return await self._my_lists.contains(user_id, video_id)
 
     async def add_to_list(self, user_id: int, video_id: int) -> None:
-        """Safe to repeat. Raises NotFound."""
+        """Add a video to a user's list. Idempotent. Raises NotFound."""
         await self._index_sync.get(video_id)
         await self._my_lists.add(user_id, video_id)
 
     async def remove_from_list(self, user_id: int, video_id: int) -> None:
-        """Safe to repeat, also when the film is gone."""
+        """Remove a video from a user's list. Idempotent, even if the video does not exist."""
         await self._my_lists.delete(user_id, video_id)
 
     async def rate(self, user_id: int, video_id: int, rating: Rating | None) -> Votes:
-        """None takes the rating back. What all people think of it then. Raises NotFound."""
+        """Set or, with None, remove a user's rating. Return the votes of all users. Raises NotFound."""
         await self._index_sync.get(video_id)
         if rating is None:
             await self._ratings.delete(user_id, video_id)
@@ -102,7 +105,7 @@ class Viewing:
         return await self._ratings.count_votes(video_id)
 
     async def get_user_state(self, user_id: int, video_id: int) -> UserVideoState:
-        """What the film is to this user."""
+        """Return the relation of a user to a video."""
         return UserVideoState(
             *await asyncio.gather(
                 self._reports.get(user_id, video_id),
@@ -113,7 +116,7 @@ class Viewing:
         )
 
     async def list_popular(self) -> Sequence[int]:
-        """Ids; see `videoflix.viewing.popularity`."""
+        """Return the ids of popular videos, the most popular first, then newest first."""
         scores = await self._popularity.get_scores()
         newest_first = (await self._index_sync.get_index()).select_ids(Query())
         return sorted(
@@ -121,18 +124,18 @@ class Viewing:
         )
 
     async def list_similar(self, video_id: int) -> Sequence[int]:
-        """Ids; see `videoflix.catalogue.similar`. Raises NotFound."""
+        """Return the ids of similar videos, the most similar first. Raises NotFound."""
         video = await self._index_sync.get(video_id)
         return (await self._index_sync.get_index()).find_similar(video)
 
     async def forget_user(self, user_id: int) -> None:
-        """Remove all that a user who was deleted held. Safe to repeat."""
+        """Remove progress, list and ratings of a deleted user. Idempotent."""
         await self._reports.forget_user(user_id)
         await self._my_lists.delete_for_user(user_id)
         await self._ratings.delete_for_user(user_id)
 
     async def forget_video(self, video_id: int) -> None:
-        """Remove a film that was deleted from what everybody holds. Safe to repeat."""
+        """Remove a deleted video from the progress, lists and ratings of all users. Idempotent."""
         await self._reports.forget_video(video_id)
         await self._my_lists.delete_for_video(video_id)
         await self._ratings.delete_for_video(video_id)

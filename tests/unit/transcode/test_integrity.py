@@ -23,7 +23,7 @@ TIMELINE = Presentation(
 )  # fmt: skip
 KINDS = frozenset({"thumbnail", "tracks", "subtitles", "iframes", "storyboard", "finish"})
 RECORD = VideoRecord(
-    1, "film.mp4", TIMELINE.as_json(), frozenset({0, 1}), KINDS, task_results={"subtitles": {"tracks": [1]}}
+    1, "film.mp4", TIMELINE, frozenset({0, 1}), KINDS, task_results={"subtitles": {"tracks": [1]}}
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_a_missing_file_is_of_its_chunk_or_task(root: Path, file: str, missing: 
 
 
 def test_what_was_never_done_is_not_missing(tmp_path: Path) -> None:
-    assert not find_missing(VideoRecord(1, "film.mp4", TIMELINE.as_json(), frozenset(), frozenset()), tmp_path)
+    assert not find_missing(VideoRecord(1, "film.mp4", TIMELINE, frozenset(), frozenset()), tmp_path)
     assert not find_missing(VideoRecord(1, "film.mp4", None, frozenset({0}), KINDS), tmp_path)
 
 

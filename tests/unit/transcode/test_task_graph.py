@@ -27,7 +27,7 @@ def entry(tracks: int = 1, texts: int = 0, chunks: Iterable[int] = (), kinds: It
         tuple(AudioTrack(number + 1, 2) for number in range(tracks)),
         tuple(SubtitleTrack(number + 9) for number in range(texts)),
     )
-    return VideoRecord(1, "film.mp4", timeline.as_json(), frozenset(chunks), frozenset(kinds))
+    return VideoRecord(1, "film.mp4", timeline, frozenset(chunks), frozenset(kinds))
 
 
 def ids(tasks: list[NewTask]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Building blocks over the Redis client."""
