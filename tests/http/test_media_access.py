@@ -129,7 +129,7 @@ async def test_an_address_is_given_for_what_can_be_played_to_who_is_signed_in(
     admin: HttpClient, stranger: HttpClient, library: VideoLibrary
 ) -> None:
     await library.add()
-    await library.add_record(2, timeline=None)
+    await library.add_record(2, presentation=None)
     assert (await admin.get("/api/video/2/playback/")).status == 404
     assert (await admin.get("/api/video/3/playback/")).status == 404
     refused(await stranger.get("/api/video/1/playback/"), NOT_GIVEN)
@@ -139,7 +139,7 @@ async def test_an_address_is_given_for_what_can_be_played_to_who_is_signed_in(
 async def test_a_video_that_cannot_be_played_is_404(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await library.add(1, timeline=None)
+    await library.add(1, presentation=None)
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 404
     assert (await admin.get("/media/thumbnails/1.jpg")).status == 200  # admins see it in their list
 

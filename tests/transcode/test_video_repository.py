@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -91,6 +92,20 @@ async def test_a_record_keeps_task_results_and_drops_missing_ones(settings: Sett
         assert await repository.list_finished_after(1, 9) == []
         video = await videos.get(1)
         assert (video.status, video.warning) == ("ready", "Half of it is gone.")
+
+
+async def test_an_unreadable_presentation_hides_no_other_video(settings: Settings) -> None:
+    async with open_clients(settings) as clients:
+        videos = VideoStore(clients.database)
+        repository = MongoVideoRepository(videos, FileJournalStore(clients.database), Ledger(clients.redis))
+        readable = make_presentation(20)
+        documents: tuple[dict[str, Any], ...] = ({"version": 1}, readable.as_json(), {"grid": None})
+        for video_id, presentation in enumerate(documents, 1):
+            await videos.add(Video(id=video_id, title="A video", source="", presentation=presentation))
+            await repository.mark_finished(video_id, {})
+        (record,) = await repository.list_finished_after(0, 1)  # the first batch holds nothing that can be read
+        assert (record.video_id, record.presentation) == (2, readable)
+        assert await repository.list_finished_after(2, 9) == []
 
 
 async def test_a_video_that_is_cancelled_while_its_work_ends_stays_cancelled(settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
@@ -52,10 +52,16 @@ class MongoVideoRepository:
             return await self._videos.list_processing()
 
     async def list_finished_after(self, video_id: int, limit: int) -> list[VideoRecord]:
-        """Return the next ready videos in the order of their ids."""
+        """Return the next ready videos in the order of their ids.
+
+        A video whose presentation cannot be decoded is logged and left out, so that it affects no other video.
+        """
         with _translate_outage():
-            videos = await self._videos.list_ready_after(video_id, limit)
-        return [_to_record(video) for video in videos]
+            while videos := await self._videos.list_ready_after(video_id, limit):
+                if records := list(_decode_all(videos)):
+                    return records
+                video_id = videos[-1].id
+        return []
 
     async def list_deleted(self) -> list[tuple[int, str]]:
         """Return the ids and sources of recently deleted videos.
@@ -141,6 +147,14 @@ def _translate_outage() -> Iterator[None]:
         if is_outage(error):
             raise RepositoryUnavailable(str(error)) from error
         raise
+
+
+def _decode_all(videos: Iterable[Video]) -> Iterator[VideoRecord]:
+    for video in videos:
+        try:
+            yield _to_record(video)
+        except (LookupError, TypeError, ValueError):
+            _log.exception("video_unreadable", video_id=video.id)
 
 
 def _to_record(video: Video) -> VideoRecord:
