@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transcode.engine import Engine, SegmentFailed
     from transcode.file_lock import try_lock
     from transcode.ladder import RESOLUTIONS
-    from transcode.ledger import JobProgress, Ledger, LedgerUnavailable
+    from transcode.ledger import JobProgress, Ledger, LedgerUnavailable, ListenerTiming, RedisListener
     from transcode.paths import fsync_path
     from transcode.presentation import Presentation
     from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord, VideoRepository
@@ -27,8 +27,10 @@ __all__ = [
     "JobProgress",
     "Ledger",
     "LedgerUnavailable",
+    "ListenerTiming",
     "Omissions",
     "Presentation",
+    "RedisListener",
     "RepositoryUnavailable",
     "SegmentFailed",
     "TooManyWaiters",
@@ -46,8 +48,10 @@ _MODULE_BY_NAME = {
     "JobProgress": "transcode.ledger",
     "Ledger": "transcode.ledger",
     "LedgerUnavailable": "transcode.ledger",
+    "ListenerTiming": "transcode.ledger",
     "Omissions": "transcode.repository",
     "Presentation": "transcode.presentation",
+    "RedisListener": "transcode.ledger",
     "RepositoryUnavailable": "transcode.repository",
     "SegmentFailed": "transcode.engine",
     "TooManyWaiters": "transcode.waiter_limit",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pymongo
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.users import run_mailer
 from videoflix.background import run_periodically
@@ -103,14 +104,16 @@ async def test_who_confirms_at_the_moment_of_a_sweep_keeps_the_account(
         await services.accounts.log_in("viewer@example.org", PASSWORD)
 
 
-async def test_a_sweep_that_fails_is_done_again(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_sweep_that_fails_is_done_again() -> None:
     done = asyncio.Event()
 
     async def sweep() -> None:
-        if caplog.messages:
+        if logs:
             done.set()
         raise ConnectionError("the database is away")
 
-    async with run_periodically(sweep, 0.01), asyncio.timeout(10):
-        await done.wait()
-    assert "sweep waits error=the database is away" in caplog.messages[0]
+    with capture_logs() as logs:
+        async with run_periodically(sweep, 0.01), asyncio.timeout(10):
+            await done.wait()
+    assert (logs[0]["event"], logs[0]["error"]) == ("background_step_failed", "the database is away")
+    assert logs[0]["step"].endswith("sweep")

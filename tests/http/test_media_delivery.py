@@ -18,7 +18,7 @@ from handlers.media import fast_path, handler, sendfile
 from tests.support.http_client import HttpClient
 from tests.support.videos import SEGMENT_BYTES, VideoLibrary
 from tests.support.waiting import wait_until
-from transcode.ledger import Ledger
+from transcode.ledger import Lease, Ledger, Queue
 from transcode.ledger.states import State
 from transcode.waiter_limit import WaiterLimit
 from videoflix.services import Services
@@ -72,6 +72,20 @@ async def test_queueing_time_counts_towards_the_segment_timeout(
     async with asyncio.timeout(10):
         answer = await admin.get(LATE)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+async def test_a_segment_that_cannot_be_made_is_503(
+    admin: HttpClient, library: VideoLibrary, services: Services, settings: Settings
+) -> None:
+    await in_work(library, services)
+    async with looking(settings) as ledger, asyncio.timeout(10):
+        request = asyncio.ensure_future(admin.get(LATE))
+        while not isinstance(lease := await ledger.claim([Queue.ON_DEMAND], "worker"), Lease):
+            await asyncio.sleep(0.01)
+        await ledger.fail(lease, "The frame is broken.", permanent=True)
+        answer = await request
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+    assert answer.json == {"detail": "This part of the film cannot be made at the moment."}
 
 
 async def test_many_who_wait_for_a_segment_get_it_from_one_encode(

@@ -2,6 +2,7 @@
 
 from transcode.ledger.connection import LedgerUnavailable
 from transcode.ledger.ledger import Ledger
+from transcode.ledger.listener import ListenerTiming, RedisListener
 from transcode.ledger.pubsub import LedgerSubscription, SegmentNotification
 from transcode.ledger.records import JobProgress, JobView, Lease, LeaseState, NewTask, Queue, ReapedTask, TaskView
 from transcode.ledger.states import LIVE, TRANSITIONS, State
@@ -16,9 +17,11 @@ __all__ = [
     "Ledger",
     "LedgerSubscription",
     "LedgerUnavailable",
+    "ListenerTiming",
     "NewTask",
     "Queue",
     "ReapedTask",
+    "RedisListener",
     "SegmentNotification",
     "State",
     "TaskView",

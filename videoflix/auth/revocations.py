@@ -19,9 +19,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
+from transcode import ListenerTiming, RedisListener
 from videoflix.background import run_in_background
 from videoflix.models import Tombstone
 
@@ -31,15 +31,15 @@ _CHANNEL = "videoflix:sessions:ended"
 _REVOKED_SESSIONS_KEY = "videoflix:sessions:ended:until"  # sorted set: session id by the time its last token expires
 
 # Seconds.
-_PING_INTERVAL_S = 0.3  # a channel that is silent for so long is asked whether it lives
-_MAX_UNANSWERED_PINGS = 3  # one that was asked so often and did not answer is given up
+_LISTENER_TIMING = ListenerTiming(
+    ping_interval_s=0.3, max_unanswered_pings=3, min_reconnect_delay_s=0.5, max_reconnect_delay_s=0.5
+)
 _SYNC_TIMEOUT_S = 1.0  # who heard nothing for so long is not in step
 _RECONCILE_INTERVAL_S = 1.0  # between two comparisons with the database, each with what ended since the last one
 _RECONCILE_OVERLAP = timedelta(seconds=10)  # what ended so much earlier may have become visible later
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _PUBLISH_TIMEOUT_S = 1.0  # for Redis to take an announcement
 _CLEANUP_INTERVAL_S = 60.0  # between two looks for sessions none of whose tokens lives any more
-_RECONNECT_DELAY_S = 0.5  # before a lost channel is sought again
 
 ListEndedSessions = Callable[[datetime], Awaitable[Sequence[Tombstone]]]
 
@@ -58,9 +58,10 @@ class Revocations:
         self._unpublished: set[str] = set()  # not announced yet, because Redis was away
         self._last_ended_at = _EARLIEST  # when the last session ended that the database has told of
         self._reconcile_lock = asyncio.Lock()
-        self._last_message_at = self._last_reconciled_at = self._last_advanced_at = self._last_cleanup_at = float(
-            "-inf"
-        )  # time.monotonic()
+        self._last_reconciled_at = self._last_advanced_at = self._last_cleanup_at = float("-inf")  # time.monotonic()
+        self._listener = RedisListener(
+            client, (_CHANNEL,), self._on_message, self._on_subscribed, timing=_LISTENER_TIMING
+        )
 
     def is_revoked(self, session_id: str) -> bool:
         """A look into memory."""
@@ -69,14 +70,12 @@ class Revocations:
     @property
     def is_in_sync(self) -> bool:
         """Whether this process hears of every session that another one ends."""
-        return time.monotonic() - self._last_message_at < _SYNC_TIMEOUT_S
+        return time.monotonic() - self._listener.last_alive_at < _SYNC_TIMEOUT_S
 
     async def ensure_current(self) -> None:
         """Return when everything that was revoked before this call is known. Raises what the database raises."""
-        if not self.is_in_sync and self._last_message_at > float(
-            "-inf"
-        ):  # perhaps it was this process that stood still
-            await asyncio.sleep(_PING_INTERVAL_S)
+        if not self.is_in_sync and self._listener.connected.is_set():  # perhaps it was this process that stood still
+            await asyncio.sleep(_LISTENER_TIMING.ping_interval_s)
         if not self.is_in_sync:
             await self.reconcile()
 
@@ -113,21 +112,8 @@ class Revocations:
     async def run_in_background(self) -> AsyncIterator[None]:
         """In step with the other processes for as long as the block lasts. Raises what the database raises."""
         await self.reconcile()
-        async with run_in_background(self._run_listener(), self._run_reconciliation()):
+        async with run_in_background(self._listener.run(), self._run_reconciliation()):
             yield
-
-    async def _run_listener(self) -> None:
-        while True:
-            try:
-                async with self._client.pubsub() as channel:
-                    await channel.subscribe(_CHANNEL)
-                    await self._listen(channel)
-            except (RedisError, OSError, TimeoutError) as error:
-                _log.warning("revocations channel lost error=%s", error)
-            except Exception:  # the database, whose errors only its store knows: without it nobody is in step
-                _log.exception("revocations not compared")
-            self._last_message_at = float("-inf")
-            await asyncio.sleep(_RECONNECT_DELAY_S)
 
     async def _run_reconciliation(self) -> None:
         while True:
@@ -137,30 +123,14 @@ class Revocations:
             except Exception as error:  # whatever a database driver raises: the channel still tells
                 _log.warning("revocations not compared error=%s", error)
 
-    async def _listen(self, channel: PubSub) -> None:
-        unanswered = 0  # counted, for time also passes while this process stands still and an answer lies there
-        while True:
-            message = await channel.get_message(timeout=_PING_INTERVAL_S)
-            if message is None:
-                if unanswered == _MAX_UNANSWERED_PINGS:
-                    raise TimeoutError("no answer")
-                unanswered += 1
-                async with asyncio.timeout(_PING_INTERVAL_S):
-                    await channel.ping()
-            else:
-                unanswered = 0
-                heard = time.monotonic()
-                await self._handle_message(message)
-                self._last_message_at = heard
+    async def _on_message(self, _: str, data: str) -> None:
+        self._add({str(session): float(until) for session, until in json.loads(data).items()})
 
-    async def _handle_message(self, message: Mapping[str, Any]) -> None:
-        if message["type"] == "message":
-            told = json.loads(message["data"])
-            self._add({str(session): float(until) for session, until in told.items()})
-        elif message["type"] == "subscribe":  # from here on nothing is missed; what was missed is in both ledgers
-            self._add(await self._load_published())
-            await self.reconcile()
-            await self._publish_pending()
+    async def _on_subscribed(self) -> None:
+        """From here on nothing is missed; what was missed is in both ledgers."""
+        self._add(await self._load_published())
+        await self.reconcile()
+        await self._publish_pending()
 
     async def _load_published(self) -> dict[str, float]:
         found: Any = await self._client.zrangebyscore(_REVOKED_SESSIONS_KEY, time.time(), float("inf"), withscores=True)

@@ -132,19 +132,14 @@ async def _assemble(
     playback_tokens = PlaybackTokens(secret, settings.playback_token_hours * 3600)
     token_lifetime_s = max(tokens.lifetime_s, playback_tokens.lifetime_s)
     revocations = Revocations(clients.fail_fast_redis, stores.sessions.list_ended_since, token_lifetime_s)
-    session_lifetime = timedelta(days=settings.refresh_token_days)
-    sessions = Sessions(stores.sessions, stores.users, tokens, revocations, lifetime=session_lifetime)
     one_time_tokens, outbox = OneTimeTokens(stores.one_time_tokens), Outbox(stores.outbox)
-    composer = AccountMailComposer(stores.users, one_time_tokens, MailRenderer(settings.email_from), settings)
-    hash_cost = HashCost(settings.password_memory_mib, settings.password_iterations, settings.password_lanes)
-    passwords = stack.enter_context(closing(Passwords(hash_cost, settings.hashing_threads)))
+    sessions = Sessions(
+        stores.sessions, stores.users, tokens, revocations, lifetime=timedelta(days=settings.refresh_token_days)
+    )
+    passwords = stack.enter_context(closing(Passwords(_hash_cost(settings), settings.hashing_threads)))
     accounts = Accounts(
         stores.users, stores.counters, sessions, one_time_tokens, outbox, passwords, tokens, revocations,
         erasers=[viewing.forget_user],
-    )  # fmt: skip
-    catalogue = Catalogue(
-        stores.videos, stores.file_journal, stores.counters, engine, index_sync, settings.media_root,
-        on_delete=[viewing.forget_video],
     )  # fmt: skip
     await stack.enter_async_context(revocations.run_in_background())
     token_verifier = TokenVerifier(tokens.identify, playback_tokens, revocations)
@@ -153,7 +148,6 @@ async def _assemble(
         "redis": clients.redis.ping,
     }
     state_counters = {"jobs": engine.job_states, "tasks": engine.task_states, "mails": outbox.count_by_state}
-    metrics = Metrics(lambda: engine.waiters, lambda: token_verifier.is_in_sync, health_checks, state_counters)
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -161,7 +155,7 @@ async def _assemble(
         user_admin=UserAdmin(stores.users, accounts),
         rate_limiter=RateLimiter(clients.fail_fast_redis, secret, settings.rate_limit_factor),
         outbox=outbox,
-        catalogue=catalogue,
+        catalogue=_make_catalogue(settings, stores, engine, index_sync, viewing),
         index_sync=index_sync,
         viewing=viewing,
         engine=engine,
@@ -169,13 +163,31 @@ async def _assemble(
         uploads=UploadStorage(settings),
         is_outage=is_server_outage,
         health_checks=health_checks,
-        metrics=metrics,
+        metrics=Metrics(lambda: engine.waiters, lambda: token_verifier.is_in_sync, health_checks, state_counters),
     )
-    jobs = BackgroundJobs(
+    return services, _make_jobs(services, stores, one_time_tokens)
+
+
+def _hash_cost(settings: Settings) -> HashCost:
+    return HashCost(settings.password_memory_mib, settings.password_iterations, settings.password_lanes)
+
+
+def _make_catalogue(
+    settings: Settings, stores: _Stores, engine: Engine, index_sync: IndexSync, viewing: Viewing
+) -> Catalogue:
+    return Catalogue(
+        stores.videos, stores.file_journal, stores.counters, engine, index_sync, settings.media_root,
+        on_delete=[viewing.forget_video],
+    )  # fmt: skip
+
+
+def _make_jobs(services: Services, stores: _Stores, one_time_tokens: OneTimeTokens) -> BackgroundJobs:
+    settings, outbox = services.settings, services.outbox
+    composer = AccountMailComposer(stores.users, one_time_tokens, MailRenderer(settings.email_from), settings)
+    return BackgroundJobs(
         mailer=Mailer(outbox, composer.compose, make_transport(settings), on_sent=composer.sent),
-        video_purge=VideoPurge(stores.videos, stores.file_journal, [viewing.forget_video]),
-        account_purge=AccountPurge(stores.users, accounts),
+        video_purge=VideoPurge(stores.videos, stores.file_journal, [services.viewing.forget_video]),
+        account_purge=AccountPurge(stores.users, services.accounts),
         unconfirmed_accounts=UnconfirmedAccounts(stores.users, one_time_tokens, outbox, settings.unconfirmed_days),
-        metrics=metrics,
+        metrics=services.metrics,
     )
-    return services, jobs
