@@ -82,7 +82,7 @@ async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
             await services.accounts.delete(1)
             await add(self, session)
 
-        monkeypatch.setattr(SessionStore, "record_deletion", deleted_meanwhile)
+        monkeypatch.setattr(SessionStore, "add", deleted_meanwhile)
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD, Client("192.0.2.1", "a browser"))
     only_its_end_is_known(settings)

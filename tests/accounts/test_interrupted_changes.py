@@ -96,7 +96,7 @@ async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await jobs.account_purge.run_once()
         assert await services.accounts.can_log_in(ADDRESS, PASSWORD)
-        fail_once(OutboxStore, "forget")
+        fail_once(OutboxStore, "delete_for_address")
         with pytest.raises(AutoReconnect):
             await services.accounts.delete(1)
         assert not await services.accounts.can_log_in(ADDRESS, PASSWORD)

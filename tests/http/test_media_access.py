@@ -171,7 +171,7 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
     assert (await admin.get(SEGMENT)).status == 200
     assert (await admin.get(SEGMENT)).status == 200
     revocations = services.token_verifier._revocations
-    monkeypatch.setattr(type(revocations), "in_step", False)
+    monkeypatch.setattr(type(revocations), "is_in_sync", False)
 
     async def ended(_: datetime) -> list[Tombstone]:
         session = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})["sid"]

@@ -36,7 +36,7 @@ async def running_worker(
     ledger: Ledger, repository: InMemoryRepository, root: Path, **options: Any
 ) -> AsyncIterator[Worker]:
     """Run a worker with real children on this event loop for the block."""
-    options = {"tools": NO_TOOLS, "slots": 1, "min_free": 0, "perform": run_scripted_task, **options}
+    options = {"binaries": NO_TOOLS, "slots": 1, "min_free": 0, "run_task": run_scripted_task, **options}
     worker = Worker(ledger, repository, media_root=root, **options)
     running = asyncio.create_task(worker.run())
     try:

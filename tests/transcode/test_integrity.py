@@ -112,7 +112,7 @@ async def test_a_video_outlives_the_loss_of_everything_but_its_source(
     repository.add(1, timeline, chunks=[0])
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").symlink_to(source)
-    hands = {"tools": tools, "perform": run_task}
+    hands = {"binaries": tools, "run_task": run_task}
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path, **hands):
         await ledger.start(1, [NewTask("chunk:0001", "chunk", 1)], task_graph.finalize_task())
         await wait_for_job(ledger, 1)

@@ -111,7 +111,7 @@ async def test_all_finished_videos_are_looked_at_in_turn(
 ) -> None:
     seen: list[int] = []
     monkeypatch.setattr(reconciler_module, "find_missing", lambda record, media_root: seen.append(record.video_id))
-    monkeypatch.setattr(task_graph, "is_final", lambda entry: True)
+    monkeypatch.setattr(task_graph, "is_done", lambda entry: True)
     repository = InMemoryRepository()
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 26):

@@ -52,7 +52,7 @@ async def test_the_file_of_a_video_that_did_not_come_in_is_swept_a_while_later(
 
         kept = await take_in()
         with monkeypatch.context() as broken:
-            broken.setattr(VideoStore, "record_deletion", away)
+            broken.setattr(VideoStore, "add", away)
             with pytest.raises(AutoReconnect):
                 await take_in()
         ledger = Ledger(clients.redis)
