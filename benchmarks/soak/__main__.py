@@ -21,6 +21,7 @@ from benchmarks.soak.faults import FaultInjector
 from benchmarks.soak.invariants import Invariants
 from benchmarks.soak.record import SoakReport
 from benchmarks.soak.site import Site
+from benchmarks.soak.strangers import LoopWatch, Stranger
 from benchmarks.soak.users import Mailbox, Person, session_of
 from benchmarks.soak.videos import Admin, Viewer
 from tests.support.disks import small_disk
@@ -45,11 +46,14 @@ async def soak(
     viewers = [Viewer(site, report, Random(f"{seed} viewer {n}"), token) for n in range(4)]
     asker = CheckedClient(site.instance.url, report)
     people = [Person(f"person{n}@example.org", asker, mails, report, Random(f"{seed} person {n}")) for n in range(8)]
+    strangers = [Stranger(site, report, Random(f"{seed} stranger {n}")) for n in range(2)]
     faults = [
         FaultInjector(site, report, Random(f"{seed} faults {n}"), writer, crashing, can_fill=can_fill)
         for n, writer in enumerate(writers)
     ]
-    living = [asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people)]
+    living = [
+        asyncio.create_task(one.run(over)) for one in (*admins, *viewers, *people, *strangers, LoopWatch(site, report))
+    ]
     breaking = [asyncio.create_task(one.run(calm)) for one in faults]
     await asyncio.wait([*living, *breaking], timeout=duration_s, return_when=asyncio.FIRST_EXCEPTION)
     calm.set()

@@ -24,6 +24,8 @@ _SETTLE_TIMEOUT_S = 420.0  # a mail whose sender was killed is sent again after 
 _MEDIA_ENTRIES = ("hls", "videos", "thumbnails", "scratch", ".lock")  # entries of the media folder
 # Log events and messages of errors that nothing handles.
 _BUG_MARKERS = ("unhandled", "never retrieved", "stumbled", "error of its own")
+_MAX_IDLE_DESCRIPTORS = 200  # of a web process; a fresh one has about 30, and clients keep connections
+_MAX_WEB_MIB = 400  # a fresh one takes about 110
 _CANCELLED_ERROR = "The work was cancelled."
 
 
@@ -55,6 +57,7 @@ class Invariants:
         )
         for person in self._people:
             await self._check_person(person)
+        self._check_resources()
         self._check_logs()
 
     async def _wait_until(self, condition: Callable[[], Awaitable[bool]], description: str | Callable[[], str]) -> None:
@@ -223,6 +226,17 @@ class Invariants:
                     (video_id in on_list) == is_expected,
                     f"{person.address}: video {video_id} on the list: {is_expected}",
                 )
+
+    def _check_resources(self) -> None:
+        """Check that no web process keeps files open that nobody asks for, or memory that strangers filled."""
+        for process in self._site.processes_of_kind("web"):
+            files = [file.path for file in process.open_files() if file.path.startswith(str(self._site.media_root))]
+            self._report.require(not files, f"a web process keeps {len(files)} media files open: {files[:3]}")
+            descriptors = process.num_fds()
+            self._report.require(descriptors < _MAX_IDLE_DESCRIPTORS, f"a web process has {descriptors} descriptors")
+            rss_mib = process.memory_info().rss // 1024**2
+            self._report.log_event(f"web process {process.pid}: {descriptors} descriptors, {rss_mib} MiB")
+            self._report.require(rss_mib < _MAX_WEB_MIB, f"a web process takes {rss_mib} MiB")
 
     def _check_logs(self) -> None:
         """Report bugs that are visible in the logs only."""

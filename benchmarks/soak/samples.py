@@ -41,6 +41,8 @@ def _recipes(subtitles_path: Path) -> list[tuple[str, float, Sequence[str]]]:
         ("short.mp4", 3, [*_test_picture(64, 36), *tone, *both, *_X264, *_AAC]),
         ("plain.mp4", 30, [*_test_picture(320, 180), *tone, *both, *_X264, "-g", "50", *_AAC]),
         ("long.mp4", 100, [*_test_picture(128, 72), *tone, *both, *_X264, "-g", "100", *_AAC]),
+        # More segments than a storyboard has pictures.
+        ("hours.mkv", 4920, ["-f", "lavfi", "-i", "testsrc2=size=64x36:rate=1", *_X264, "-g", "4"]),
         ("silent.mp4", 13, [*_test_picture(320, 180), *_X264, "-g", "30"]),
         ("sparse.mp4", 70, [*_test_picture(64, 36), *tone, *both, *_X264, "-g", "9999", "-sc_threshold", "0", *_AAC]),
         ("broadcast.ts", 24, [*_test_picture(160, 90), *tone, *both, *_X264, "-g", "50", *_AAC]),

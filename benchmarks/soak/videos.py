@@ -17,6 +17,8 @@ from benchmarks.soak.site import Site
 from tests.support.videoflix_process import clean_environment
 from transcode.aio import wait_for_event
 
+_LARGE_UPLOAD_BYTES = 48 * 1024**2  # a seventh of the site's disk
+_LARGE_SHARE = 0.3
 _MAX_VIDEOS = 20  # at once: above this, the next action deletes one
 
 
@@ -56,9 +58,11 @@ class Admin:
             self._report.log_event(f"video {answer.json['id']} {kind.name}")
 
     async def _abort_upload(self) -> None:
-        """Send half of an upload, then close the connection."""
+        """Send a part of an upload, now and then of a large one, then close the connection."""
         kind, title = self._pick_sample()
         body, content_type = multipart_form(kind, title)
+        if self._random.random() < _LARGE_SHARE:
+            body += bytes(_LARGE_UPLOAD_BYTES)
         head = (
             f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {self.token}\r\n"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
