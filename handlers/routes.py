@@ -1,4 +1,4 @@
-"""The whole URL space on one page. Every path of /api/ answers with and without a trailing slash."""
+"""All URLs of the service. Every path below /api/ works with and without a trailing slash."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from handlers.accounts import (
     RegisterHandler,
     ResendActivationHandler,
 )
-from handlers.admin.users import MailHandler, MailRetryHandler, MailsHandler, UserHandler, UsersHandler
-from handlers.admin.videos import AdminVideoHandler, AdminVideosHandler, CancelHandler, JobsHandler, RetryHandler
+from handlers.admin.jobs import JobsHandler
+from handlers.admin.mails import MailHandler, MailRetryHandler, MailsHandler
+from handlers.admin.users import UserHandler, UsersHandler
+from handlers.admin.videos import AdminVideoHandler, AdminVideosHandler, CancelHandler, RetryHandler
 from handlers.application import Application
 from handlers.base import NotFoundHandler
 from handlers.health import LivenessHandler, ReadinessHandler
@@ -81,12 +83,12 @@ ROUTES = (
 
 
 def make_application(services: Services) -> Application:
-    """The Tornado application over these services."""
-    handed = {"services": services}
+    """Return the Tornado application that serves all routes with these services."""
+    arguments = {"services": services}
     return Application(
-        [URLSpec(pattern, handler, handed) for pattern, handler in ROUTES],
+        [URLSpec(pattern, handler, arguments) for pattern, handler in ROUTES],
         services,
         default_handler_class=NotFoundHandler,
-        default_handler_args=handed,
+        default_handler_args=arguments,
         log_function=record_request,
     )

@@ -1,91 +1,90 @@
-"""What each user has watched, keeps on a list and thinks of films."""
+"""Each user's progress, list and ratings."""
 
 from __future__ import annotations
 
+from handlers import views
 from handlers.base import ApiHandler
 from handlers.schemas import LimitQuery, ProgressReport, RatingBody
-from handlers.videos import VideoArrayHandler, playback_progress
+from handlers.video_lists import VideoArrayHandler
 from videoflix.models import Rating
 
 
 class ProgressHandler(ApiHandler):
-    """GET, PUT, POST and DELETE /api/video/<id>/progress/: where this user is in a film."""
+    """GET, PUT, POST and DELETE /api/video/<id>/progress/: how far this user has watched a video."""
 
     metrics_label = "viewing"
 
     async def get(self, video_id: str) -> None:
-        """`{"progress": null}` for a film that was not begun."""
+        """Respond with the progress, which is null if there is none."""
         progress = await self.services.viewing.get_progress(self.identity.user_id, int(video_id))
-        self.respond({"progress": playback_progress(progress) if progress else None})
+        self.respond(views.progress_result(progress))
 
     async def put(self, video_id: str) -> None:
-        """Players send this every few seconds."""
-        given = self.parse_body(ProgressReport)
+        """Save the progress. Players send it every few seconds."""
+        report = self.parse_body(ProgressReport)
         progress = await self.services.viewing.report_progress(
-            self.identity.user_id, int(video_id), given.position, given.duration, given.finished
+            self.identity.user_id, int(video_id), report.position, report.duration, report.finished
         )
-        self.respond({"progress": playback_progress(progress)})
+        self.respond(views.progress_result(progress))
 
     async def post(self, video_id: str) -> None:
-        """The same: what a page sends while it is closed (`navigator.sendBeacon`) is always a POST."""
+        """Save the progress, like PUT: what a page sends while it is closed (`navigator.sendBeacon`) is a POST."""
         await self.put(video_id)
 
     async def delete(self, video_id: str) -> None:
-        """The film counts as not begun."""
+        """Forget the progress."""
         await self.services.viewing.forget_progress(self.identity.user_id, int(video_id))
-        self.respond({"progress": None})
+        self.respond(views.progress_result(None))
 
 
 class ContinueWatchingHandler(VideoArrayHandler):
-    """GET /api/me/continue/: films that this user has begun and not finished."""
+    """GET /api/me/continue/: videos that this user has started and not finished."""
 
     metrics_label = "viewing"
 
     async def get(self) -> None:
-        """The last watched first, each with its `progress`."""
+        """Respond with an array of `ContinueWatchingItem`, the last watched first."""
         limit = self.parse_query(LimitQuery).limit
-        begun = (await self.services.viewing.list_in_progress(self.identity.user_id))[:limit]
-        shelf = await self.services.index_sync.get_index()
+        in_progress = (await self.services.viewing.list_in_progress(self.identity.user_id))[:limit]
+        index = await self.services.index_sync.get_index()
         await self.respond_with_rows(
             [
-                row.with_fields(progress=playback_progress(progress))
-                for progress in begun
-                for row in shelf.get_rows([progress.video_id])
+                row.with_fields(**views.progress_result(progress))
+                for progress in in_progress
+                for row in index.get_rows([progress.video_id])
             ]
         )
 
 
 class MyListHandler(VideoArrayHandler):
-    """GET /api/me/list/: the films on this user's list."""
+    """GET /api/me/list/: the videos on this user's list."""
 
     metrics_label = "viewing"
 
     async def get(self) -> None:
-        """The last added first."""
+        """Respond with the videos, the last added first."""
         await self.respond_with_videos(await self.services.viewing.get_my_list(self.identity.user_id))
 
 
 class MyListEntryHandler(ApiHandler):
-    """GET, PUT and DELETE /api/me/list/<id>/: whether a film is on this user's list."""
+    """GET, PUT and DELETE /api/me/list/<id>/: whether a video is on this user's list."""
 
     metrics_label = "viewing"
 
     async def get(self, video_id: str) -> None:
-        """Look."""
-        self._respond(video_id, await self.services.viewing.is_on_list(self.identity.user_id, int(video_id)))
+        """Respond with whether the video is on the list."""
+        is_on_list = await self.services.viewing.is_on_list(self.identity.user_id, int(video_id))
+        self.respond(views.my_list_entry(int(video_id), is_on_list))
 
     async def put(self, video_id: str) -> None:
-        """Put it on the list; safe to repeat."""
+        """Add the video to the list. Idempotent."""
         await self.services.viewing.add_to_list(self.identity.user_id, int(video_id))
-        self._respond(video_id, True)
+        self.respond(views.my_list_entry(int(video_id), is_on_list=True))
 
     async def delete(self, video_id: str) -> None:
-        """Take it off the list; safe to repeat."""
+        """Remove the video from the list. Idempotent."""
         await self.services.viewing.remove_from_list(self.identity.user_id, int(video_id))
-        self._respond(video_id, False)
-
-    def _respond(self, video_id: str, is_on_list: bool) -> None:
-        self.respond({"id": int(video_id), "on_list": is_on_list})
+        self.respond(views.my_list_entry(int(video_id), is_on_list=False))
 
 
 class RatingHandler(ApiHandler):
@@ -94,13 +93,13 @@ class RatingHandler(ApiHandler):
     metrics_label = "viewing"
 
     async def put(self, video_id: str) -> None:
-        """Replaces what this user said before."""
+        """Rate the video, replacing an earlier rating of this user."""
         await self._rate(video_id, self.parse_body(RatingBody).rating)
 
     async def delete(self, video_id: str) -> None:
-        """Take it back."""
+        """Remove this user's rating."""
         await self._rate(video_id, None)
 
     async def _rate(self, video_id: str, rating: Rating | None) -> None:
         votes = await self.services.viewing.rate(self.identity.user_id, int(video_id), rating)
-        self.respond({"rating": rating, "ratings": {"up": votes.ups, "down": votes.downs}})
+        self.respond(views.rating_result(rating, votes))

@@ -1,1 +1,1 @@
-"""Endpoints for admins."""
+"""Endpoints for admins, one module for each thing that admins manage."""

@@ -138,7 +138,7 @@ async def test_a_video_that_is_not_playable_is_not_in_the_catalogue(admin: HttpC
             form(b"x", **{"x" * 3_000 + str(n): "" for n in range(30)}),
             {"detail": "The text fields of the form are too long."},
         ),
-        (form(b"x", title="t")[:-20], {"detail": "The form is not complete: its last boundary is missing."}),
+        (form(b"x", title="t")[:-20], {"detail": "The form is incomplete: its last boundary is missing."}),
         (b"no form at all", {"detail": "The form could not be read: it is not valid multipart/form-data."}),
     ],
 )

@@ -16,7 +16,8 @@ from cachetools import LRUCache
 
 from videoflix.catalogue.search import SearchIndex, extract_words, fold
 from videoflix.catalogue.similar import find_similar
-from videoflix.models import ListedVideo, isoformat
+from videoflix.catalogue.video_item import video_item
+from videoflix.models import ListedVideo
 
 ORDERINGS: Mapping[str, Callable[[ListedVideo], tuple[object, ...]]] = {
     "created_at": lambda video: (video.created_at, video.id),
@@ -198,18 +199,9 @@ def encode_array(rows: Sequence[Row], base_url: str) -> bytes:
 
 
 def _encode_row(video: ListedVideo) -> Row:
-    fields_before_url = {
-        "id": video.id,
-        "created_at": isoformat(video.created_at),
-        "title": video.title,
-        "description": video.description,
-        "thumbnail_url": "",
-    }
-    fields_after_url = {"category": video.category}
-    return Row(
-        _encode_json(fields_before_url).removesuffix(b'"}'),
-        f'/media/thumbnails/{video.id}.jpg",'.encode() + _encode_json(fields_after_url).removeprefix(b"{"),
-    )
+    """Encode a video once for every base URL. Only a key is followed by `":"`, so that no text can look like one."""
+    head, key, tail = _encode_json(video_item(video, base_url="")).partition(b'"thumbnail_url":"')
+    return Row(head + key, tail)
 
 
 def _encode_json(value: object) -> bytes:
