@@ -1,8 +1,8 @@
-"""Registration, sign-in and passwords: what people do before they are signed in."""
+"""Registration, login and password reset: the endpoints that need no session."""
 
 from __future__ import annotations
 
-from handlers import cookies
+from handlers import cookies, views
 from handlers.base import ApiHandler
 from handlers.schemas import Credentials, EmailOnly, PasswordReset, Registration
 from videoflix.accounts.rate_limits import LimitedAction
@@ -10,90 +10,90 @@ from videoflix.accounts.service import generate_placeholder_token
 from videoflix.errors import BadRequest
 from videoflix.models import User
 
-_RESEND_MESSAGE = "If this address waits for its confirmation, an email has been sent to it."
+_RESEND_MESSAGE = "If this address is waiting for confirmation, an email has been sent to it."
 
 
 class PublicHandler(ApiHandler):
-    """Never looks at the access cookie: a stale one must not stop anyone from signing in."""
+    """An endpoint that ignores the access cookie: a stale cookie must not prevent a login."""
 
     metrics_label = "accounts"
     is_public = True
 
-    async def welcome(self, user: User) -> None:
-        """The client has proved to be the user's: what strangers do to the account does not hold it up any more."""
-        throttle, device = self.services.rate_limiter, self.get_cookie(cookies.DEVICE) or ""
-        await throttle.reset(LimitedAction.LOGIN, self.client.address, user.email, device)
-        cookies.give_device(self, self.services.settings, throttle.device_token(user.email, device))
+    async def trust_client(self, user: User) -> None:
+        """Remember this browser as a known device of the user, and reset its login limits.
+
+        From then on, failed logins that others make with the user's address no longer block this browser.
+        """
+        limiter, device = self.services.rate_limiter, self.get_cookie(cookies.DEVICE) or ""
+        await limiter.reset(LimitedAction.LOGIN, self.client.address, user.email, device)
+        cookies.set_device_cookie(self, self.services.settings, limiter.device_token(user.email, device))
 
 
 class RegisterHandler(PublicHandler):
-    """POST /api/register/: an inactive account, and a mail that confirms its address."""
+    """POST /api/register/: create an inactive account and send an activation mail."""
 
     async def post(self) -> None:
-        """201 with the user; the token is what existing pages want, and opens nothing."""
-        given = self.parse_body(Registration)
-        await self.limit(LimitedAction.REGISTER, given.email)
-        user = await self.services.accounts.register(given.email, given.password)
-        self.respond({"user": {"id": user.id, "email": user.email}, "token": generate_placeholder_token()}, 201)
+        """Respond with 201 and the user. The token has no power: existing pages expect one."""
+        body = self.parse_body(Registration)
+        await self.limit(LimitedAction.REGISTER, body.email)
+        user = await self.services.accounts.register(body.email, body.password)
+        self.respond(views.registration_result(user, generate_placeholder_token()), 201)
 
 
 class ActivateHandler(PublicHandler):
     """GET /api/activate/<uid>/<token>/ and /api/activate/<token>/."""
 
     async def get(self, token: str, uid: str | None = None) -> None:
-        """200, again as well; 400 for every link that is no good."""
+        """Activate the account, with 200 also if it is active already. Any invalid link is 400."""
         await self.limit(LimitedAction.CONFIRM)
         await self.services.accounts.activate(token, uid)
-        self.respond({"message": "Account successfully activated."})
+        self.respond(views.message("Account successfully activated."))
 
 
 class ResendActivationHandler(PublicHandler):
     """POST /api/resend_activation/."""
 
     async def post(self) -> None:
-        """200 with the same words for every address."""
-        given = self.parse_body(EmailOnly)
-        await self.limit(LimitedAction.RESEND, given.email)
-        await self.services.accounts.resend_activation(given.email)
-        self.respond({"detail": _RESEND_MESSAGE})
+        """Respond with the same sentence for every address, so as not to reveal which have an account."""
+        body = self.parse_body(EmailOnly)
+        await self.limit(LimitedAction.RESEND, body.email)
+        await self.services.accounts.resend_activation(body.email)
+        self.respond(views.detail(_RESEND_MESSAGE))
 
 
 class LoginHandler(PublicHandler):
     """POST /api/login/: exchange credentials for the session cookies."""
 
-    is_login = True
+    opens_session = True
 
     async def post(self) -> None:
-        """200 with the user; 400 with the same words whatever was wrong."""
-        given = self.parse_body(Credentials)
-        await self.limit(LimitedAction.LOGIN, given.email)
-        signed_in = await self.services.accounts.log_in(given.email, given.password, self.client)
-        await self.welcome(signed_in.user)
-        cookies.set_session_cookies(self, self.services.settings, signed_in.tokens)
-        user = signed_in.user
-        self.respond({"detail": "Login successful", "user": {"id": user.id, "username": user.email}})
+        """Respond with the user. Every failed login is 400 with the same sentence, whatever the reason."""
+        body = self.parse_body(Credentials)
+        await self.limit(LimitedAction.LOGIN, body.email)
+        login = await self.services.accounts.log_in(body.email, body.password, self.client)
+        await self.trust_client(login.user)
+        cookies.set_session_cookies(self, self.services.settings, login.tokens)
+        self.respond(views.login_result(login.user))
 
 
 class LogoutHandler(PublicHandler):
     """POST /api/logout/: end the session of the refresh cookie."""
 
     async def post(self) -> None:
-        """200 and no cookies any more; 400 when there was none."""
+        """End the session and delete the cookies. Without a refresh cookie, respond with 400."""
         token = self.get_cookie(cookies.REFRESH)
         cookies.clear_session_cookies(self, self.services.settings)
         if not token:
             raise BadRequest("Refresh token is missing.")
         await self.services.accounts.log_out(token, self.client)
-        self.respond(
-            {"detail": "Logout successful! All tokens will be deleted. Refresh token is now invalid."},
-        )
+        self.respond(views.detail("Logout successful! All tokens will be deleted. Refresh token is now invalid."))
 
 
 class RefreshHandler(PublicHandler):
-    """POST /api/token/refresh/: the next tokens of the session of the refresh cookie."""
+    """POST /api/token/refresh/: exchange the refresh cookie for new tokens of the same session."""
 
     async def post(self) -> None:
-        """200 with new cookies, and not with a token; 400 without a cookie, 401 with one that opens nothing."""
+        """Set new cookies. Without a refresh cookie, respond with 400; with an invalid one, with 401."""
         token = self.get_cookie(cookies.REFRESH)
         if not token:
             raise BadRequest("Refresh token is missing.")
@@ -101,35 +101,35 @@ class RefreshHandler(PublicHandler):
         cookies.set_session_cookies(
             self, self.services.settings, await self.services.accounts.refresh(token, self.client)
         )
-        self.respond({"detail": "Token refreshed", "access": "new_access_token"})
+        self.respond(views.refresh_result())
 
 
 class PasswordResetHandler(PublicHandler):
     """POST /api/password_reset/."""
 
     async def post(self) -> None:
-        """200 with the same words for every address."""
-        given = self.parse_body(EmailOnly)
-        await self.limit(LimitedAction.RESET, given.email)
-        await self.services.accounts.request_password_reset(given.email)
-        self.respond({"detail": "An email has been sent to reset your password."})
+        """Respond with the same sentence for every address, so as not to reveal which have an account."""
+        body = self.parse_body(EmailOnly)
+        await self.limit(LimitedAction.RESET, body.email)
+        await self.services.accounts.request_password_reset(body.email)
+        self.respond(views.detail("An email has been sent to reset your password."))
 
 
 class PasswordConfirmHandler(PublicHandler):
     """POST /api/password_confirm/<uid>/<token>/ and /api/password_confirm/<token>/."""
 
     async def post(self, token: str, uid: str | None = None) -> None:
-        """200, and every session of the user ends."""
-        given = self.parse_body(PasswordReset)
+        """Set a new password and end all sessions of the user."""
+        body = self.parse_body(PasswordReset)
         await self.limit(LimitedAction.CONFIRM)
-        await self.welcome(await self.services.accounts.reset_password(token, uid, given.new_password))
-        self.respond({"detail": "Your Password has been successfully reset."})
+        await self.trust_client(await self.services.accounts.reset_password(token, uid, body.new_password))
+        self.respond(views.detail("Your Password has been successfully reset."))
 
 
 class CsrfHandler(PublicHandler):
     """GET /api/csrf/."""
 
     def get(self) -> None:
-        """The cookie that existing pages look for."""
+        """Set the cookie that existing pages look for."""
         cookies.set_csrf_cookie(self, self.services.settings)
-        self.respond({"detail": "CSRF cookie set."})
+        self.respond(views.detail("CSRF cookie set."))

@@ -1,71 +1,61 @@
-"""What every endpoint has in common: CORS, authentication, bodies, answers and errors."""
+"""The base classes of all endpoints: response headers, authentication, JSON responses and errors."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+import structlog
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
-from handlers import cookies
+from handlers import cookies, parsing
+from handlers.cross_origin import METHODS, SAFE_METHODS, is_cross_site, preflight_headers
+from handlers.error_responses import to_response
 from handlers.http.access_log import redact_path
 from handlers.http.client_address import apply_forwarded_headers
 from handlers.http.response_headers import common_headers, new_request_id
-from handlers.schemas import ApiBody
+from handlers.parsing import Model
 from handlers.tornado_internals.body_limit import is_body_truncated
 from handlers.tornado_internals.connections import abandon, let_be_the_last
 from videoflix.accounts.rate_limits import LimitedAction
 from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.errors import (
-    BadRequest,
-    FieldErrors,
     Forbidden,
     MethodNotAllowed,
     NotAuthenticated,
     NotFound,
     PayloadTooLarge,
-    ServiceError,
 )
 from videoflix.models import Client, Identity
 from videoflix.services import Services
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-Model = TypeVar("Model", bound=BaseModel)
-
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_RENEWAL_TIMEOUT_S = 1.0  # seconds that a request waits for another access token when its own is still good
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_CORS_ALLOWED_HEADERS = (
-    "accept, authorization, content-type, range, user-agent, x-csrftoken, x-requested-with, "
-    "tus-resumable, upload-length, upload-metadata, upload-offset, upload-concat, upload-checksum"
-)
+_RENEWAL_TIMEOUT_S = 1.0  # how long a request whose access token is still valid waits for a new one
 
 
 class BaseHandler(RequestHandler):
-    """CORS and errors: also for what is neither JSON nor behind a sign-in."""
+    """An endpoint with CORS and JSON errors, whatever its responses contain and whoever may call it."""
 
-    metrics_label: ClassVar[str] = "unknown"  # the `handler` of its requests in the metrics
+    metrics_label: ClassVar[str] = "unknown"  # the `family` of its requests in the metrics
 
-    answer_within_s: ClassVar[float] = 120.0  # from the last byte of the request on; a watchdog sees to it
+    answer_within_s: ClassVar[float] = 120.0  # from the end of the request; a watchdog enforces it
 
     def __init__(
         self, application: Application, request: HTTPServerRequest, *, services: Services, **kwargs: Any
     ) -> None:
-        """What routes.py names; not in `initialize`, for Tornado asks for the default headers before that."""
+        """Set the services, not in `initialize`: Tornado calls `set_default_headers` before that."""
         self.services = services
         apply_forwarded_headers(request, services.settings.trusted_proxies)
         super().__init__(application, request, **kwargs)
 
     def set_default_headers(self) -> None:
-        """Run before anything else, again for every error: CORS and safety headers are on each answer.
+        """Set the CORS and security headers. Tornado calls this before anything else, and again for every error.
 
-        What is said to one person is no other's to see: a cache in between keeps nothing, a browser asks each time.
+        Responses are per-user: shared caches must not store them, and browsers must revalidate.
         """
         self.request_id = getattr(self, "request_id", None) or new_request_id()
         self.set_header("X-Request-Id", self.request_id)
@@ -74,15 +64,13 @@ class BaseHandler(RequestHandler):
             self.set_header(name, value)
 
     def options(self, *_: str, **__: str) -> None:
-        """Answer a preflight, for every path and without a sign-in."""
-        self.set_header("Access-Control-Allow-Methods", ", ".join(_METHODS))
-        self.set_header("Access-Control-Allow-Headers", _CORS_ALLOWED_HEADERS)
-        self.set_header("Access-Control-Max-Age", "86400")
-        self.set_header("Allow", ", ".join(self.allowed_methods()))
+        """Respond to a CORS preflight. It needs no authentication."""
+        for name, value in preflight_headers(self.allowed_methods()).items():
+            self.set_header(name, value)
         self.finish({})
 
     async def head(self, *args: str, **kwargs: str) -> None:
-        """The headers of the same GET; Tornado leaves out the body."""
+        """Respond with the headers of GET. Tornado omits the body."""
         if "GET" not in self.allowed_methods():
             raise self._method_not_allowed()
         result = self.get(*args, **kwargs)
@@ -91,47 +79,38 @@ class BaseHandler(RequestHandler):
 
     @classmethod
     def allowed_methods(cls) -> Sequence[str]:
-        """The verbs that this endpoint has."""
-        own = [verb for verb in _METHODS if getattr(cls, verb.lower()) is not getattr(RequestHandler, verb.lower())]
-        return own if "GET" in own else [verb for verb in own if verb != "HEAD"]
+        """Return the methods that this endpoint implements."""
+        names = [name for name in METHODS if getattr(cls, name.lower()) is not getattr(RequestHandler, name.lower())]
+        return names if "GET" in names else [name for name in names if name != "HEAD"]
 
     def _method_not_allowed(self) -> MethodNotAllowed:
         return MethodNotAllowed(self.request.method or "", self.allowed_methods())
 
-    def _is_allowed_origin(self, origin: str) -> bool:
-        return origin in self.services.settings.cors_origins
-
-    def _is_same_origin(self, origin: str) -> bool:
-        """Of this very server; a proxy may have changed the name that it was asked by."""
-        scheme, _, host = origin.partition("://")  # a browser sends nothing else (RFC 6454, 6.2)
-        is_asked = scheme in ("http", "https") and host == self.request.host.lower()
-        return is_asked or origin == self.services.settings.public_url
-
     def respond(self, body: object, status: int = 200) -> None:
-        """Finish with JSON: an object, or the array of videos."""
+        """Finish with a JSON body: an object, or an array of videos. See `handlers.views` for the shapes."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
     async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:
-        """Called by Tornado for each request. Whatever fails in it, the client gets an answer, or is told the end."""
+        """Run the request. Tornado calls this. Whatever fails, the client gets a response or a closed connection."""
         try:
             await super()._execute(transforms, *args, **kwargs)
         finally:
             if not self._finished:
-                self._abandon("the handler ended without an answer")
+                self._abandon("the handler returned without a response")
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> asyncio.Future[None]:
-        """Answer. When the body was not read to its end the connection ends with the answer, which says so."""
+        """Finish the response, and close the connection after it if the request body was not read to the end."""
         connection = self.request.connection
         if connection is not None and not getattr(connection, "_read_finished", True):
             let_be_the_last(connection)
         return super().finish(chunk)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
-        """Called by Tornado for what a handler raises. An error in telling the error is told in one line of the log."""
+        """Respond to an exception. Tornado calls this. If that fails too, log one line and abandon the request."""
         if self._headers_written:
-            self._abandon("an error after the head of the answer")
+            self._abandon("error after the response headers were sent")
             return
         self.clear()
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
@@ -139,12 +118,12 @@ class BaseHandler(RequestHandler):
             self.set_status(status_code, reason=error.reason if isinstance(error, HTTPError) else None)
             self.write_error(status_code, **kwargs)
         except Exception as failure:
-            self._abandon(f"{type(failure).__name__} while an error was told")
+            self._abandon(f"{type(failure).__name__} in the error response")
 
     def _abandon(self, reason: str) -> None:
-        """Give the client a bare 500, or break the answer off; log it in one line."""
+        """Send a bare 500, or close the connection if the response has begun. Logs one line."""
         if self._finished:
-            _log.error("request ended badly request_id=%s reason=%s", self.request_id, reason)
+            _log.error("request_cleanup_failed", request_id=self.request_id, reason=reason)
             return
         self._finished = True
         if self.request.connection is not None:
@@ -152,46 +131,40 @@ class BaseHandler(RequestHandler):
         try:
             self.on_finish()
         except Exception as error:
-            _log.error("request ended badly request_id=%s reason=%s", self.request_id, type(error).__name__)
+            _log.error("request_cleanup_failed", request_id=self.request_id, reason=type(error).__name__)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Every error becomes a JSON object here, and nowhere else."""
+        """Write an error as JSON. Tornado calls this for every error of every endpoint."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         if error is not None:
             error = self.services.to_service_error(error) or error
-        if isinstance(error, HTTPError) and status_code == 405:  # a verb that Tornado does not know: PROPFIND, TRACE
+        if isinstance(error, HTTPError) and status_code == 405:  # unknown to Tornado: PROPFIND, TRACE
             error = self._method_not_allowed()
-        if isinstance(error, ServiceError):
-            self.set_status(error.status)
-            for name, value in error.headers.items():
-                self.set_header(name, value)
-            self.respond(error.body, error.status)
-        elif isinstance(error, HTTPError):
-            self.respond({"detail": f"{self._reason}."}, status_code)
-        else:
-            self.respond({"detail": "Internal server error.", "request_id": self.request_id}, 500)
+        response = to_response(error, status_code, self._reason, self.request_id)
+        for name, value in response.headers.items():
+            self.set_header(name, value)
+        self.respond(response.body, response.status)
 
     def log_exception(self, exc_type: Any, error: Any, traceback: Any) -> None:
-        """What a client caused is in the access log; what is our fault is logged with its trace."""
+        """Log bugs with their traceback. What clients cause is in the access log."""
         if error is not None and self.services.is_outage(error):
-            _log.warning("server away request_id=%s error=%s", self.request_id, type(error).__name__)
+            _log.warning("server_unreachable", request_id=self.request_id, error=type(error).__name__)
         elif not isinstance(error, HTTPError) and self.services.to_service_error(error) is None:
-            _log.error(
-                "unhandled request_id=%s path=%s", self.request_id, redact_path(self.request.path), exc_info=error
-            )
+            path = redact_path(self.request.path)
+            _log.error("unhandled_exception", request_id=self.request_id, path=path, exc_info=error)
 
 
 class ApiHandler(BaseHandler):
-    """JSON for signed-in users; a subclass says when it is `public`, for `admins_only`, or `opens_session`."""
+    """A JSON endpoint for signed-in users, unless a subclass declares otherwise."""
 
-    is_public: ClassVar[bool] = False
+    is_public: ClassVar[bool] = False  # needs no authentication
     is_admin_only: ClassVar[bool] = False
-    is_login: ClassVar[bool] = False
+    opens_session: ClassVar[bool] = False  # logs the client in: a target of login CSRF
     identity: Identity
     _renewed_access_token: str | None = None
 
     async def prepare(self) -> None:
-        """Wrapped round every verb: which verbs there are, where the request came from, who sent it."""
+        """Check method, origin, body size, authentication and rights before every method but OPTIONS."""
         if self.request.method not in self.allowed_methods():
             raise self._method_not_allowed()
         if self.request.method == "OPTIONS":
@@ -216,15 +189,15 @@ class ApiHandler(BaseHandler):
 
     @property
     def client(self) -> Client:
-        """Where this request comes from."""
+        """The address and User-Agent of the client."""
         return Client(self.request.remote_ip or "", self.request.headers.get("User-Agent", ""))
 
     def public_url(self) -> str:
-        """The setting, else the host that the client spoke to."""
+        """Return PUBLIC_URL, or else the host of this request with its protocol."""
         return self.services.settings.public_url or f"{self.request.protocol}://{self.request.host}"
 
     async def limit(self, action: LimitedAction, account: str = "") -> None:
-        """Count an attempt. Raises Throttled when it is one too many."""
+        """Count an attempt of this client. Raises Throttled if there were too many."""
         device = self.get_cookie(cookies.DEVICE) or ""
         await self.services.rate_limiter.hit(action, self.client.address, account, device)
 
@@ -233,9 +206,13 @@ class ApiHandler(BaseHandler):
         return token.strip() if scheme.lower() == "bearer" else None
 
     async def _renew_access_token(self) -> None:
-        """Pages refresh seldom and never react to a 401: a GET with good cookies keeps its visitor signed in."""
+        """Renew the access token on a GET with a valid refresh cookie.
+
+        Existing pages refresh it rarely and never react to a 401. If the current token is still valid, the request does
+        not wait long for a new one and does not need it.
+        """
         refresh_token = self.get_cookie(cookies.REFRESH)
-        if self.request.method not in _SAFE_METHODS or self._bearer_token() is not None or not refresh_token:
+        if self.request.method not in SAFE_METHODS or self._bearer_token() is not None or not refresh_token:
             return
         accounts, settings = self.services.accounts, self.services.settings
         access_token = self.get_cookie(cookies.ACCESS)
@@ -248,25 +225,20 @@ class ApiHandler(BaseHandler):
                 if is_urgent or not (isinstance(error, TimeoutError) or self.services.is_outage(error)):
                     raise
                 accounts.suspend_renewals()  # the old one will do
-                _log.warning("access token not renewed request_id=%s", self.request_id)
+                _log.warning("access_token_renewal_failed", request_id=self.request_id, error=type(error).__name__)
         if self._renewed_access_token:
             cookies.set_access_cookie(self, settings, self._renewed_access_token)
         if not self.get_cookie(cookies.CSRF):
             cookies.set_csrf_cookie(self, settings)
 
     def _reject_csrf(self) -> None:
-        """Cross-site request forgery: a page elsewhere must not use the cookies of a visitor (Fetch Metadata).
+        """Raise Forbidden for a request that a page of another site sends with the visitor's cookies.
 
-        Nor sign its visitor in as somebody else, who would then see what is watched.
+        Such a page must not log its visitor in either: as someone else, who could then see what the visitor watches.
         """
-        if self.request.method in _SAFE_METHODS or not (self._has_session_cookies() or self._can_be_login_csrf()):
+        if self.request.method in SAFE_METHODS or not (self._has_session_cookies() or self._can_be_login_csrf()):
             return
-        origin = self.request.headers.get("Origin")
-        if origin is None:
-            forged = self.request.headers.get("Sec-Fetch-Site") == "cross-site"
-        else:
-            forged = not (self._is_allowed_origin(origin) or self._is_same_origin(origin))
-        if forged:
+        if is_cross_site(self.request, self.services.settings):
             log_event(SecurityEvent.CROSS_SITE_REQUEST, client=self.request.remote_ip)
             raise Forbidden("Cross-site request refused.")
 
@@ -274,70 +246,24 @@ class ApiHandler(BaseHandler):
         return bool(self.get_cookie(cookies.ACCESS) or self.get_cookie(cookies.REFRESH))
 
     def _can_be_login_csrf(self) -> bool:
-        """A browser that says `same-origin` is believed: a proxy may have changed the host."""
-        return self.is_login and self.request.headers.get("Sec-Fetch-Site") != "same-origin"
+        """Return whether this may be a forged login. `same-origin` is trusted: a proxy may have changed the host."""
+        return self.opens_session and self.request.headers.get("Sec-Fetch-Site") != "same-origin"
 
     def parse_body(self, model: type[Model]) -> Model:
-        """The request's body, JSON or form. Raises BadRequest or FieldErrors that name all bad fields at once."""
-        return _validate(model, self._decode_body())
+        """Return the request body as a model. Raises BadRequest or FieldErrors."""
+        return parsing.parse_body(self.request, model)
 
     def parse_query(self, model: type[Model]) -> Model:
-        """The query; of a repeated parameter the last counts, and an empty one is none. Raises FieldErrors."""
-        arguments = self.request.query_arguments.items()
-        given = {name: values[-1].decode(errors="replace").strip() for name, values in arguments}
-        return _validate(model, {name: value for name, value in given.items() if value})
-
-    def _decode_body(self) -> Mapping[str, object]:
-        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-            return {name: values[-1].decode(errors="replace") for name, values in self.request.body_arguments.items()}
-        if not self.request.body.strip():
-            return {}
-        try:
-            given = json.loads(self.request.body)
-        except (ValueError, RecursionError) as error:
-            place = f"line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else "body"
-            raise BadRequest(f"JSON parse error - {place}") from None
-        if not isinstance(given, dict):
-            raise BadRequest("JSON parse error - an object is expected")
-        return given
+        """Return the query as a model. Raises FieldErrors."""
+        return parsing.parse_query(self.request, model)
 
 
 class NotFoundHandler(ApiHandler):
-    """Every path that routes.py does not name: 404 as JSON."""
+    """Responds with 404 to every path without a route."""
 
     is_public = True
 
     async def prepare(self) -> None:
-        """Preflights of unknown paths are answered like all others."""
+        """Raise NotFound, except for preflights."""
         if self.request.method != "OPTIONS":
             raise NotFound
-
-
-def _validate(model: type[Model], data: Mapping[str, object]) -> Model:
-    wrong = dict(model.cross_field_errors(data)) if issubclass(model, ApiBody) else {}
-    try:
-        body = model.model_validate(data)
-    except ValidationError as error:
-        raise FieldErrors({**wrong, **_errors_by_field(error)}) from None
-    if wrong:
-        raise FieldErrors(wrong)
-    return body
-
-
-def _errors_by_field(error: ValidationError) -> Mapping[str, list[str]]:
-    fields: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        sentences = fields.setdefault(str(item["loc"][0]) if item["loc"] else "detail", [])
-        sentences.append(_VALIDATION_MESSAGES.get(item["type"]) or str(item["msg"]).removeprefix("Value error, "))
-    return fields
-
-
-_VALIDATION_MESSAGES = {
-    "missing": "This field is required.",
-    "string_type": "Not a valid string.",
-    "string_unicode": "Not a valid string.",
-    "bool_type": "Must be a valid boolean.",
-    "bool_parsing": "Must be a valid boolean.",
-    "string_too_short": "This field may not be blank.",
-}

@@ -1,5 +1,7 @@
-"""The cookies: both tokens, which no script can read, `csrftoken`, which existing pages read, and `known_device`, which
-proves that a browser has signed in before and opens nothing (see `videoflix.accounts.throttle`).
+"""The cookies that the service sets.
+
+`access_token` and `refresh_token` are hidden from scripts; `csrftoken` is read by existing pages; `known_device` proves
+that a browser has logged in before, and gives no access (see `videoflix.accounts.rate_limits`).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from videoflix.auth.sessions import TokenPair
 from videoflix.settings import Settings
 
 ACCESS, REFRESH, CSRF, DEVICE = "access_token", "refresh_token", "csrftoken", "known_device"
-_DEVICE_S = 400 * 24 * 3600  # browsers keep no cookie for longer
+_DEVICE_MAX_AGE_S = 400 * 24 * 3600  # the longest that browsers keep a cookie (RFC 6265bis, section 5.5)
 
 # Python knows this attribute (CHIPS) from 3.14 on.
 Morsel._reserved.setdefault("partitioned", "Partitioned")  # type: ignore[attr-defined]
@@ -21,32 +23,32 @@ Morsel._flags.add("partitioned")  # type: ignore[attr-defined]
 
 
 def set_session_cookies(handler: RequestHandler, settings: Settings, tokens: TokenPair) -> None:
-    """Give the client what keeps it signed in."""
+    """Set both tokens and the CSRF cookie."""
     set_access_cookie(handler, settings, tokens.access_token)
     _set_cookie(handler, settings, REFRESH, tokens.refresh_token, settings.refresh_token_days * 86400)
     set_csrf_cookie(handler, settings)
 
 
 def set_access_cookie(handler: RequestHandler, settings: Settings, token: str) -> None:
-    """A fresh access token."""
+    """Set the access token."""
     _set_cookie(handler, settings, ACCESS, token, settings.access_token_minutes * 60)
 
 
 def clear_session_cookies(handler: RequestHandler, settings: Settings) -> None:
-    """Take both tokens away; a cookie goes only when its attributes are the same."""
+    """Delete both tokens. Browsers delete a cookie only if it is set with the same attributes."""
     for name in (ACCESS, REFRESH):
         _set_cookie(handler, settings, name, "", 0)
 
 
-def give_device(handler: RequestHandler, settings: Settings, token: str) -> None:
-    """Let this browser prove later that it has signed in before; it stays when the session ends."""
-    _set_cookie(handler, settings, DEVICE, token, _DEVICE_S)
+def set_device_cookie(handler: RequestHandler, settings: Settings, token: str) -> None:
+    """Set the token by which this browser proves later that it has logged in before. It outlives the session."""
+    _set_cookie(handler, settings, DEVICE, token, _DEVICE_MAX_AGE_S)
 
 
 def set_csrf_cookie(handler: RequestHandler, settings: Settings) -> None:
-    """Existing pages send no logout without it; nothing here depends on its value.
+    """Set the cookie without which existing pages send no logout. The service ignores its value.
 
-    Its domain lets a page read it that has another host name below the same one.
+    With COOKIE_DOMAIN, pages on other hosts of that domain can read it.
     """
     handler.set_cookie(
         CSRF,
@@ -64,15 +66,15 @@ def _set_cookie(handler: RequestHandler, settings: Settings, name: str, value: s
         value,
         domain=settings.cookie_domain or None,
         path="/",
-        max_age=str(int(max_age_s)),  # type: ignore[arg-type]  # a text, for Tornado leaves a 0 out
+        max_age=str(int(max_age_s)),  # type: ignore[arg-type]  # a string, because Tornado omits 0
         httponly=True,
         secure=_is_secure_required(settings),
         samesite=settings.cookie_samesite,
     )
-    if settings.cookie_partitioned:  # Tornado's own arguments do not know it
+    if settings.cookie_partitioned:  # Tornado has no argument for it
         handler._new_cookie[name]["partitioned"] = True
 
 
 def _is_secure_required(settings: Settings) -> bool:
-    """Browsers take `SameSite=None` and `Partitioned` with it only."""
+    """Return whether `Secure` is set: browsers require it for `SameSite=None` and `Partitioned`."""
     return settings.has_secure_cookies or settings.cookie_samesite == "None" or settings.cookie_partitioned

@@ -1,4 +1,4 @@
-"""The bodies and queries that requests carry; unknown keys are ignored, and every bad field is named at once."""
+"""The schemas of request bodies and queries. Unknown keys are ignored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videoflix.models import Rating
 
 def _validate_ordering(ordering: str) -> str:
     if ordering.removeprefix("-") not in ORDERINGS:
-        raise ValueError(f"Use one of {', '.join(ORDERINGS)}, after - for the other way round.")
+        raise ValueError(f"Use one of {', '.join(ORDERINGS)}, with - before it for descending order.")
     return ordering
 
 
@@ -30,13 +30,13 @@ def _validate_address(text: str) -> str:
 
 
 def _normalize_login(text: str) -> str:
-    """An address in its one spelling; whatever else somebody typed to sign in as it is."""
+    """Return the address in its canonical spelling, or the text itself if it is not an address."""
     return normalize_address_or_empty(text) or text
 
 
 def _validate_new_password(text: str) -> str:
-    if wrong := list(find_password_problems(_reject_null_characters(text))):
-        raise ValueError(" ".join(wrong))
+    if problems := list(find_password_problems(_reject_null_characters(text))):
+        raise ValueError(" ".join(problems))
     return text
 
 
@@ -44,9 +44,8 @@ NonEmptyString = Annotated[str, StringConstraints(min_length=1, strict=True)]
 TrimmedString = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, strict=True)]
 LoginAddress = Annotated[TrimmedString, AfterValidator(_normalize_login)]
 EmailAddress = Annotated[TrimmedString, AfterValidator(_validate_address)]
-Searched = Annotated[
-    str, StringConstraints(max_length=200), AfterValidator(_reject_null_characters)
-]  # databases refuse NUL
+# MongoDB refuses null characters.
+SearchTerm = Annotated[str, StringConstraints(max_length=200), AfterValidator(_reject_null_characters)]
 NewPassword = Annotated[NonEmptyString, AfterValidator(_validate_new_password)]
 
 _PASSWORD_CONFIRMATION_KEYS = ("confirmed_password", "confirm_password", "repeated_password")
@@ -55,11 +54,11 @@ _NEW_PASSWORD_CONFIRMATION_KEYS = ("confirm_password", "new_password2")
 
 
 class ApiBody(BaseModel):
-    """A body with rules across its fields."""
+    """A body with rules that involve several fields."""
 
     @classmethod
     def cross_field_errors(cls, data: Mapping[str, object]) -> Mapping[str, list[str]]:
-        """What is wrong between the fields of a body as it came, by field."""
+        """Return the messages about fields that contradict each other, by field. `data` is not validated yet."""
         return {}
 
 
@@ -79,7 +78,7 @@ class Registration(ApiBody):
 
     @classmethod
     def cross_field_errors(cls, data: Mapping[str, object]) -> Mapping[str, list[str]]:
-        """Both passwords are the same."""
+        """Report passwords that do not match."""
         return _password_mismatch(data, ("password",), _PASSWORD_CONFIRMATION_KEYS)
 
 
@@ -97,7 +96,7 @@ class PasswordReset(ApiBody):
 
     @classmethod
     def cross_field_errors(cls, data: Mapping[str, object]) -> Mapping[str, list[str]]:
-        """Both passwords are the same."""
+        """Report passwords that do not match."""
         return _password_mismatch(data, _NEW_PASSWORD_KEYS, _NEW_PASSWORD_CONFIRMATION_KEYS)
 
 
@@ -108,15 +107,15 @@ class CurrentPassword(BaseModel):
 
 
 class UsersQuery(BaseModel):
-    """GET /api/admin/users/: a part of an address, and which page."""
+    """GET /api/admin/users/. `search` is a part of an address."""
 
-    search: Searched = ""
+    search: SearchTerm = ""
     limit: int = Field(100, ge=1, le=1000)
     offset: int = Field(0, ge=0, le=10**9)
 
 
 class UserPatch(BaseModel):
-    """PATCH /api/admin/users/<id>/; what is absent stays as it is."""
+    """PATCH /api/admin/users/<id>/. Absent fields are not changed."""
 
     is_disabled: bool | None = None
     is_admin: bool | None = None
@@ -126,17 +125,18 @@ class UserPatch(BaseModel):
 def _password_mismatch(
     data: Mapping[str, object], password_keys: tuple[str, ...], confirmation_keys: tuple[str, ...]
 ) -> Mapping[str, list[str]]:
-    one, other = (
-        next((data[name] for name in names if data.get(name)), None) for names in (password_keys, confirmation_keys)
+    password, confirmation = (
+        next((data[key] for key in keys if data.get(key)), None) for keys in (password_keys, confirmation_keys)
     )
-    both_are_texts = isinstance(one, str) and isinstance(other, str)  # comparing others may take too much of the stack
-    return {confirmation_keys[0]: ["Passwords do not match."]} if both_are_texts and one != other else {}
+    # Comparing deeply nested values could overflow the stack.
+    are_strings = isinstance(password, str) and isinstance(confirmation, str)
+    return {confirmation_keys[0]: ["Passwords do not match."]} if are_strings and password != confirmation else {}
 
 
 class VideoListQuery(BaseModel):
-    """GET /api/video/: what narrows and orders the list."""
+    """GET /api/video/: filters, order and page."""
 
-    search: Searched = ""
+    search: SearchTerm = ""
     category: Annotated[str, StringConstraints(max_length=100), AfterValidator(_reject_null_characters)] = ""
     ordering: Annotated[str, AfterValidator(_validate_ordering)] = ""
     limit: int | None = Field(None, ge=1, le=1000)
@@ -144,13 +144,13 @@ class VideoListQuery(BaseModel):
 
 
 class LimitQuery(BaseModel):
-    """Lists of the best few."""
+    """GET /api/popular/ and the other lists that end after the first few videos."""
 
     limit: int = Field(20, ge=1, le=100)
 
 
 class VideoPatch(BaseModel):
-    """PATCH /api/admin/videos/<id>/: those that are given are changed."""
+    """PATCH /api/admin/videos/<id>/. Absent fields are not changed."""
 
     title: str = ""
     description: str = ""
@@ -158,7 +158,7 @@ class VideoPatch(BaseModel):
 
 
 class ProgressReport(BaseModel):
-    """PUT /api/video/<id>/progress/; in seconds."""
+    """PUT /api/video/<id>/progress/. `position` and `duration` are in seconds."""
 
     position: FiniteFloat = Field(ge=0)
     duration: FiniteFloat | None = Field(None, ge=0)

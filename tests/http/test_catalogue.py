@@ -362,7 +362,7 @@ async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admi
     answer = await admin.get(f"/api/video/?ordering=password&limit=0&offset=-1&search={'s' * 201}&category={'c' * 101}")
     assert answer.status == 400
     assert sorted(answer.json) == ["category", "limit", "offset", "ordering", "search"]
-    assert answer.json["ordering"] == ["Use one of created_at, title, duration, after - for the other way round."]
+    assert answer.json["ordering"] == ["Use one of created_at, title, duration, with - before it for descending order."]
     assert "password" not in answer.body.decode()
     for query in ("limit=1001", "limit=many", "offset=1.5", "ordering=--title", "limit=99999999999999999999999"):
         assert (await admin.get(f"/api/video/?{query}")).status == 400

@@ -22,10 +22,10 @@ from tornado.httputil import (
 )
 
 from handlers import schemas, server
-from handlers.base import _validate
 from handlers.http.access_log import redact_path
 from handlers.http.client_address import client_address
 from handlers.media import conditional, fast_path
+from handlers.parsing import validate
 from handlers.tornado_internals.header_cache import CachingHeaderParser
 from handlers.uploads.multipart import MultipartForm
 from transcode.errors import MediaError
@@ -127,9 +127,9 @@ FUNCTIONS: dict[str, Use] = {
     ),
     "streamed form": form_feed,
     "streamed form's header": form_header,
-    "credentials": lambda text: _validate(schemas.Credentials, {"email": text, "password": text}),
-    "registration": lambda text: _validate(schemas.Registration, {"email": text, "password": text}),
-    "search": lambda text: _validate(schemas.VideoListQuery, {"search": text, "ordering": text, "limit": text}),
+    "credentials": lambda text: validate(schemas.Credentials, {"email": text, "password": text}),
+    "registration": lambda text: validate(schemas.Registration, {"email": text, "password": text}),
+    "search": lambda text: validate(schemas.VideoListQuery, {"search": text, "ordering": text, "limit": text}),
     "password": lambda text: list(find_password_problems(text)),
     "mail address": normalize_address,
     "access token": TOKENS.identify,
