@@ -129,6 +129,12 @@ def test_exactly_these_handlers_are_public() -> None:
     assert ApiHandler.is_public is False
 
 
+def test_only_the_login_opens_a_session() -> None:
+    """A new endpoint that logs its client in must declare it, or login CSRF is possible there."""
+    assert {path for path, _, handler in EXAMPLES if handler.opens_session} == {"/api/login"}
+    assert ApiHandler.opens_session is False
+
+
 async def test_an_unknown_path_is_404_as_json(client: HttpClient) -> None:
     for path in ("/page", "/page/handler.py", "/api/", "/api/unknown", "/api/video/x/", "/media/", "/api/%ff/%00"):
         answer = await client.get(path, Origin=ORIGIN)
