@@ -1,4 +1,4 @@
-"""Whatever bodies and tokens somebody thinks up: the answer is the contract's, and never a 500."""
+"""Generated bodies and tokens: every response follows the API's contract and none is a 500."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.http_client import HttpClient, HttpResponse
 from tests.support.users import ADDRESS, sign_up
 from videoflix.services import Services
 
-EXAMPLES = settings(
+SETTINGS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
 )
 PATHS = ("login", "register", "resend_activation", "password_reset", "password_confirm/MQ/x", "logout", "token/refresh")
@@ -34,67 +34,72 @@ bodies = st.one_of(
     values.map(lambda body: json.dumps(body).encode()),
     st.binary(max_size=200),
 )
-kinds = st.sampled_from(
+content_types = st.sampled_from(
     ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
 )
 
 
-def asked(run_async: RunAsync, ask: Callable[[], Coroutine[Any, Any, HttpResponse]]) -> HttpResponse:
-    async def bounded() -> HttpResponse:
-        async with asyncio.timeout(20):
-            return await ask()
+def send_bounded(run_async: RunAsync, send: Callable[[], Coroutine[Any, Any, HttpResponse]]) -> HttpResponse:
+    """Send a request on the event loop; return its response. Raises TimeoutError after 20 s."""
 
-    answer: HttpResponse = run_async(bounded)
+    async def with_timeout() -> HttpResponse:
+        async with asyncio.timeout(20):
+            return await send()
+
+    answer: HttpResponse = run_async(with_timeout)
     return answer
 
 
-def test_any_body_gets_an_answer_of_the_contract(run_async: RunAsync, client: HttpClient, services: Services) -> None:
+def test_any_body_gets_a_response_of_the_contract(run_async: RunAsync, client: HttpClient, services: Services) -> None:
     services.rate_limiter._factor = 0
 
-    @EXAMPLES
-    @given(path=st.sampled_from(PATHS), body=bodies, kind=kinds)
-    def any_body(path: str, body: bytes, kind: str) -> None:
-        answer = asked(run_async, lambda: client.post(f"/api/{path}/", body, Content_Type=kind))
+    @SETTINGS
+    @given(path=st.sampled_from(PATHS), body=bodies, content_type=content_types)
+    def any_body(path: str, body: bytes, content_type: str) -> None:
+        answer = send_bounded(run_async, lambda: client.post(f"/api/{path}/", body, Content_Type=content_type))
         assert answer.status in (200, 201, 400), answer.body
         assert isinstance(answer.json, dict)
         if answer.status == 400:
-            assert all(isinstance(said, str | list) for said in answer.json.values())
+            assert all(isinstance(message, str | list) for message in answer.json.values())
 
     any_body()
 
 
-def test_any_token_opens_nothing_and_breaks_nothing(
+def test_an_invalid_token_gives_no_access_and_no_error(
     run_async: RunAsync, client: HttpClient, services: Services
 ) -> None:
     services.rate_limiter._factor = 0
     run_async(lambda: sign_up(client, services))
-    genuine = dict(client.cookies)
+    valid_cookies = dict(client.cookies)
     cookie_octets = st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='",;\\')
 
     @st.composite
     def mangled(draw: st.DrawFn, token: str) -> str:
-        """One character of a genuine token is another one."""
-        place = draw(st.integers(0, len(token) - 2))  # the last one carries bits that mean nothing
-        other = draw(st.sampled_from("Aa0_-.").filter(lambda c: c != token[place]))
-        return token[:place] + other + token[place + 1 :]
+        """Replace one character of a valid token."""
+        position = draw(st.integers(0, len(token) - 2))  # the last one has unused bits
+        other = draw(st.sampled_from("Aa0_-.").filter(lambda c: c != token[position]))
+        return token[:position] + other + token[position + 1 :]
 
     tokens = st.one_of(
         st.text(cookie_octets, min_size=1, max_size=200),
-        mangled(genuine["access_token"]),
-        mangled(genuine["refresh_token"]),
+        mangled(valid_cookies["access_token"]),
+        mangled(valid_cookies["refresh_token"]),
     )
 
-    @EXAMPLES
+    @SETTINGS
     @given(token=tokens)
     def any_token(token: str) -> None:
         client.cookies = {"access_token": token}
-        denied = asked(run_async, lambda: client.get("/api/me/"))
+        denied = send_bounded(run_async, lambda: client.get("/api/me/"))
         assert (denied.status, denied.json["code"]) == (401, "token_not_valid")
         client.cookies = {"refresh_token": token}
-        assert asked(run_async, lambda: client.post("/api/token/refresh/")).status == 401
+        assert send_bounded(run_async, lambda: client.post("/api/token/refresh/")).status == 401
         client.cookies = {}
-        assert asked(run_async, lambda: client.get(f"/api/activate/{quote(token, safe='')}/")).status in (400, 404)
+        assert send_bounded(run_async, lambda: client.get(f"/api/activate/{quote(token, safe='')}/")).status in (
+            400,
+            404,
+        )
 
     any_token()
-    client.cookies = genuine
+    client.cookies = valid_cookies
     assert run_async(lambda: client.post("/api/token/refresh/")).status == 200

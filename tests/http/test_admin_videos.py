@@ -1,4 +1,4 @@
-"""Admins put films in, look at them and remove them: over real sockets."""
+"""handlers/admin/videos.py and jobs.py: upload, change, delete, retry and cancel videos."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOUNDARY = "----film"
 
 
 def form(file: bytes | None, name: str = "My_film.mp4", **fields: str) -> bytes:
-    """A multipart form as browsers send it."""
+    """Return a multipart form as browsers send it."""
     parts = [
         f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode()
         for key, value in fields.items()
@@ -41,7 +41,7 @@ async def upload(client: HttpClient, body: bytes) -> HttpResponse:
 
 
 async def send(client: HttpClient, body: bytes, chunked: bool) -> bytes:
-    """Upload a body as clients do that look at the answer only when all of it is sent."""
+    """Upload a body like clients that do not read the response before everything is sent; return it."""
     if chunked:
         pieces = [body[at : at + 99_999] for at in range(0, len(body), 99_999)]
         body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
@@ -68,10 +68,10 @@ async def test_an_upload_becomes_a_video_in_work(admin: HttpClient, settings: Se
     content = os.urandom(700_000)
     answer = await upload(admin, form(content, title=" Of mice ", description="and men", category="Drama"))
     assert answer.status == 201
-    shown = answer.json
-    assert shown["created_at"].endswith("Z")
-    del shown["created_at"]
-    assert shown == {
+    video = answer.json
+    assert video["created_at"].endswith("Z")
+    del video["created_at"]
+    assert video == {
         "id": 1,
         "title": "Of mice",
         "description": "and men",
@@ -91,20 +91,20 @@ async def test_an_upload_becomes_a_video_in_work(admin: HttpClient, settings: Se
     assert [video["id"] for video in (await admin.get("/api/admin/videos")).json] == [1]
 
 
-async def test_a_video_that_plays_although_its_upload_is_damaged_says_so(admin: HttpClient, videos: VideoStore) -> None:
+async def test_a_playable_video_has_a_warning_about_its_damaged_upload(admin: HttpClient, videos: VideoStore) -> None:
     await upload(admin, form(b"film", title="t"))
     await videos.set_presentation(1, {"version": 1}, ["480p"], 3, 12.0, "About 40 % of the file cannot be read.")
-    shown = (await admin.get("/api/admin/videos/1/")).json
-    assert (shown["playable"], shown["error"]) == (True, None)
-    assert shown["warning"] == "About 40 % of the file cannot be read."
+    video = (await admin.get("/api/admin/videos/1/")).json
+    assert (video["playable"], video["error"]) == (True, None)
+    assert video["warning"] == "About 40 % of the file cannot be read."
 
 
-async def test_the_title_is_the_name_of_the_file_when_none_is_given(admin: HttpClient) -> None:
+async def test_the_default_title_is_the_name_of_the_file(admin: HttpClient) -> None:
     answer = await upload(admin, form(b"film", name="C:\\films\\My_<b>film.MP4"))
     assert (answer.status, answer.json["title"]) == (201, "My b>film")
 
 
-async def test_the_work_on_an_upload_is_listed(admin: HttpClient) -> None:
+async def test_the_job_of_an_upload_is_listed(admin: HttpClient) -> None:
     await upload(admin, form(b"film", title="t"))
     jobs = (await admin.get("/api/admin/jobs/")).json["jobs"]
     assert [job["film"] for job in jobs] == [1]
@@ -142,7 +142,7 @@ async def test_a_video_that_is_not_playable_is_not_in_the_catalogue(admin: HttpC
         (b"no form at all", {"detail": "The form could not be read: it is not valid multipart/form-data."}),
     ],
 )
-async def test_a_bad_form_is_refused_and_nothing_stays(
+async def test_a_bad_form_is_refused_and_leaves_no_files(
     admin: HttpClient, settings: Settings, body: bytes, errors: dict[str, object]
 ) -> None:
     answer = await upload(admin, body)
@@ -168,15 +168,13 @@ async def test_the_last_title_counts_and_an_empty_file_field_is_ignored(
     assert (answer.status, answer.json.get("title")) == (201, "two")
 
 
-async def test_videos_that_the_database_does_not_know_are_not_overwritten(
-    admin: HttpClient, settings: Settings
-) -> None:
-    for place in ("videos/1.mp4", "hls/2/480p/0000.ts", "thumbnails/12.jpg", "videos/notes.txt"):
-        (settings.media_root / place).parent.mkdir(parents=True, exist_ok=True)
-        (settings.media_root / place).write_text("of another day")
+async def test_files_of_videos_without_a_record_are_not_overwritten(admin: HttpClient, settings: Settings) -> None:
+    for path in ("videos/1.mp4", "hls/2/480p/0000.ts", "thumbnails/12.jpg", "videos/notes.txt"):
+        (settings.media_root / path).parent.mkdir(parents=True, exist_ok=True)
+        (settings.media_root / path).write_text("of an older catalogue")
     answers = [await upload(admin, form(b"film", title="t")) for _ in range(2)]
     assert [answer.json["id"] for answer in answers] == [13, 14]
-    assert (settings.media_root / "videos/1.mp4").read_text() == "of another day"
+    assert (settings.media_root / "videos/1.mp4").read_text() == "of an older catalogue"
 
 
 async def test_less_than_sign_without_markup_is_plain_text(admin: HttpClient) -> None:
@@ -184,13 +182,13 @@ async def test_less_than_sign_without_markup_is_plain_text(admin: HttpClient) ->
     assert (answer.status, answer.json["title"]) == (201, "1 < 2 & a <3")
 
 
-async def test_only_admins_put_videos_in(client: HttpClient, services: Services, settings: Settings) -> None:
+async def test_only_admins_upload_videos(client: HttpClient, services: Services, settings: Settings) -> None:
     answer = await upload(client, form(b"x", title="t"))
     assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
     assert leftovers(settings) == []
 
 
-async def test_a_client_that_hangs_up_leaves_nothing(
+async def test_an_aborted_upload_leaves_no_files(
     admin: HttpClient, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
     token = admin.cookies["access_token"]
@@ -212,10 +210,10 @@ async def test_a_client_that_hangs_up_leaves_nothing(
 @pytest.mark.parametrize(
     ("change", "status"), [({"is_disabled": True}, 401), ({"is_admin": False}, 401), (None, 401), ("demoted", 403)]
 )
-async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
+async def test_an_upload_is_refused_if_the_admin_lost_the_right_meanwhile(
     admin: HttpClient, settings: Settings, services: Services, change: object, status: int
 ) -> None:
-    """None: deleted; "demoted": in the database alone, as when the announcement of it has not come yet."""
+    """`change` None: deleted; "demoted": in the database only, as if the message about it was still on its way."""
     await services.accounts.make_admin("other@example.org", "correct horse battery")
     body = form(b"x" * 300_000, title="t")
     reader, writer = await asyncio.open_connection("127.0.0.1", int(admin.url.rpartition(":")[2]))
@@ -242,7 +240,7 @@ async def test_an_upload_of_an_admin_who_lost_the_right_meanwhile_is_refused(
     assert list((settings.media_root / "videos").glob("*")) == []
 
 
-async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
+async def test_a_bad_title_is_reported_before_the_file_is_sent(
     admin: HttpClient, settings: Settings, http_server_port: tuple[object, int]
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
@@ -260,7 +258,7 @@ async def test_a_bad_title_before_the_file_is_told_before_the_file_is_sent(
 
 @pytest.mark.parametrize("chunked", [True, False])
 @pytest.mark.parametrize("sign_in", [True, False])
-async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
+async def test_a_refused_client_that_keeps_sending_gets_its_response(
     admin: HttpClient, settings: Settings, sign_in: bool, chunked: bool
 ) -> None:
     if not sign_in:
@@ -272,7 +270,7 @@ async def test_a_refused_client_that_goes_on_sending_gets_its_answer(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-async def test_a_full_disk_is_told_and_nothing_stays(
+async def test_a_full_disk_is_reported_and_leaves_no_files(
     admin: HttpClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = settings.media_root / "scratch" / "uploads"
@@ -281,13 +279,13 @@ async def test_a_full_disk_is_told_and_nothing_stays(
     try:
         answer = await upload(admin, form(b"x" * 3_000_000, title="t"))
         assert (answer.status, answer.json) == (507, {"detail": "There is not enough disk space for this file."})
-        said = await send(admin, form(b"x" * 3_000_000), chunked=True)
-        assert said.startswith(b"HTTP/1.1 507 ")
-        assert said.endswith(b'{"detail":"There is not enough disk space for this file."}')
-        monkeypatch.setattr(UploadStorage, "require_space", lambda *_: None)  # a quota does not show in the numbers
-        said = await send(admin, form(b"x" * 3_000_000), chunked=True)
-        assert said.startswith(b"HTTP/1.1 507 ")
-        assert said.endswith(b'{"detail":"The disk is full."}')
+        response = await send(admin, form(b"x" * 3_000_000), chunked=True)
+        assert response.startswith(b"HTTP/1.1 507 ")
+        assert response.endswith(b'{"detail":"There is not enough disk space for this file."}')
+        monkeypatch.setattr(UploadStorage, "require_space", lambda *_: None)  # a quota is not visible in statvfs
+        response = await send(admin, form(b"x" * 3_000_000), chunked=True)
+        assert response.startswith(b"HTTP/1.1 507 ")
+        assert response.endswith(b'{"detail":"The disk is full."}')
         assert leftovers(settings) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -321,17 +319,17 @@ async def test_a_file_beyond_the_limit_is_refused_before_it_is_read(
     await writer.wait_closed()
 
 
-async def test_a_file_that_turns_out_to_be_beyond_the_limit_is_refused(settings: Settings) -> None:
+async def test_a_file_that_grows_beyond_the_limit_is_refused(settings: Settings) -> None:
     async with running_site(settings, max_upload_gib=1 / 1024) as (client, services):
         await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
         await client.log_in()
-        said = await send(client, form(b"x" * 3_000_000), chunked=True)
-    assert said.startswith(b"HTTP/1.1 413 ")
-    assert b'{"detail":"The file is too large: the limit is 0.000976562 GiB."}' in said
+        response = await send(client, form(b"x" * 3_000_000), chunked=True)
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b'{"detail":"The file is too large: the limit is 0.000976562 GiB."}' in response
     assert leftovers(settings) == []
 
 
-async def test_a_video_that_is_sent_to_a_wrong_path_is_told_so(
+async def test_an_upload_to_a_wrong_path_gets_its_error(
     client: HttpClient, http_server_port: tuple[object, int]
 ) -> None:
     for path, status in (("/api/video/", b" 405 "), ("/api/films/", b" 404 ")):
@@ -364,12 +362,12 @@ async def test_only_a_cancelled_or_failed_video_can_be_retried(admin: HttpClient
     assert (await admin.get("/api/admin/videos/1/")).json["progress"] == 100
 
 
-async def test_a_video_that_waits_for_room_says_so(admin: HttpClient, settings: Settings) -> None:
+async def test_a_video_that_waits_for_disk_space_says_so(admin: HttpClient, settings: Settings) -> None:
     await upload(admin, form(b"film", title="t"))
     async with Redis.from_url(settings.redis_url.get_secret_value()) as redis:
         await Ledger(redis).set_pause_reason("free disk space")
-        shown = (await admin.get("/api/admin/videos/1/")).json
-        assert (shown["status"], shown["waits_for"]) == ("processing", "free disk space")
+        video = (await admin.get("/api/admin/videos/1/")).json
+        assert (video["status"], video["waits_for"]) == ("processing", "free disk space")
 
 
 @pytest.mark.parametrize("call", ["cancel", "retry"])

@@ -1,4 +1,4 @@
-"""The list of videos: what it shows, to whom, and that it is right a moment after every change."""
+"""handlers/videos.py and videoflix/catalogue: lists, search and details, up to date soon after every change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from videoflix.stores.videos import VideoStore
 
 @pytest.fixture
 def other_client(run_async: RunAsync, settings: Settings, admin: HttpClient) -> Iterator[HttpClient]:
-    """A second web process with clients, cache and engine of its own; the client is signed in there."""
+    """A client that is logged in to a second web process, with database clients, index and engine of its own."""
     stack = AsyncExitStack()
     services = run_async(lambda: stack.enter_async_context(open_services(settings)))
     socket, port = bind_unused_port()
@@ -88,25 +88,25 @@ async def test_only_playable_videos_are_listed(admin: HttpClient, videos: VideoS
     assert await titles(admin) == ["in work"]
 
 
-async def test_nobody_sees_it_without_a_session(client: HttpClient) -> None:
+async def test_the_catalogue_needs_a_session(client: HttpClient) -> None:
     for path in ("video/", "video/1/", "video/1/similar/", "categories", "popular", "me/list/", "me/continue/"):
         answer = await client.get(f"/api/{path}")
         assert (answer.status, answer.json["detail"]) == (401, "Authentication credentials were not provided.")
 
 
-async def test_thumbnails_are_on_the_host_that_was_asked_but_for_a_public_url(
+async def test_thumbnail_urls_have_the_requested_host_or_the_public_url(
     admin: HttpClient, services: Services, videos: VideoStore
 ) -> None:
     await videos.add(make_video(1))
-    hosts = ("films.example", "films.example:8443", "[::1]:8000", *(f"h{number}.example" for number in range(6)))
+    hosts = ("videos.example", "videos.example:8443", "[::1]:8000", *(f"h{number}.example" for number in range(6)))
     for host in (*hosts, hosts[0]):
         [video] = (await admin.get("/api/video/", Host=host)).json
         assert video["thumbnail_url"] == f"http://{host}/media/thumbnails/1.jpg"
-    ready = await services.index_sync.get_encoded_list("https://films.example")
-    assert json.loads(ready.body)[0]["thumbnail_url"] == "https://films.example/media/thumbnails/1.jpg"
+    encoded = await services.index_sync.get_encoded_list("https://videos.example")
+    assert json.loads(encoded.body)[0]["thumbnail_url"] == "https://videos.example/media/thumbnails/1.jpg"
 
 
-async def test_a_list_that_a_browser_has_is_not_sent_again(admin: HttpClient, videos: VideoStore) -> None:
+async def test_an_unchanged_list_is_304(admin: HttpClient, videos: VideoStore) -> None:
     await videos.add(make_video(1))
     first = await admin.get("/api/video/")
     again = await admin.get("/api/video/", If_None_Match=first.headers["ETag"])
@@ -121,12 +121,12 @@ async def test_the_etag_is_the_same_in_every_process(
     admin: HttpClient, other_client: HttpClient, videos: VideoStore
 ) -> None:
     await videos.add(make_video(1))
-    here = await admin.get("/api/video/", Host="films.example")
-    there = await other_client.get("/api/video/", Host="films.example")
+    here = await admin.get("/api/video/", Host="videos.example")
+    there = await other_client.get("/api/video/", Host="videos.example")
     assert (here.body, here.headers["ETag"]) == (there.body, there.headers["ETag"])
 
 
-async def test_the_list_gives_pages_the_cookie_that_they_need_to_sign_out(admin: HttpClient) -> None:
+async def test_the_list_sets_the_cookie_that_pages_need_to_log_out(admin: HttpClient) -> None:
     del admin.cookies["csrftoken"]
     answer = await admin.get("/api/video/")
     [cookie] = answer.headers.get_list("Set-Cookie")
@@ -153,7 +153,7 @@ async def test_a_change_reaches_every_process_within_a_second(
     assert await wait_until(lambda: is_there([])) < 1
 
 
-async def test_what_the_engine_does_is_seen_when_it_says_so(
+async def test_a_change_that_the_engine_publishes_is_seen(
     admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
     await videos.add(make_video(1, presentation=None, status=VideoStatus.PROCESSING))
@@ -167,21 +167,21 @@ async def test_what_the_engine_does_is_seen_when_it_says_so(
     await wait_until(is_listed)
 
 
-async def test_a_change_whose_message_was_lost_is_seen_when_the_list_is_old(
+async def test_a_change_whose_message_was_lost_is_seen_at_the_next_reload(
     services: Services, videos: VideoStore
 ) -> None:
     await videos.add(make_video(1))
-    await videos.list_all()  # the connection is there: what takes long to read is not read often
-    listing = IndexSync(videos, services.engine, max_age_s=0.05)
-    assert list((await listing.get_index()).ids()) == [1]
+    await videos.list_all()  # connects first: a load that takes long is not repeated soon
+    index_sync = IndexSync(videos, services.engine, max_age_s=0.05)
+    assert list((await index_sync.get_index()).ids()) == [1]
     await videos.add(make_video(2))
     await videos.delete(1)
 
     async def is_right() -> bool:
-        return list((await listing.get_index()).ids()) == [2]
+        return list((await index_sync.get_index()).ids()) == [2]
 
     await wait_until(is_right)
-    await listing.close()
+    await index_sync.close()
 
 
 async def test_a_stale_list_is_served_while_the_database_is_away(
@@ -190,18 +190,18 @@ async def test_a_stale_list_is_served_while_the_database_is_away(
     tried: list[None] = []
 
     async def away(*_: object) -> AsyncIterator[ListedVideo]:
-        """What the driver does without a server."""
+        """Fail like the driver without a server."""
         tried.append(None)
         raise ConnectionError("no database")
         yield
 
     await videos.add(make_video(1))
     monkeypatch.setattr("videoflix.catalogue.index_sync._RETRY_DELAY_S", 0.02)
-    listing = IndexSync(videos, services.engine, max_age_s=0.02)
+    index_sync = IndexSync(videos, services.engine, max_age_s=0.02)
 
     async def shows(expected: list[int]) -> bool:
         try:
-            return sorted((await listing.get_index()).ids()) == expected
+            return sorted((await index_sync.get_index()).ids()) == expected
         except ConnectionError:  # the first failure is remembered for a moment
             return False
 
@@ -209,7 +209,7 @@ async def test_a_stale_list_is_served_while_the_database_is_away(
         context.setattr(VideoStore, "iter_playable", away)
         for _ in range(2):
             with pytest.raises(ConnectionError):
-                await listing.get_index()
+                await index_sync.get_index()
     await wait_until(partial(shows, [1]))
     await videos.add(make_video(2))
     with monkeypatch.context() as context:
@@ -219,10 +219,10 @@ async def test_a_stale_list_is_served_while_the_database_is_away(
             assert await shows([1])
             await asyncio.sleep(0.01)
     await wait_until(partial(shows, [1, 2]))
-    await listing.close()
+    await index_sync.close()
 
 
-async def test_everything_is_read_again_when_redis_was_away(
+async def test_the_index_is_reloaded_after_an_outage_of_redis(
     admin: HttpClient, videos: VideoStore, services: Services, redis_url: str
 ) -> None:
     await videos.add(make_video(1))
@@ -245,10 +245,10 @@ async def test_videos_are_changed_and_shown_while_redis_is_away(
     with processes.run_server(servers.make_redis_server(tmp_path)) as server:
         opened = open_services(settings.model_copy(update={"redis_url": SecretStr(server.url)}))
         services = await opened.__aenter__()
-        library = await services.index_sync.get_index()
+        index = await services.index_sync.get_index()
     try:
         changed = await services.catalogue.update(1, {"title": "After"})
-        assert (changed.title, list(library.select_ids(Query("after")))) == ("After", [1])
+        assert (changed.title, list(index.select_ids(Query("after")))) == ("After", [1])
         assert await services.catalogue.get_encoding_progress([changed]) == {}
         assert await services.viewing.report_progress(1, 1, 5.0, None, None) == await services.viewing.get_progress(
             1, 1
@@ -268,7 +268,7 @@ async def test_videos_of_an_older_version_are_listed_and_found(
     assert (video["title"], video["description"], video["category"]) == ("Older", "", "")
 
 
-async def test_texts_that_no_page_could_show_are_refused(admin: HttpClient, videos: VideoStore) -> None:
+async def test_texts_that_pages_cannot_show_are_refused(admin: HttpClient, videos: VideoStore) -> None:
     await videos.add(make_video(1, "Stays"))
     too_long = {"description": ["Ensure this field has no more than 5000 characters."]}
     markup = {"title": ["Markup is not allowed: leave out the < before a letter, /, ! or ?."]}
@@ -291,9 +291,9 @@ async def test_an_empty_change_does_nothing_and_an_unknown_video_is_404(admin: H
     assert (await admin.fetch("PATCH", "/api/admin/videos/2/", {})).status == 404
 
 
-async def test_one_video_is_shown_with_everything_of_it(admin: HttpClient, videos: VideoStore) -> None:
-    facts = {"audio": {"loudness": -23.5}, "finish": {"storyboard": {"pictures": 25}}}
-    await videos.add(make_video(1, "One", category="Drama", renditions=("480p", "720p"), task_results=facts))
+async def test_one_video_is_shown_with_all_details(admin: HttpClient, videos: VideoStore) -> None:
+    results = {"audio": {"loudness": -23.5}, "finish": {"storyboard": {"pictures": 25}}}
+    await videos.add(make_video(1, "One", category="Drama", renditions=("480p", "720p"), task_results=results))
     hls = f"{admin.url}/media/hls/1"
     assert (await admin.get("/api/video/1")).json == {
         "id": 1,
@@ -318,14 +318,15 @@ async def test_one_video_is_shown_with_everything_of_it(admin: HttpClient, video
     }
 
 
-async def test_a_video_in_work_is_shown_with_how_far_it_is(
+async def test_a_video_in_work_is_shown_with_its_progress(
     admin: HttpClient, videos: VideoStore, services: Services
 ) -> None:
     await videos.add(make_video(1, status=VideoStatus.PROCESSING, presentation=None, renditions=(), duration=0.0))
     await services.engine.start(1)
-    shown = (await admin.get("/api/video/1/")).json
-    assert (shown["status"], shown["playable"]) == ("processing", False)
-    assert (shown["work"], shown["master_url"], shown["hls_urls"]) == ({"percent": 0, "seconds_left": None}, None, {})
+    details = (await admin.get("/api/video/1/")).json
+    assert (details["status"], details["playable"]) == ("processing", False)
+    assert details["work"] == {"percent": 0, "seconds_left": None}
+    assert (details["master_url"], details["hls_urls"]) == (None, {})
 
 
 async def test_an_unknown_video_is_not_found(admin: HttpClient, videos: VideoStore) -> None:
@@ -358,7 +359,7 @@ async def test_pages_of_a_search_come_with_the_total(admin: HttpClient, videos: 
     assert (await admin.get("/api/categories")).json == {"categories": [{"name": "Drama", "count": 3}]}
 
 
-async def test_a_query_that_cannot_be_meant_is_refused_with_every_bad_field(admin: HttpClient) -> None:
+async def test_an_invalid_query_is_refused_with_every_bad_field(admin: HttpClient) -> None:
     answer = await admin.get(f"/api/video/?ordering=password&limit=0&offset=-1&search={'s' * 201}&category={'c' * 101}")
     assert answer.status == 400
     assert sorted(answer.json) == ["category", "limit", "offset", "ordering", "search"]
@@ -373,7 +374,7 @@ async def test_ten_thousand_videos_are_listed_paged_and_searched(
     admin: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def playable(*_: object) -> AsyncIterator[ListedVideo]:
-        """Putting so many into the embedded database and dropping them takes a minute."""
+        """Yield videos that are not in the database: adding and removing so many would take a minute."""
         for number in range(1, 10_001):
             yield make_listed_video(number, f"Film {number}" if number > 1 else "Needle")
 

@@ -1,6 +1,6 @@
-"""A database server that is killed or hangs: what needs it is 503 in time, the rest goes on, and all is well after.
+"""A database server that is killed or hangs: calls that need it are 503 in time, the rest works, and all recovers.
 
-The driver's limits are cut to a tenth here; they add up to six seconds.
+The driver's timeouts, six seconds in sum, are cut to a tenth here.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from videoflix.bootstrap import clients
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
-AWAY = {"detail": "The service is not available at the moment."}
-PATIENCE = 20  # seconds, on a machine that does much else
+UNAVAILABLE = {"detail": "The service is not available at the moment."}
+TIMEOUT_S = 20  # on a busy machine
 
 
 async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert clients._HEARTBEAT_INTERVAL_MS + clients._CONNECT_TIMEOUT_MS + clients._SERVER_SELECTION_TIMEOUT_MS == 6000
-    monkeypatch.setattr(clients, "_HEARTBEAT_INTERVAL_MS", 500)  # the least that the driver takes
+    monkeypatch.setattr(clients, "_HEARTBEAT_INTERVAL_MS", 500)  # the minimum of the driver
     monkeypatch.setattr(clients, "_CONNECT_TIMEOUT_MS", 400)
     monkeypatch.setattr(clients, "_SERVER_SELECTION_TIMEOUT_MS", 200)
     (tmp_path / "own").mkdir()
@@ -48,29 +48,30 @@ async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
         await store.add(make_video(1))
         database_client.close()
         assert [video["id"] for video in (await client.get("/api/video/")).json] == [1]
-        later, _ = await stack.enter_async_context(running_site(settings, **own))  # has not read the catalogue yet
-        later.cookies = {"access_token": client.cookies["access_token"]}
+        # Its site has not read the catalogue yet.
+        fresh_client, _ = await stack.enter_async_context(running_site(settings, **own))
+        fresh_client.cookies = {"access_token": client.cookies["access_token"]}
 
         server_process(server).suspend()
-        await asyncio.gather(everything_else_goes_on(client, settings), nothing_is_listed(later))
+        await asyncio.gather(assert_rest_works(client, settings), assert_list_unavailable(fresh_client))
         server_process(server).resume()
-        await all_is_well(client, later)
+        await assert_recovered(client, fresh_client)
 
         server_process(server).kill()
-        await everything_else_goes_on(client, settings)
+        await assert_rest_works(client, settings)
         running.close()
         running.enter_context(processes.run_server(server))
-        await all_is_well(client, later)
+        await assert_recovered(client, fresh_client)
 
 
-async def nothing_is_listed(later: HttpClient) -> None:
+async def assert_list_unavailable(fresh_client: HttpClient) -> None:
     for _ in range(2):
-        answer = await later.get("/api/video/")
-        assert (answer.status, answer.json) == (503, AWAY)  # and not an empty list
+        answer = await fresh_client.get("/api/video/")
+        assert (answer.status, answer.json) == (503, UNAVAILABLE)  # and not an empty list
 
 
-async def everything_else_goes_on(client: HttpClient, settings: Settings) -> None:
-    begin = time.monotonic()
+async def assert_rest_works(client: HttpClient, settings: Settings) -> None:
+    start = time.monotonic()
     calls: list[tuple[str, str, Any]] = [
         ("GET", "/api/me/", None),
         ("DELETE", "/api/me/", {"password": PASSWORD}),
@@ -82,36 +83,36 @@ async def everything_else_goes_on(client: HttpClient, settings: Settings) -> Non
         ("GET", "/api/activate/MQ/token/", None),
         *[("GET", "/api/me/sessions/", None)] * 12,  # more than the driver has threads
     ]
-    kept = dict(client.cookies)
-    answers = await asyncio.gather(*(client.fetch(*call, Cookie=cookie(kept)) for call in calls))
+    cookies_before = dict(client.cookies)
+    answers = await asyncio.gather(*(client.fetch(*call, Cookie=cookie_header(cookies_before)) for call in calls))
     for call, answer in zip(calls, answers, strict=True):
-        assert (answer.status, answer.json, answer.headers["Retry-After"]) == (503, AWAY, "5"), call
+        assert (answer.status, answer.json, answer.headers["Retry-After"]) == (503, UNAVAILABLE, "5"), call
     ready = await client.get("/readyz")
     assert (ready.status, ready.json["database"], ready.json["redis"]) == (503, "unreachable", "ok")
     assert (await client.get("/healthz")).status == 200
-    for token in (kept["access_token"], token_expiring_in(client, settings, 60)):
-        answer = await client.get("/api/video/", Cookie=cookie({**kept, "access_token": token}))
+    for token in (cookies_before["access_token"], token_expiring_in(client, settings, 60)):
+        answer = await client.get("/api/video/", Cookie=cookie_header({**cookies_before, "access_token": token}))
         assert (answer.status, len(answer.json)) == (200, 1)
-    without = cookie({"refresh_token": kept["refresh_token"]})
-    assert (await client.get("/api/video/", Cookie=without)).status == 503  # and not 401: nobody is signed out by it
-    assert time.monotonic() - begin < PATIENCE
+    refresh_only = cookie_header({"refresh_token": cookies_before["refresh_token"]})
+    assert (await client.get("/api/video/", Cookie=refresh_only)).status == 503  # not 401: an outage logs nobody out
+    assert time.monotonic() - start < TIMEOUT_S
 
 
-async def all_is_well(client: HttpClient, later: HttpClient) -> None:
+async def assert_recovered(client: HttpClient, fresh_client: HttpClient) -> None:
     async def is_ready() -> bool:
-        return (await client.get("/readyz")).status == (await later.get("/readyz")).status == 200
+        return (await client.get("/readyz")).status == (await fresh_client.get("/readyz")).status == 200
 
-    await wait_until(is_ready, PATIENCE)
+    await wait_until(is_ready, TIMEOUT_S)
     assert (await client.post("/api/token/refresh/")).status == 200
     assert (await client.get("/api/me/")).json["email"] == ADDRESS
     await client.log_in(ADDRESS, PASSWORD)
 
     async def is_listed() -> bool:
-        answer = await later.get("/api/video/")
+        answer = await fresh_client.get("/api/video/")
         return answer.status == 200 and len(answer.json) == 1
 
-    await wait_until(is_listed, PATIENCE)
+    await wait_until(is_listed, TIMEOUT_S)
 
 
-def cookie(cookies: dict[str, str]) -> str:
+def cookie_header(cookies: dict[str, str]) -> str:
     return "; ".join(f"{name}={value}" for name, value in cookies.items())

@@ -1,4 +1,4 @@
-"""What a monitoring system is told, and who else is."""
+"""handlers/metrics.py and videoflix/metrics.py: what the metrics contain, and who may read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOKEN = "for a scraper, and long enough for it"
 
 
 async def metrics(client: HttpClient) -> dict[str, float]:
-    """Values by name and labels."""
+    """Return the values of all metrics by name and labels."""
     answer = await client.get("/metrics")
     assert answer.status == 200, answer.body
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -29,11 +29,10 @@ async def metrics(client: HttpClient) -> dict[str, float]:
 
 def values(text: bytes) -> dict[str, float]:
     families = text_string_to_metric_families(text.decode())
-    samples = (sample for family in families for sample in family.samples)
-    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    return {" ".join([s.name, *s.labels.values()]): s.value for family in families for s in family.samples}
 
 
-async def test_admins_and_the_scraper_see_it_and_nobody_else(settings: Settings) -> None:
+async def test_only_admins_and_the_scraper_can_read_the_metrics(settings: Settings) -> None:
     async with running_site(settings, metrics_token=SecretStr(TOKEN), rate_limit_factor=0) as (client, services):
         assert (await client.get("/metrics")).status == 401
         assert (await client.get("/metrics", Authorization=f"Bearer {TOKEN}x")).status == 401
@@ -46,14 +45,14 @@ async def test_admins_and_the_scraper_see_it_and_nobody_else(settings: Settings)
         assert (await client.get("/metrics")).status == 200
 
 
-async def test_without_a_token_no_bearer_is_one(client: HttpClient) -> None:
+async def test_without_metrics_token_no_bearer_token_is_accepted(client: HttpClient) -> None:
     for empty in ("Bearer ", "Bearer", ""):
         assert (await client.get("/metrics", Authorization=empty)).status == 401
 
 
 async def test_requests_and_bytes_are_counted(admin: HttpClient, library: VideoLibrary) -> None:
     await library.add()
-    await admin.get("/media/hls/1/master.m3u8")  # from here on the lane answers
+    await admin.get("/media/hls/1/master.m3u8")  # from here on the fast path serves it
     before = await metrics(admin)
     segment = await admin.get("/media/hls/1/480p/0000.ts")
     part = await admin.get("/media/hls/1/480p/0001.ts", Range="bytes=0-9")
@@ -78,23 +77,23 @@ async def test_requests_and_bytes_are_counted(admin: HttpClient, library: VideoL
     )
 
 
-async def test_the_state_of_the_site_is_told(admin: HttpClient, services: Services) -> None:
+async def test_the_metrics_contain_the_state_of_the_site(admin: HttpClient, services: Services) -> None:
     await services.engine.start(7)
     await register(admin)
-    told = await metrics(admin)
-    assert {name: told[name] for name in told if "server_up" in name} == {
+    samples = await metrics(admin)
+    assert {name: samples[name] for name in samples if "server_up" in name} == {
         "videoflix_server_up database": 1,
         "videoflix_server_up redis": 1,
     }
-    assert told["videoflix_jobs queued"] == 1
-    assert told["videoflix_tasks queued"] == 1  # the probe
-    assert told["videoflix_mails owed"] == 1
-    assert told["videoflix_mails given_up"] == 0
-    assert told["videoflix_revocations_in_step"] == 1
-    assert told["videoflix_media_transfers"] == told["videoflix_segment_waiters"] == 0
+    assert samples["videoflix_jobs queued"] == 1
+    assert samples["videoflix_tasks queued"] == 1  # the probe
+    assert samples["videoflix_mails owed"] == 1
+    assert samples["videoflix_mails given_up"] == 0
+    assert samples["videoflix_revocations_in_step"] == 1
+    assert samples["videoflix_media_transfers"] == samples["videoflix_segment_waiters"] == 0
 
 
-async def test_a_server_that_is_away_is_told_and_hides_nothing_else() -> None:
+async def test_an_unreachable_server_is_reported_and_hides_nothing_else() -> None:
     async def away() -> Mapping[str, int]:
         raise ConnectionError("no redis")
 
@@ -108,10 +107,10 @@ async def test_a_server_that_is_away_is_told_and_hides_nothing_else() -> None:
         state_counters={"jobs": away, "mails": mails},
     )
     with capture_logs() as logs:
-        told = values(await metrics.render())
-    assert told["videoflix_server_up redis"] == 0
-    assert told["videoflix_mails owed"] == 3
-    assert told["videoflix_segment_waiters"] == 2
-    assert told["videoflix_revocations_in_step"] == 0
-    assert not [name for name in told if "jobs" in name]
+        samples = values(await metrics.render())
+    assert samples["videoflix_server_up redis"] == 0
+    assert samples["videoflix_mails owed"] == 3
+    assert samples["videoflix_segment_waiters"] == 2
+    assert samples["videoflix_revocations_in_step"] == 0
+    assert not [name for name in samples if "jobs" in name]
     assert {entry["error"] for entry in logs} == {"no redis"}

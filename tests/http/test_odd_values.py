@@ -1,4 +1,4 @@
-"""Whatever a client puts into a body, a query or a path is answered: never a 500, and never for long."""
+"""No value in a body, a query or a path causes a 500 or takes long."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ODD_TEXTS = {
     "right to left": "\u202e\u2066",
     "controls": "".join(map(chr, range(32))),
 }
-# As JSON, for some are no values of Python's.
+# As JSON: Python has no equivalent of some of them.
 ODD_JSON = {
     "null": "null",
     "number": "1",
@@ -60,7 +60,7 @@ BODIES = (
     ("PUT", "/api/video/1/progress/", ("position", "duration", "finished")),
     ("PUT", "/api/video/1/rating/", ("rating",)),
 )
-GOOD = {
+VALID_VALUES = {
     "email": "viewer@example.org",
     **dict.fromkeys(("password", "confirmed_password", "new_password", "confirm_password"), PASSWORD),
     **dict.fromkeys(("position", "duration"), 1),
@@ -90,69 +90,69 @@ NUMBERS = ("0", "-1", "1e3", "0x10", "\u0661", str(2**31), str(2**53), "9" * 15,
 
 
 def as_object(values: Mapping[str, str]) -> bytes:
-    """The object of fields that are JSON already."""
+    """Return a JSON object of values that are JSON already."""
     return b"{" + ", ".join(f'"{name}": {value}' for name, value in values.items()).encode() + b"}"
 
 
 def bodies(fields: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
-    """Each odd value in each field and in all of them, the others good."""
+    """Yield bodies with each odd value in each field, and in all fields. The other values are valid."""
     for name, odd in ODD_JSON.items():
         for field in (*fields, None):
-            values = {other: json.dumps(GOOD.get(other, "x")) for other in fields}
+            values = {other: json.dumps(VALID_VALUES.get(other, "x")) for other in fields}
             values |= {other: odd for other in fields if field in (other, None)}
             yield f"{name} as {field}", as_object(values)
 
 
 @pytest.fixture
-def lenient(settings: Settings) -> Settings:
-    """Nobody is counted: thousands of calls come from one address."""
+def unlimited_settings(settings: Settings) -> Settings:
+    """Settings without rate limits: thousands of calls come from one address."""
     return settings.model_copy(update={"rate_limit_factor": 0.0})
 
 
-async def signed_in(client: HttpClient, services: Services, videos: VideoStore) -> None:
+async def log_in_admin(client: HttpClient, services: Services, videos: VideoStore) -> None:
     await services.accounts.make_admin("admin@videoflix.example", PASSWORD)
     await videos.add(make_video(1))
     await client.log_in()
 
 
 @pytest.mark.parametrize(("method", "path", "fields"), BODIES, ids=[f"{method} {path}" for method, path, _ in BODIES])
-async def test_no_value_in_a_body_is_an_error_of_the_server(
-    lenient: Settings, videos: VideoStore, method: str, path: str, fields: tuple[str, ...]
+async def test_no_value_in_a_body_causes_a_server_error(
+    unlimited_settings: Settings, videos: VideoStore, method: str, path: str, fields: tuple[str, ...]
 ) -> None:
-    async with running_site(lenient) as (client, services):
-        await signed_in(client, services, videos)
-        wrong = []
+    async with running_site(unlimited_settings) as (client, services):
+        await log_in_admin(client, services, videos)
+        failures = []
         for what, body in bodies(fields):
             answer = await client.fetch(method, path, body, Content_Type="application/json")
             is_plain = "detail" in answer.json or answer.status < 400 or set(answer.json) <= set(fields)
             if answer.status >= 500 or not is_plain:
-                wrong.append((what, answer.status))
-        assert wrong == []
+                failures.append((what, answer.status))
+        assert failures == []
 
 
-async def test_no_value_in_a_query_is_an_error_of_the_server(lenient: Settings, videos: VideoStore) -> None:
-    async with running_site(lenient) as (client, services):
-        await signed_in(client, services, videos)
-        wrong = []
+async def test_no_value_in_a_query_causes_a_server_error(unlimited_settings: Settings, videos: VideoStore) -> None:
+    async with running_site(unlimited_settings) as (client, services):
+        await log_in_admin(client, services, videos)
+        failures = []
         for path, parameters in QUERIES.items():
             for parameter in parameters:
                 for text in (*ODD_TEXTS.values(), *NUMBERS):
                     value = quote(text.encode(errors="surrogatepass")[:40_000])[:50_000]
                     answer = await client.get(f"{path}?{parameter}={value}")
                     if answer.status >= 500:
-                        wrong.append((path, parameter, text[:20], answer.status))
-        assert wrong == []
+                        failures.append((path, parameter, text[:20], answer.status))
+        assert failures == []
 
 
-async def test_no_value_in_a_path_is_an_error_of_the_server(lenient: Settings, videos: VideoStore) -> None:
-    async with running_site(lenient) as (client, services):
-        await signed_in(client, services, videos)
-        wrong = []
+async def test_no_value_in_a_path_causes_a_server_error(unlimited_settings: Settings, videos: VideoStore) -> None:
+    async with running_site(unlimited_settings) as (client, services):
+        await log_in_admin(client, services, videos)
+        failures = []
         for path in PATHS:
             for text in (*ODD_TEXTS.values(), *NUMBERS):
                 value = quote(text.encode(errors="surrogatepass")[:20_000], safe="")
                 for method in ("GET", "DELETE", "PUT"):
                     answer = await client.fetch(method, path.format(value), b"" if method == "PUT" else None)
                     if answer.status >= 500:
-                        wrong.append((method, path, text[:20], answer.status))
-        assert wrong == []
+                        failures.append((method, path, text[:20], answer.status))
+        assert failures == []

@@ -1,4 +1,4 @@
-"""The rules that hold for every path: the whole route table is walked, and bodies of every sad kind are sent."""
+"""handlers/base.py and routes.py: the rules for every path, checked for each entry of the route table."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from videoflix.services import Services
 from videoflix.settings import Settings
 
 ORIGIN = "http://127.0.0.1:5500"
-VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def example(pattern: str) -> str:
-    """A path that a pattern of the route table matches, without its last slash."""
+    """Return a path that matches a pattern of the route table, without the trailing slash."""
     path = re.sub(r"\(\?P<path>.*?\)\)?\(\?P<slash>/\?\)", "480p/index.m3u8", pattern)
     path = re.sub(r"\(\?P<(\w+_id|\w+)>(?:[^()]|\([^()]*\))*\)", lambda m: "1" if m[1].endswith("_id") else "abc", path)
     path = re.sub(r"\(\?:.*?\)\?|\\", "", path).removesuffix("/?")
@@ -39,47 +39,47 @@ def is_json(answer: HttpResponse) -> bool:
 
 
 def is_page(answer: HttpResponse, handler: type) -> bool:
-    """The one endpoint that is no part of the API."""
+    """Return whether this is a file of the web UI, the one endpoint that does not respond with JSON."""
     return handler is WebUiHandler and answer.status == 200
 
 
-async def test_every_path_has_two_spellings_and_answers_json_with_cors_headers(client: HttpClient) -> None:
+async def test_every_path_responds_with_json_and_cors_headers_in_both_spellings(client: HttpClient) -> None:
     for path, pattern, handler in EXAMPLES:
         for spelling in (path, f"{path}/") if path.startswith("/api/") else (path,):
             assert re.fullmatch(pattern, spelling), spelling
-            for verb in VERBS:
-                answer = await client.fetch(verb, spelling, b"" if verb != "GET" else None, Origin=ORIGIN)
-                assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN, (verb, spelling)
+            for method in METHODS:
+                answer = await client.fetch(method, spelling, b"" if method != "GET" else None, Origin=ORIGIN)
+                assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN, (method, spelling)
                 assert answer.headers["Access-Control-Allow-Credentials"] == "true"
                 assert "Origin" in answer.headers["Vary"]
-                assert is_page(answer, handler) or is_json(answer), (verb, spelling)
-                if verb not in handler.allowed_methods():
-                    assert answer.status == 405, (verb, spelling)
-                    assert answer.json == {"detail": f'Method "{verb}" not allowed.'}
+                assert is_page(answer, handler) or is_json(answer), (method, spelling)
+                if method not in handler.allowed_methods():
+                    assert answer.status == 405, (method, spelling)
+                    assert answer.json == {"detail": f'Method "{method}" not allowed.'}
                     assert answer.headers["Allow"] == ", ".join(handler.allowed_methods())
                 elif not handler.is_public:
-                    assert answer.status == 401, (verb, spelling)
+                    assert answer.status == 401, (method, spelling)
                     assert answer.json == {"detail": "Authentication credentials were not provided."}
                     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
                 else:
-                    assert answer.status in (200, 400, 404), (verb, spelling, answer.body)
+                    assert answer.status in (200, 400, 404), (method, spelling, answer.body)
 
 
-async def test_a_verb_that_nobody_knows_is_405_like_all_others(client: HttpClient) -> None:
-    for verb in ("PROPFIND", "TRACE"):
-        answer = await client.fetch(verb, "/api/login/", Origin=ORIGIN)
-        assert (answer.status, answer.json) == (405, {"detail": f'Method "{verb}" not allowed.'})
+async def test_a_method_that_tornado_does_not_know_is_405_too(client: HttpClient) -> None:
+    for method in ("PROPFIND", "TRACE"):
+        answer = await client.fetch(method, "/api/login/", Origin=ORIGIN)
+        assert (answer.status, answer.json) == (405, {"detail": f'Method "{method}" not allowed.'})
         assert answer.headers["Allow"] == "POST, OPTIONS"
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
-async def test_no_cache_keeps_what_is_said_to_one_person(client: HttpClient, services: Services) -> None:
+async def test_shared_caches_do_not_store_responses(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     for path in ("/api/me/", "/api/me/sessions/", "/api/video/", "/api/categories/", "/api/nothing/"):
         assert (await client.get(path)).headers["Cache-Control"] == "private, no-cache", path
 
 
-async def test_every_preflight_is_answered_without_a_sign_in(client: HttpClient) -> None:
+async def test_every_preflight_is_answered_without_authentication(client: HttpClient) -> None:
     for path in [*(path for path, _, _ in EXAMPLES), "/api/unknown/", "/"]:
         answer = await client.fetch(
             "OPTIONS", path, Origin=ORIGIN, Access_Control_Request_Method="GET", Cookie="access_token=stale"
@@ -89,25 +89,25 @@ async def test_every_preflight_is_answered_without_a_sign_in(client: HttpClient)
         assert answer.headers["Access-Control-Max-Age"] == "86400"
         allowed = answer.headers["Access-Control-Allow-Headers"]
         assert {"content-type", "authorization", "x-csrftoken", "user-agent", "range"} <= set(allowed.split(", "))
-        assert set(VERBS) <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+        assert set(METHODS) <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
 
 
-async def test_what_is_for_admins_is_for_nobody_else(client: HttpClient, services: Services) -> None:
+async def test_endpoints_for_admins_refuse_other_users(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     checked = 0
     for path, _, handler in EXAMPLES:
         assert handler.is_admin_only == path.startswith(("/api/admin/", "/metrics")), path
-        for verb in handler.allowed_methods() if handler.is_admin_only else ():
-            if verb not in ("OPTIONS", "HEAD"):
-                answer = await client.fetch(verb, path, b"" if verb != "GET" else None)
-                assert answer.status == 403, (verb, path)
+        for method in handler.allowed_methods() if handler.is_admin_only else ():
+            if method not in ("OPTIONS", "HEAD"):
+                answer = await client.fetch(method, path, b"" if method != "GET" else None)
+                assert answer.status == 403, (method, path)
                 assert answer.json == {"detail": "You do not have permission to perform this action."}
                 checked += 1
     assert checked >= 10
 
 
 def test_exactly_these_handlers_are_public() -> None:
-    """A new one that forgets to demand a sign-in is noticed here."""
+    """A new handler must not become public by mistake."""
     public = {path for path, _, handler in EXAMPLES if handler.is_public}
     assert public == {
         "/",
@@ -142,7 +142,7 @@ async def test_an_unknown_path_is_404_as_json(client: HttpClient) -> None:
         assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
-async def test_other_origins_see_nothing_and_use_no_cookies(client: HttpClient, services: Services) -> None:
+async def test_other_origins_can_neither_read_responses_nor_use_cookies(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     host = client.url.removeprefix("http://")
     for origin in (
@@ -173,14 +173,14 @@ async def test_other_origins_see_nothing_and_use_no_cookies(client: HttpClient, 
     assert (await client.post("/api/logout/", Sec_Fetch_Site="cross-site")).status == 403
     assert (await client.post("/api/token/refresh/", Host="[::1]:8000", Origin="http://[::1]:8000")).status == 200
     assert (await client.get("/api/me/")).status == 200
-    assert (await client.post("/api/logout/", Origin=client.url)).status == 200  # a page of this very host
+    assert (await client.post("/api/logout/", Origin=client.url)).status == 200  # a page of this host
 
 
-async def test_a_page_elsewhere_signs_no_visitor_in(client: HttpClient, services: Services) -> None:
-    """They would watch, unknowingly, as somebody else, who then sees what."""
+async def test_a_page_of_another_site_cannot_log_its_visitor_in(client: HttpClient, services: Services) -> None:
+    """Otherwise visitors would watch in someone else's account, whose owner could see what they watch."""
     await services.accounts.make_admin(ADDRESS, PASSWORD)
     form = f"email={ADDRESS}&password={PASSWORD}".encode()
-    kind = "application/x-www-form-urlencoded"
+    content_type = "application/x-www-form-urlencoded"
     for headers, status in (
         ({"Origin": "http://evil.example", "Sec_Fetch_Site": "cross-site"}, 403),
         ({"Origin": "http://evil.example"}, 403),
@@ -191,18 +191,18 @@ async def test_a_page_elsewhere_signs_no_visitor_in(client: HttpClient, services
         ({"Origin": ORIGIN, "Sec_Fetch_Site": "cross-site"}, 200),
     ):
         client.cookies = {}
-        answer = await client.post("/api/login/", form, Content_Type=kind, **headers)
+        answer = await client.post("/api/login/", form, Content_Type=content_type, **headers)
         assert (answer.status, bool(client.cookies)) == (status, status == 200), headers
 
 
 async def test_the_public_url_is_same_origin_behind_a_proxy(settings: Settings) -> None:
-    async with running_site(settings, public_url="https://films.example") as (client, services):
+    async with running_site(settings, public_url="https://videos.example") as (client, services):
         await sign_up(client, services)
-        assert (await client.post("/api/logout/", Origin="http://films.example")).status == 403
-        assert (await client.post("/api/logout/", Origin="https://films.example")).status == 200
+        assert (await client.post("/api/logout/", Origin="http://videos.example")).status == 403
+        assert (await client.post("/api/logout/", Origin="https://videos.example")).status == 200
 
 
-SAD: list[tuple[bytes, str, int]] = [
+INVALID_BODIES: list[tuple[bytes, str, int]] = [
     (b"{", "application/json", 400),
     (b"[]", "application/json", 400),
     (b'"text"', "application/json", 400),
@@ -221,10 +221,10 @@ SAD: list[tuple[bytes, str, int]] = [
 ]
 
 
-async def test_a_sad_body_is_400_as_json_and_never_echoed(client: HttpClient) -> None:
+async def test_an_invalid_body_is_400_as_json_and_never_echoed(client: HttpClient) -> None:
     for path in ("/api/login/", "/api/register/", "/api/password_reset/", "/api/password_confirm/a/b/"):
-        for body, kind, status in SAD:
-            answer = await client.post(path, body, Content_Type=kind)
+        for body, content_type, status in INVALID_BODIES:
+            answer = await client.post(path, body, Content_Type=content_type)
             assert answer.status == status, (path, body[:40], answer.body)
             assert isinstance(answer.json, dict)
             assert b"Bcc" not in answer.body
@@ -234,10 +234,10 @@ async def test_a_sad_body_is_400_as_json_and_never_echoed(client: HttpClient) ->
 
 async def test_a_body_of_ten_megabytes_is_413_as_json(client: HttpClient) -> None:
     body = json.dumps({"email": ADDRESS, "password": "x" * 10 * 2**20}).encode()
-    for kind in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
-        answer = await client.post("/api/login/", body, Content_Type=kind)
+    for content_type in ("application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        answer = await client.post("/api/login/", body, Content_Type=content_type)
         assert (answer.status, answer.json) == (413, {"detail": "The body is too large."})
-        assert (await client.post("/api/video/", body, Content_Type=kind)).status == 405
+        assert (await client.post("/api/video/", body, Content_Type=content_type)).status == 405
     assert (await client.get("/healthz")).status == 200
 
 
@@ -257,11 +257,11 @@ async def test_a_bug_is_500_without_detail(
     client: HttpClient, services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(*_: Any) -> None:
-        raise RuntimeError("a secret of the inside")
+        raise RuntimeError("an internal detail")
 
     monkeypatch.setattr(type(services.accounts), "log_in", broken)
     answer = await client.post("/api/login/", {"email": ADDRESS, "password": PASSWORD}, Origin=ORIGIN)
     assert (answer.status, answer.json["detail"]) == (500, "Internal server error.")
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
-    assert b"secret" not in answer.body
+    assert b"internal detail" not in answer.body
     assert any(answer.json["request_id"] in record.message for record in caplog.records)

@@ -1,4 +1,4 @@
-"""What people watch, keep and rate: over real sockets, and what of it survives."""
+"""handlers/viewing.py and videoflix/viewing: progress, lists and ratings, also across processes and crashes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from videoflix.stores.viewing import MyListStore, ProgressStore
 from videoflix.viewing.progress import ProgressReports
 from videoflix.viewing.recent_progress import RecentProgressCache
 
-HELD = ("progress", "list_entries", "ratings")
+USER_DATA_COLLECTIONS = ("progress", "list_entries", "ratings")
 
 
 @pytest.fixture
-def films(run_async: RunAsync, videos: VideoStore) -> None:
-    """Three playable ones."""
+def three_videos(run_async: RunAsync, videos: VideoStore) -> None:
+    """Add three playable videos."""
     for number in (1, 2, 3):
         run_async(partial(videos.add, make_video(number)))
 
@@ -55,13 +55,13 @@ def stored(settings: Settings, collection: str) -> list[dict[str, Any]]:
         return list(client[settings.mongodb_db][collection].find().sort("_id"))
 
 
-async def test_progress_is_kept_and_read_back_at_once(admin: HttpClient, films: None) -> None:
+async def test_progress_is_kept_and_read_back_at_once(admin: HttpClient, three_videos: None) -> None:
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
     answer = await admin.fetch("PUT", "/api/video/1/progress/", {"position": 12.5})
     assert answer.status == 200
-    shown = answer.json["progress"]
-    assert shown.pop("updated_at").endswith("Z")
-    assert shown == {"position": 12.5, "duration": 100.0, "finished": False}
+    progress = answer.json["progress"]
+    assert progress.pop("updated_at").endswith("Z")
+    assert progress == {"position": 12.5, "duration": 100.0, "finished": False}
     assert (await admin.get("/api/video/1/progress")).json == answer.json
     assert (await admin.get("/api/video/1/")).json["progress"] == answer.json["progress"]
     beacon = await admin.post("/api/video/1/progress/", b'{"position": 13}', Content_Type="text/plain;charset=UTF-8")
@@ -71,7 +71,9 @@ async def test_progress_is_kept_and_read_back_at_once(admin: HttpClient, films: 
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
 
 
-async def test_a_video_is_finished_in_its_credits_or_when_the_player_says_so(admin: HttpClient, films: None) -> None:
+async def test_a_video_is_finished_in_its_credits_or_when_the_player_says_so(
+    admin: HttpClient, three_videos: None
+) -> None:
     for body, position, finished in (
         ({"position": 94}, 94, False),
         ({"position": 95}, 95, True),
@@ -80,11 +82,11 @@ async def test_a_video_is_finished_in_its_credits_or_when_the_player_says_so(adm
         ({"position": 100, "finished": False}, 100, False),
         ({"position": "7.5", "finished": None}, 7.5, False),
     ):
-        shown = (await admin.fetch("PUT", "/api/video/1/progress/", body)).json["progress"]
-        assert (shown["position"], shown["finished"]) == (position, finished)
+        progress = (await admin.fetch("PUT", "/api/video/1/progress/", body)).json["progress"]
+        assert (progress["position"], progress["finished"]) == (position, finished)
 
 
-async def test_progress_that_cannot_be_is_refused(admin: HttpClient, films: None, videos: VideoStore) -> None:
+async def test_impossible_progress_is_refused(admin: HttpClient, three_videos: None, videos: VideoStore) -> None:
     for body, bad in (
         ({}, ["position"]),
         ({"position": -1, "duration": -1, "finished": "x"}, ["duration", "finished", "position"]),
@@ -100,7 +102,7 @@ async def test_progress_that_cannot_be_is_refused(admin: HttpClient, films: None
         assert (answer.status, answer.json) == (404, {"detail": "Not found."})
 
 
-async def test_videos_that_were_begun_are_continued_the_last_watched_first(admin: HttpClient, films: None) -> None:
+async def test_started_videos_are_listed_the_last_watched_first(admin: HttpClient, three_videos: None) -> None:
     for number, position in ((1, 10), (2, 20), (3, 99), (1, 30)):
         await admin.fetch("PUT", f"/api/video/{number}/progress/", {"position": position})
         await asyncio.sleep(0.002)  # dates have milliseconds
@@ -113,7 +115,7 @@ async def test_videos_that_were_begun_are_continued_the_last_watched_first(admin
 
 
 async def test_progress_reports_are_batched_and_flushed_at_shutdown(
-    run_async: RunAsync, settings: Settings, services: Services, films: None
+    run_async: RunAsync, settings: Settings, services: Services, three_videos: None
 ) -> None:
     async with AsyncExitStack() as stack:
         clients = await stack.enter_async_context(open_clients(settings))
@@ -131,44 +133,45 @@ async def test_progress_reports_are_batched_and_flushed_at_shutdown(
             await reports.put(report(user.id, 1, position))
 
         async def is_written() -> bool:
-            return [found["position"] for found in stored(settings, "progress")] == [3.0]
+            return [document["position"] for document in stored(settings, "progress")] == [3.0]
 
         await wait_until(is_written)
-        patient = ProgressReports(
+        slow_reports = ProgressReports(
             ProgressStore(database),
             RecentProgressCache(clients.fail_fast_redis),
             users.filter_existing,
             videos.filter_existing,
             interval_s=3600,
         )
-        await patient.put(report(user.id, 2, 9.0))
-        await patient.put(report(user.id, 99, 9.0))  # a film that was deleted meanwhile
-        await patient.put(report(user.id + 1, 2, 9.0))  # a user who was
-        await patient.close()
+        await slow_reports.put(report(user.id, 2, 9.0))
+        await slow_reports.put(report(user.id, 99, 9.0))  # a video that was deleted in the meantime
+        await slow_reports.put(report(user.id + 1, 2, 9.0))  # a deleted user
+        await slow_reports.close()
         await reports.close()
-    assert [(found["video_id"], found["position"]) for found in stored(settings, "progress")] == [(1, 3.0), (2, 9.0)]
+    documents = stored(settings, "progress")
+    assert [(document["video_id"], document["position"]) for document in documents] == [(1, 3.0), (2, 9.0)]
 
 
-async def test_progress_is_seen_by_other_processes(admin: HttpClient, films: None, settings: Settings) -> None:
+async def test_progress_is_seen_by_other_processes(admin: HttpClient, three_videos: None, settings: Settings) -> None:
     user = (await admin.get("/api/me/")).json["id"]
     async with open_services(settings) as other:
         for position in (12.5, 30.0):
             await admin.fetch("PUT", "/api/video/1/progress/", {"position": position})
-            for found in (
+            for progress in (
                 await other.viewing.get_progress(user, 1),
                 (await other.viewing.get_user_state(user, 1)).progress,
                 *await other.viewing.list_in_progress(user),
             ):
-                assert found is not None
-                assert found.position == position
+                assert progress is not None
+                assert progress.position == position
         assert stored(settings, "progress") == []
         await other.viewing.report_progress(user, 1, 100.0, None, None)
         assert await ids(admin, "me/continue/") == []
         assert (await admin.get("/api/video/1/")).json["progress"]["finished"] is True
 
 
-async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
-    admin: HttpClient, films: None, settings: Settings, services: Services
+async def test_deleted_progress_does_not_come_back_from_another_process(
+    admin: HttpClient, three_videos: None, settings: Settings, services: Services
 ) -> None:
     user = (await admin.get("/api/me/")).json["id"]
     services.viewing._reports._interval_s = 0.5
@@ -180,7 +183,7 @@ async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
     assert await ids(admin, "me/continue/") == [2]
 
     async def second_is_written() -> bool:
-        return [found["video_id"] for found in stored(settings, "progress")] == [2]
+        return [document["video_id"] for document in stored(settings, "progress")] == [2]
 
     await wait_until(second_is_written)
     assert (await admin.get("/api/video/1/progress/")).json == {"progress": None}
@@ -188,43 +191,48 @@ async def test_what_is_forgotten_in_one_process_does_not_come_back_from_another(
     assert await ids(admin, "me/continue/") == [1, 2]
 
 
-async def test_progress_is_kept_while_redis_is_mute(settings: Settings, http_port: int) -> None:
-    async def everyone(given: Any) -> set[int]:
-        return set(given)
+async def test_progress_is_kept_while_redis_does_not_respond(settings: Settings, http_port: int) -> None:
+    async def filter_existing(ids: Any) -> set[int]:
+        return set(ids)
 
-    mute = Redis.from_url(f"redis://127.0.0.1:{http_port}")
+    silent_redis = Redis.from_url(f"redis://127.0.0.1:{http_port}")
     async with open_clients(settings) as clients:
         reports = ProgressReports(
-            ProgressStore(clients.database), RecentProgressCache(mute), everyone, everyone, interval_s=0.02
+            ProgressStore(clients.database),
+            RecentProgressCache(silent_redis),
+            filter_existing,
+            filter_existing,
+            interval_s=0.02,
         )
         await reports.put(report(1, 1, 5.0))
         assert await reports.get(1, 1) == (await reports.list_in_progress(1))[0]
-        assert [begun.video_id for begun in await reports.list_in_progress(1)] == [1]
+        assert [progress.video_id for progress in await reports.list_in_progress(1)] == [1]
 
         async def is_written() -> bool:
-            return [found["position"] for found in stored(settings, "progress")] == [5.0]
+            return [document["position"] for document in stored(settings, "progress")] == [5.0]
 
         await wait_until(is_written)
         await reports.forget(1, 1)
         assert await reports.get(1, 1) is None
         await reports.close()
-    await mute.aclose()
+    await silent_redis.aclose()
 
 
 async def test_a_report_never_replaces_a_newer_one_of_another_process(
-    settings: Settings, videos: VideoStore, films: None
+    settings: Settings, videos: VideoStore, three_videos: None
 ) -> None:
     async with open_clients(settings) as clients:
         store = ProgressStore(clients.database)
         newer, older = report(7, 1, 60.0), report(7, 1, 10.0, seconds_ago=5)
         await store.save_all([newer])
         await store.save_all([older, report(7, 2, 1.0)])
-        assert {found.video_id: found.position for found in await store.list_unfinished(7)} == {1: 60.0, 2: 1.0}
+        unfinished = await store.list_unfinished(7)
+        assert {progress.video_id: progress.position for progress in unfinished} == {1: 60.0, 2: 1.0}
 
 
 async def test_reports_wait_while_the_database_is_away(settings: Settings) -> None:
     class Away(ProgressStore):
-        """The real store, whose server comes back later."""
+        """The real store, with a server that comes back later."""
 
         is_away = True
 
@@ -233,13 +241,13 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
                 raise ConnectionError("no database")
             await super().save_all(reports)
 
-    async def everyone(given: Any) -> set[int]:
-        return set(given)
+    async def filter_existing(ids: Any) -> set[int]:
+        return set(ids)
 
     async with open_clients(settings) as clients:
         store = Away(clients.database)
         reports = ProgressReports(
-            store, RecentProgressCache(clients.fail_fast_redis), everyone, everyone, interval_s=0.02
+            store, RecentProgressCache(clients.fail_fast_redis), filter_existing, filter_existing, interval_s=0.02
         )
         await reports.put(report(1, 1, 5.0))
         await asyncio.sleep(0.1)
@@ -248,7 +256,7 @@ async def test_reports_wait_while_the_database_is_away(settings: Settings) -> No
         store.is_away = False
 
         async def is_written() -> bool:
-            return [found["position"] for found in stored(settings, "progress")] == [6.0]
+            return [document["position"] for document in stored(settings, "progress")] == [6.0]
 
         await wait_until(is_written)
         await reports.close()
@@ -265,7 +273,9 @@ def report(user_id: int, video_id: int, position: float, seconds_ago: float = 0)
     )
 
 
-async def test_a_list_is_put_together_and_taken_apart(admin: HttpClient, films: None, videos: VideoStore) -> None:
+async def test_videos_are_added_to_a_list_and_removed_from_it(
+    admin: HttpClient, three_videos: None, videos: VideoStore
+) -> None:
     assert await ids(admin, "me/list/") == []
     for number in (2, 1, 3, 2):
         answer = await admin.fetch("PUT", f"/api/me/list/{number}/", b"", Content_Type="application/json")
@@ -282,7 +292,7 @@ async def test_a_list_is_put_together_and_taken_apart(admin: HttpClient, films: 
     assert await ids(admin, "me/list/") == [2]
 
 
-async def test_a_rating_is_given_changed_and_taken_back(admin: HttpClient, films: None) -> None:
+async def test_a_rating_is_saved_changed_and_removed(admin: HttpClient, three_videos: None) -> None:
     for body, own, up, down in (
         ({"rating": "up"}, "up", 1, 0),
         ({"rating": "down"}, "down", 0, 1),
@@ -292,8 +302,8 @@ async def test_a_rating_is_given_changed_and_taken_back(admin: HttpClient, films
         answer = await admin.fetch(method, "/api/video/1/rating/", body)
         expected = {"rating": own, "ratings": {"up": up, "down": down}}
         assert (answer.status, answer.json) == (200, expected)
-        shown = (await admin.get("/api/video/1/")).json
-        assert {name: shown[name] for name in expected} == expected
+        details = (await admin.get("/api/video/1/")).json
+        assert {name: details[name] for name in expected} == expected
     for bad in ({}, {"rating": "sideways"}, {"rating": 1}):
         answer = await admin.fetch("PUT", "/api/video/1/rating/", bad)
         assert (answer.status, list(answer.json)) == (400, ["rating"])
@@ -301,8 +311,8 @@ async def test_a_rating_is_given_changed_and_taken_back(admin: HttpClient, films
     assert (await admin.fetch("PUT", "/api/video/9/rating/", {"rating": "up"})).status == 404
 
 
-async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
-    admin: HttpClient, films: None, settings: Settings
+async def test_only_videos_that_were_watched_or_liked_are_popular(
+    admin: HttpClient, three_videos: None, settings: Settings
 ) -> None:
     async with open_clients(settings) as clients:
         await ProgressStore(clients.database).save_all([report(1, 1, 5.0), report(2, 1, 5.0), report(1, 3, 5.0)])
@@ -314,11 +324,13 @@ async def test_popular_is_what_people_watched_and_liked_and_nothing_else(
     assert await ids(admin, "popular") == [2]
 
 
-async def test_nothing_is_popular_on_a_new_site(admin: HttpClient, films: None) -> None:
+async def test_nothing_is_popular_on_a_new_site(admin: HttpClient, three_videos: None) -> None:
     assert await ids(admin, "popular/") == []
 
 
-async def test_more_like_this_is_a_list_of_videos(admin: HttpClient, films: None, videos: VideoStore) -> None:
+async def test_similar_videos_share_the_category_or_words(
+    admin: HttpClient, three_videos: None, videos: VideoStore
+) -> None:
     await videos.add(make_video(4, "Four", category="Drama"))
     await videos.add(make_video(5, "Five", category="drama"))
     answer = await admin.get("/api/video/4/similar/")
@@ -326,8 +338,8 @@ async def test_more_like_this_is_a_list_of_videos(admin: HttpClient, films: None
     assert await ids(admin, "video/1/similar") == []
 
 
-async def test_user_data_is_private_and_goes_with_the_account(
-    admin: HttpClient, films: None, services: Services, settings: Settings
+async def test_user_data_is_private_and_deleted_with_the_account(
+    admin: HttpClient, three_videos: None, services: Services, settings: Settings
 ) -> None:
     other = HttpClient(int(admin.url.rpartition(":")[2]))
     second = await services.accounts.make_admin("second@videoflix.example", "correct horse battery")
@@ -342,23 +354,23 @@ async def test_user_data_is_private_and_goes_with_the_account(
     await services.accounts.delete(second.id)
     assert (await admin.get("/api/video/3/")).json["ratings"] == {"up": 1, "down": 0}
     assert [await ids(admin, path) for path in ("me/continue/", "me/list/")] == [[1], [3, 2]]
-    for collection in HELD:
-        assert second.id not in [found["user_id"] for found in stored(settings, collection)]
+    for collection in USER_DATA_COLLECTIONS:
+        assert second.id not in [document["user_id"] for document in stored(settings, collection)]
     other.close()
 
 
-async def test_deleting_a_video_removes_it_from_what_everybody_holds(
-    admin: HttpClient, films: None, settings: Settings
+async def test_deleting_a_video_removes_it_from_all_user_data(
+    admin: HttpClient, three_videos: None, settings: Settings
 ) -> None:
     await admin.fetch("PUT", "/api/video/1/progress/", {"position": 5})
     await admin.fetch("PUT", "/api/me/list/1/")
     await admin.fetch("PUT", "/api/video/1/rating/", {"rating": "up"})
     assert (await admin.fetch("DELETE", "/api/admin/videos/1/")).status == 200
-    assert [stored(settings, collection) for collection in HELD] == [[], [], []]
+    assert [stored(settings, collection) for collection in USER_DATA_COLLECTIONS] == [[], [], []]
 
 
-async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
-    admin: HttpClient, films: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+async def test_an_interrupted_deletion_is_finished_by_the_next_process(
+    admin: HttpClient, three_videos: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def die(*_: object) -> None:
         raise RuntimeError("as if the process had been killed here")
@@ -375,27 +387,27 @@ async def test_a_deletion_that_broke_off_is_finished_by_the_next_process(
         broken.setattr(VideoStore, "delete", die)
         assert (await admin.fetch("DELETE", "/api/admin/videos/2/")).status == 500
     assert [await ids(admin, "me/list/"), await ids(admin, "video/")] == [[2], [3, 2]]
-    assert [found["video_id"] for found in stored(settings, "list_entries")] == [1, 2]
+    assert [document["video_id"] for document in stored(settings, "list_entries")] == [1, 2]
 
     async with open_application(settings) as (_, jobs):
-        await jobs.video_purge.run_once()  # not yet: another process may still be about to write
+        await jobs.video_purge.run_once()  # too early: another process may still be about to write
         assert len(stored(settings, "list_entries")) == 2
         monkeypatch.setattr(maintenance, "_MIN_DELETION_AGE_S", 0)
         async with jobs.video_purge.run_in_background():
             await wait_until(first_is_finished)
     for collection in ("list_entries", "ratings"):
-        assert [found["video_id"] for found in stored(settings, collection)] == [2]
-    assert "finished_at" not in stored(settings, "deletions")[1]  # that film was not deleted
+        assert [document["video_id"] for document in stored(settings, collection)] == [2]
+    assert "finished_at" not in stored(settings, "deletions")[1]  # that video was not deleted
 
 
 @asynccontextmanager
 async def web_process(
     settings: Settings, admin: HttpClient
 ) -> AsyncIterator[tuple[HttpClient, subprocess.Popen[bytes]]]:
-    """A real one of the same site, and a client that is signed in there."""
+    """Run a web process of the same site; yield a client that is logged in there, and the process."""
     port = find_free_port()
-    given = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **given})
+    environment = {**settings.as_environment(), "MONGODB_DB": settings.mongodb_db, "PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "videoflix", "web"], env={**os.environ, **environment})
     client = HttpClient(port)
     client.cookies.update(admin.cookies)
 
@@ -414,10 +426,10 @@ async def web_process(
 
 
 async def test_a_web_process_that_is_killed_loses_only_the_last_seconds(
-    admin: HttpClient, films: None, settings: Settings
+    admin: HttpClient, three_videos: None, settings: Settings
 ) -> None:
     async def is_written() -> bool:
-        return [found["position"] for found in stored(settings, "progress")] == [11.0]
+        return [document["position"] for document in stored(settings, "progress")] == [11.0]
 
     async with web_process(settings, admin) as (client, process):
         for position in (10, 11):
