@@ -24,7 +24,7 @@ from videoflix.services import Services
 from videoflix.settings import Settings
 
 UPLOAD = b"/api/admin/videos/"
-TROUBLE = ("request abandoned", "request wait_for_job badly", "Uncaught exception", "Exception in")
+TROUBLE = ("request abandoned", "request_cleanup_failed", "Uncaught exception", "Exception in")
 
 
 def head(verb: bytes, path: bytes, *fields: bytes) -> bytes:
