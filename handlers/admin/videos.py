@@ -49,6 +49,7 @@ class AdminVideosHandler(AdminVideoBaseHandler, StreamedBodyHandler):
                 "file",
                 self.upload_path,
                 validate_fields=self._validate_fields,
+                on_file_opened=self.services.uploads.lock,
             )
 
     async def on_body_chunk(self, pieces: Sequence[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Conditional and range requests (RFC 9110, sections 13 and 14) over anything that has a size and a version; pure."""
+"""Conditional and range requests (RFC 9110, sections 13 and 14) for files and playlists. Pure functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CACHE_CONTROL = {
     CachePolicy.SHORT_LIVED: "private, max-age=300",
     CachePolicy.REVALIDATE: "private, no-cache",
 }
-_LONGEST_DATE = 64  # characters; the longest form that was ever allowed has 33
+_MAX_DATE_CHARACTERS = 64  # the longest form that was ever allowed has 33
 _BYTE_RANGE = re.compile(r"bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{1,18})?|-([0-9]{1,18}))\s*", re.IGNORECASE)
 _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 _GZIP_CODING = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?(?=,|$)", re.IGNORECASE)
@@ -34,7 +34,7 @@ _GZIP_CODING = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)
 
 @dataclass(frozen=True, slots=True)
 class MediaResponse:
-    """Status and headers, and which bytes of the content make the body."""
+    """Status and headers of a response, and which bytes of the content are its body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -44,20 +44,14 @@ class MediaResponse:
 
 
 def evaluate(method: str, headers: Mapping[str, str], media_file: MediaFile, accel_redirect: str = "") -> MediaResponse:
-    """What a GET or HEAD with these headers gets. Raises PreconditionFailed and RangeNotSatisfiable.
+    """Return the response to a GET or HEAD request with these headers.
 
-    `proxy`: where nginx keeps the media folder internally, when it is the one to send files; conditions and ranges are
-    then its business too.
+    `accel_redirect` is the internal location of the media folder if nginx sends the files; nginx evaluates conditions
+    and ranges then. Raises PreconditionFailed and RangeNotSatisfiable.
     """
     content = media_file.content
     if accel_redirect and media_file.location:
-        about = (
-            ("Content-Type", _CONTENT_TYPES[media_file.kind]),
-            ("Cache-Control", _CACHE_CONTROL[media_file.cache_policy]),
-        )
-        return MediaResponse(
-            200, (*about, ("X-Accel-Redirect", accel_redirect + media_file.location), ("Content-Length", "0")), 0, 0
-        )
+        return MediaResponse(200, _accel_headers(media_file, accel_redirect), 0, 0)
     is_compressed = not isinstance(content, OpenFile) and content.compressed is not None and _accepts_gzip(headers)
     size = content.size if isinstance(content, OpenFile) else len(encoded_body(content, is_compressed))
     etag = f'"{content.version}-gz"' if is_compressed else f'"{content.version}"'
@@ -68,19 +62,30 @@ def evaluate(method: str, headers: Mapping[str, str], media_file: MediaFile, acc
         return MediaResponse(304, common, 0, 0, is_compressed)
     if is_compressed:
         common = (*common, ("Content-Encoding", "gzip"))
-    described = (*common, ("Content-Type", _CONTENT_TYPES[media_file.kind]))
-    wanted = headers.get("Range") if method == "GET" else None
-    part = _parse_range(wanted, size) if wanted and _is_range_applicable(headers, etag, content.modified_at) else None
-    if part is None:
-        return MediaResponse(200, (*described, ("Content-Length", str(size))), 0, size, is_compressed)
-    start, end = part
-    place = (("Content-Range", f"bytes {start}-{end - 1}/{size}"), ("Content-Length", str(end - start)))
-    return MediaResponse(206, (*described, *place), start, end - start, is_compressed)
+    common = (*common, ("Content-Type", _CONTENT_TYPES[media_file.kind]))
+    byte_range = None
+    range_header = headers.get("Range") if method == "GET" else None
+    if range_header and _is_range_applicable(headers, etag, content.modified_at):
+        byte_range = _parse_range(range_header, size)
+    if byte_range is None:
+        return MediaResponse(200, (*common, ("Content-Length", str(size))), 0, size, is_compressed)
+    start, end = byte_range
+    part = (("Content-Range", f"bytes {start}-{end - 1}/{size}"), ("Content-Length", str(end - start)))
+    return MediaResponse(206, (*common, *part), start, end - start, is_compressed)
 
 
-def encoded_body(text: CachedPlaylist, is_compressed: bool) -> bytes:
-    """The whole list, as the client takes it."""
-    return text.compressed if is_compressed and text.compressed is not None else text.body
+def encoded_body(playlist: CachedPlaylist, is_compressed: bool) -> bytes:
+    """Return the whole playlist, compressed or not."""
+    return playlist.compressed if is_compressed and playlist.compressed is not None else playlist.body
+
+
+def _accel_headers(media_file: MediaFile, accel_redirect: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Content-Type", _CONTENT_TYPES[media_file.kind]),
+        ("Cache-Control", _CACHE_CONTROL[media_file.cache_policy]),
+        ("X-Accel-Redirect", accel_redirect + media_file.location),
+        ("Content-Length", "0"),
+    )
 
 
 def _common_headers(media_file: MediaFile, etag: str) -> tuple[tuple[str, str], ...]:
@@ -94,27 +99,27 @@ def _common_headers(media_file: MediaFile, etag: str) -> tuple[tuple[str, str], 
 
 
 def _is_precondition_failed(headers: Mapping[str, str], etag: str, modified: int) -> bool:
-    """If-Match, compared strongly; If-Unmodified-Since only without it."""
-    wanted = headers.get("If-Match")
-    if wanted is not None:
-        return wanted.strip() != "*" and etag not in _ENTITY_TAG.findall(wanted)
+    """Evaluate If-Match, by strong comparison, or else If-Unmodified-Since (RFC 9110, section 13.2.2)."""
+    condition = headers.get("If-Match")
+    if condition is not None:
+        return condition.strip() != "*" and etag not in _ENTITY_TAG.findall(condition)
     since = headers.get("If-Unmodified-Since")
     moment = _parse_http_date(since) if since else None
     return moment is not None and modified > moment
 
 
 def _is_not_modified(headers: Mapping[str, str], etag: str, modified: int) -> bool:
-    """If-None-Match, compared weakly; If-Modified-Since only without it."""
-    known = headers.get("If-None-Match")
-    if known is not None:
-        return known.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _ENTITY_TAG.findall(known))
+    """Evaluate If-None-Match, by weak comparison, or else If-Modified-Since (RFC 9110, section 13.2.2)."""
+    condition = headers.get("If-None-Match")
+    if condition is not None:
+        return condition.strip() == "*" or etag in (tag.removeprefix("W/") for tag in _ENTITY_TAG.findall(condition))
     since = headers.get("If-Modified-Since")
     moment = _parse_http_date(since) if since else None
     return moment is not None and modified <= moment
 
 
 def _is_range_applicable(headers: Mapping[str, str], etag: str, modified: int) -> bool:
-    """If-Range: the part is wanted only of the version that the client has a part of; compared strongly."""
+    """Evaluate If-Range, by strong comparison: a range must be of the version that the client has a part of."""
     condition = headers.get("If-Range")
     if condition is None:
         return True
@@ -123,9 +128,10 @@ def _is_range_applicable(headers: Mapping[str, str], etag: str, modified: int) -
 
 
 def _parse_range(range_header: str, size: int) -> tuple[int, int] | None:
-    """First byte, and the one after the last. None for the whole: several ranges, and what is no range of bytes.
+    """Return the first byte of a range and the one after its last, or None to send the whole content.
 
-    Raises RangeNotSatisfiable.
+    None is returned for several ranges and for anything that is not a byte range: a server may ignore the former and
+    must ignore the latter (RFC 9110, section 14.2). Raises RangeNotSatisfiable.
     """
     match = _BYTE_RANGE.fullmatch(range_header.strip())
     if match is None:
@@ -143,7 +149,7 @@ def _parse_range(range_header: str, size: int) -> tuple[int, int] | None:
 
 
 def _accepts_gzip(headers: Mapping[str, str]) -> bool:
-    """Not for a range, which counts the bytes of what is stored."""
+    """Return whether to send gzip. Not for a range, which counts the bytes of the stored content."""
     accepted = headers.get("Accept-Encoding")
     if not accepted or "Range" in headers:
         return False
@@ -153,13 +159,13 @@ def _accepts_gzip(headers: Mapping[str, str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def format_http_date(timestamp: int) -> str:
-    """As RFC 9110, 5.6.7 writes it."""
+    """Return a Unix time as an HTTP date (RFC 9110, section 5.6.7)."""
     return formatdate(timestamp, usegmt=True)
 
 
 def _parse_http_date(date: str) -> int | None:
-    """Of a date as RFC 9110, 5.6.7 writes it; None for everything else, which is ignored then (13.1.3)."""
-    if len(date) > _LONGEST_DATE:
+    """Return the Unix time of an HTTP date, or None for anything else, which is ignored (RFC 9110, 13.1.3)."""
+    if len(date) > _MAX_DATE_CHARACTERS:
         return None
     try:
         moment = parsedate_to_datetime(date)

@@ -130,7 +130,7 @@ async def test_a_video_that_is_not_playable_is_not_in_the_catalogue(admin: HttpC
         ),
         (
             form(b"x", title="t").replace(b'name="file"', b'name="video"'),
-            {"file": ["Send the film in this field, and no other file."]},
+            {"file": ["Send the video in this field, and no other file."]},
         ),
         (form(b"x", title="a\nb"), {"title": ["Control characters are not allowed."]}),
         (form(b"x", title="x" * 70_000), {"detail": "The text fields of the form are too long."}),
@@ -156,7 +156,7 @@ async def test_a_bad_form_is_refused_and_leaves_no_files(
 )
 async def test_a_body_that_is_no_form_is_refused(admin: HttpClient, kind: str) -> None:
     answer = await admin.post("/api/admin/videos/", {"title": "t"}, Content_Type=kind)
-    assert (answer.status, answer.json) == (400, {"detail": "Send the film as multipart/form-data."})
+    assert (answer.status, answer.json) == (400, {"detail": "Send the video as multipart/form-data."})
 
 
 async def test_the_last_title_counts_and_an_empty_file_field_is_ignored(
