@@ -12,14 +12,17 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
 from handlers import cookies, parsing
+from handlers.auth import Credential, bearer_token, find_credential
 from handlers.cross_origin import METHODS, SAFE_METHODS, is_cross_site, preflight_headers
 from handlers.error_responses import to_response
+from handlers.http.abandon import abandon
 from handlers.http.access_log import redact_path
+from handlers.http.body_limit import is_body_truncated
 from handlers.http.client_address import apply_forwarded_headers
 from handlers.http.response_headers import common_headers, new_request_id
 from handlers.parsing import Model
-from handlers.tornado_internals.body_limit import is_body_truncated
-from handlers.tornado_internals.connections import abandon, let_be_the_last
+from handlers.tornado_internals.connections import disconnect_after_response, is_request_read
+from handlers.tornado_internals.request_handlers import ObservedHandler
 from videoflix.accounts.rate_limits import LimitedAction
 from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.errors import (
@@ -37,7 +40,7 @@ _log = structlog.get_logger(__name__)
 _RENEWAL_TIMEOUT_S = 1.0  # how long a request whose access token is still valid waits for a new one
 
 
-class BaseHandler(RequestHandler):
+class BaseHandler(ObservedHandler):
     """An endpoint with CORS and JSON errors, whatever its responses contain and whoever may call it."""
 
     metrics_label: ClassVar[str] = "unknown"  # the `family` of its requests in the metrics
@@ -92,24 +95,20 @@ class BaseHandler(RequestHandler):
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
 
-    async def _execute(self, transforms: list[Any], *args: bytes, **kwargs: bytes) -> None:
-        """Run the request. Tornado calls this. Whatever fails, the client gets a response or a closed connection."""
-        try:
-            await super()._execute(transforms, *args, **kwargs)
-        finally:
-            if not self._finished:
-                self._abandon("the handler returned without a response")
+    def on_unanswered(self) -> None:
+        """Abandon a request that its handler has not answered."""
+        self._abandon("the handler returned without a response")
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> asyncio.Future[None]:
         """Finish the response, and close the connection after it if the request body was not read to the end."""
         connection = self.request.connection
-        if connection is not None and not getattr(connection, "_read_finished", True):
-            let_be_the_last(connection)
+        if connection is not None and not is_request_read(connection):
+            disconnect_after_response(connection)
         return super().finish(chunk)
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Respond to an exception. Tornado calls this. If that fails too, log one line and abandon the request."""
-        if self._headers_written:
+        if self.is_head_sent:
             self._abandon("error after the response headers were sent")
             return
         self.clear()
@@ -122,10 +121,10 @@ class BaseHandler(RequestHandler):
 
     def _abandon(self, reason: str) -> None:
         """Send a bare 500, or close the connection if the response has begun. Logs one line."""
-        if self._finished:
+        if self.is_finished:
             _log.error("request_cleanup_failed", request_id=self.request_id, reason=reason)
             return
-        self._finished = True
+        self.mark_finished()
         if self.request.connection is not None:
             abandon(self.request.connection, reason, self.request_id)
         try:
@@ -140,7 +139,7 @@ class BaseHandler(RequestHandler):
             error = self.services.to_service_error(error) or error
         if isinstance(error, HTTPError) and status_code == 405:  # unknown to Tornado: PROPFIND, TRACE
             error = self._method_not_allowed()
-        response = to_response(error, status_code, self._reason, self.request_id)
+        response = to_response(error, status_code, self.reason, self.request_id)
         for name, value in response.headers.items():
             self.set_header(name, value)
         self.respond(response.body, response.status)
@@ -181,11 +180,15 @@ class ApiHandler(BaseHandler):
                 raise Forbidden
 
     def authenticate(self) -> Identity:
-        """Who sends this: the Bearer token, else the cookie. Raises NotAuthenticated or TokenNotValid."""
-        token = self._bearer_token() or self._renewed_access_token or self.get_cookie(cookies.ACCESS)
-        if not token:
+        """Return who sends this request. Raises NotAuthenticated or TokenNotValid."""
+        if (credential := self.find_credential()) is None:
             raise NotAuthenticated
-        return self.services.accounts.identify(token)
+        return self.services.accounts.identify(credential.token)
+
+    def find_credential(self, playback_token: str = "") -> Credential | None:
+        """Return the credential that identifies the sender of this request."""
+        access_cookie = self._renewed_access_token or self.get_cookie(cookies.ACCESS)
+        return find_credential(self.request.headers.get("Authorization"), playback_token, access_cookie)
 
     @property
     def client(self) -> Client:
@@ -202,8 +205,7 @@ class ApiHandler(BaseHandler):
         await self.services.rate_limiter.hit(action, self.client.address, account, device)
 
     def _bearer_token(self) -> str | None:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
+        return bearer_token(self.request.headers.get("Authorization"))
 
     async def _renew_access_token(self) -> None:
         """Renew the access token on a GET with a valid refresh cookie.

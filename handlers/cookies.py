@@ -7,19 +7,17 @@ that a browser has logged in before, and gives no access (see `videoflix.account
 from __future__ import annotations
 
 import secrets
-from http.cookies import Morsel
 
 from tornado.web import RequestHandler
 
+from handlers.tornado_internals.cookies import register_partitioned, set_partitioned
 from videoflix.auth.sessions import TokenPair
 from videoflix.settings import Settings
 
 ACCESS, REFRESH, CSRF, DEVICE = "access_token", "refresh_token", "csrftoken", "known_device"
 _DEVICE_MAX_AGE_S = 400 * 24 * 3600  # the longest that browsers keep a cookie (RFC 6265bis, section 5.5)
 
-# Python knows this attribute (CHIPS) from 3.14 on.
-Morsel._reserved.setdefault("partitioned", "Partitioned")  # type: ignore[attr-defined]
-Morsel._flags.add("partitioned")  # type: ignore[attr-defined]
+register_partitioned()
 
 
 def set_session_cookies(handler: RequestHandler, settings: Settings, tokens: TokenPair) -> None:
@@ -71,8 +69,8 @@ def _set_cookie(handler: RequestHandler, settings: Settings, name: str, value: s
         secure=_is_secure_required(settings),
         samesite=settings.cookie_samesite,
     )
-    if settings.cookie_partitioned:  # Tornado has no argument for it
-        handler._new_cookie[name]["partitioned"] = True
+    if settings.cookie_partitioned:
+        set_partitioned(handler, name)
 
 
 def _is_secure_required(settings: Settings) -> bool:

@@ -110,7 +110,7 @@ class AdminVideosHandler(AdminVideoBaseHandler, StreamedBodyHandler):
         form, self.form = self.form, None
         if form is not None:
             await asyncio.to_thread(self.upload_path.unlink, missing_ok=True)
-            self.run_beside(_close_on_thread(form, self.upload_path))
+            self.run_in_background(_close_on_thread(form, self.upload_path))
 
 
 class AdminVideoHandler(AdminVideoBaseHandler):

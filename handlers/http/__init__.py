@@ -1,1 +1,1 @@
-"""HTTP itself, below the endpoints: connections, heads, bodies, and what is no request at all."""
+"""HTTP below the endpoints: connections, request heads, body limits, and responses to malformed requests."""

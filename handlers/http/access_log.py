@@ -1,4 +1,7 @@
-"""One line for each request, without what opens something: playback tokens in queries, tokens of mails in paths."""
+"""The access log: one line for each request, without secrets.
+
+Playback tokens (in queries) and one-time tokens (in paths) are left out.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,20 @@ import re
 import string
 from urllib.parse import quote
 
+import structlog
 from tornado.web import RequestHandler
 
-_log = logging.getLogger("videoflix.access")
+_LOGGER_NAME = "videoflix.access"
+_log = structlog.get_logger(_LOGGER_NAME)
+_standard_logger = logging.getLogger(_LOGGER_NAME)  # only asked for its level, which costs less than an event
 
 _ROUTINE_SUFFIXES = (".ts", ".vtt", ".jpg", "/progress", "/healthz", "/readyz", "/metrics")
 _TOKEN_PATH = re.compile(r"(/api/(?:activate|password_confirm))/.*", re.DOTALL)
-_UNQUOTED_CHARACTERS = string.punctuation  # Tornado takes no request line with control characters of ASCII
+_UNQUOTED_CHARACTERS = string.punctuation  # Tornado rejects request lines with ASCII control characters
 
 
 def log_request(handler: RequestHandler) -> None:
-    """Tornado calls this when an answer is complete."""
+    """Log a request that a Tornado handler has answered."""
     request = handler.request
     request_id = getattr(handler, "request_id", "-")
     write_access_line(
@@ -26,7 +32,7 @@ def log_request(handler: RequestHandler) -> None:
 
 
 def redact_path(path: str) -> str:
-    """The path, without the token of a link, and without characters that a terminal obeys."""
+    """Return the path without one-time tokens and without characters that a terminal would interpret."""
     path = _TOKEN_PATH.sub(r"\1/...", path)
     return path if path.isascii() else quote(path, _UNQUOTED_CHARACTERS, "latin1", "replace")
 
@@ -34,24 +40,24 @@ def redact_path(path: str) -> str:
 def write_access_line(
     method: str | None, path: str, status: int, duration_s: float, client: str | None, request_id: str
 ) -> None:
-    """Method, path, status and milliseconds."""
+    """Log a request that has been answered."""
     level = _log_level(path, status)
-    if not _log.isEnabledFor(level):
+    if not _standard_logger.isEnabledFor(level):
         return
     _log.log(
         level,
-        "request method=%s path=%s status=%d ms=%.1f client=%s request_id=%s",
-        method,
-        redact_path(path),
-        status,
-        duration_s * 1000,
-        client,
-        request_id,
+        "request",
+        method=method,
+        path=redact_path(path),
+        status=status,
+        duration_ms=round(duration_s * 1000, 1),
+        client=client,
+        request_id=request_id,
     )
 
 
 def _log_level(path: str, status: int) -> int:
-    """What comes every few seconds from each player and each watchdog would bury the rest."""
+    """Return DEBUG for what players and monitoring request every few seconds: it would bury the rest."""
     if status >= 500:
         return logging.WARNING
     return logging.DEBUG if status < 400 and path.removesuffix("/").endswith(_ROUTINE_SUFFIXES) else logging.INFO

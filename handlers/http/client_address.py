@@ -1,4 +1,4 @@
-"""Where a request comes from, behind any number of reverse proxies."""
+"""The address of the client behind any number of reverse proxies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ _ADDRESS_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d+)?|([\d.]+):\d+")  # as som
 
 
 def apply_forwarded_headers(request: HTTPServerRequest, trusted_proxies: int) -> None:
-    """Take address and protocol from what the last `trusted` proxies wrote; what stands before it, anybody wrote."""
+    """Set the request's address and protocol from what the trusted proxies wrote.
+
+    Only the last `trusted_proxies` entries of X-Forwarded-For count: the client may have sent any before them.
+    """
     if not trusted_proxies:
         return
     request.remote_ip = client_address(request.remote_ip or "", request.headers, trusted_proxies)
@@ -22,7 +25,7 @@ def apply_forwarded_headers(request: HTTPServerRequest, trusted_proxies: int) ->
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted_proxies: int) -> str:
-    """Of a request that `peer` sent or handed on."""
+    """Return the client's address for a request that was received from `peer`."""
     chain = (
         [part.strip() for part in headers.get("X-Forwarded-For", "").split(",") if part.strip()]
         if trusted_proxies
@@ -33,10 +36,13 @@ def client_address(peer: str, headers: Mapping[str, str], trusted_proxies: int) 
 
 
 def _parse_address(text: str) -> str:
-    """Of `192.0.2.1`, `192.0.2.1:1234`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:1234`; nothing of the rest."""
-    found = _ADDRESS_WITH_PORT.fullmatch(text)
+    """Return the IP address in `192.0.2.1`, `192.0.2.1:1234`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:1234`.
+
+    Anything else returns an empty string.
+    """
+    match = _ADDRESS_WITH_PORT.fullmatch(text)
     try:
-        address = ipaddress.ip_address((found[1] or found[2]) if found else text)
+        address = ipaddress.ip_address((match[1] or match[2]) if match else text)
     except ValueError:
         return ""
-    return str(ipaddress.ip_address(address.packed))  # without the zone of an IPv6 one, which may be any text
+    return str(ipaddress.ip_address(address.packed))  # without the zone of an IPv6 address, which may be any text

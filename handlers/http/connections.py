@@ -1,60 +1,52 @@
-"""The connections of a web process: which wait for a request, for how long, and which are being answered.
+"""Idle and busy connections of a web process, and their timeouts.
 
-Whoever opens connections and asks nothing, sends a byte of a body now and then, or takes no answer, must not use up
-what others need. Films have limits of their own, see `handlers.media.transfer`.
+Clients that open connections without a request, send a body byte by byte, or do not read their response must not use
+up what others need. Transfers by sendfile have a timeout of their own, see `handlers.media.sendfile`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
-import resource
 from collections.abc import Awaitable
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from math import inf
 
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
-from tornado.iostream import StreamClosedError
 
-from handlers.http.access_log import redact_path
-from handlers.http.response_headers import common_headers, new_request_id
+from handlers.http.abandon import abandon
+from handlers.http.timeouts import WRITE_TIMEOUT_S
+from handlers.tornado_internals.connections import disconnect_after_response
+from handlers.tornado_internals.streams import written_bytes
 
-_log = logging.getLogger(__name__)
-
-_IDLE_TIMEOUT_S = 75.0  # seconds for the headers of the next request to be complete; nginx's keepalive_timeout
-_CHECK_INTERVAL_S = 5.0  # seconds between two looks for connections that are out of patience
-_MIN_BODY_BYTES_PER_TIMEOUT = (
-    30_000  # bytes of a body in `_PATIENCE` seconds; Apache's mod_reqtimeout asks for 500 in each second
-)
-_WRITE_TIMEOUT_S = 60.0  # seconds in which a client takes nothing of its answer; nginx's send_timeout
-_UNANSWERED_S = 120.0  # in which a request is answered, or goes on being answered, unless its handler says otherwise
-_CONTENDED_BODY_GRACE_S = 5.0  # seconds that a body has when others wait for a place
-_MAX_CONNECTIONS = 10_000  # connections at once
-_RESERVED_DESCRIPTORS = 100  # descriptors for everything else: databases, logs
-_FIRST_REQUEST_GRACE_S = 0.3  # seconds that the first request of a new connection has when the process stops
+_IDLE_TIMEOUT_S = 75.0  # for the headers of the next request to be complete; nginx's keepalive_timeout
+_CHECK_INTERVAL_S = 5.0  # between two checks of all timeouts
+_MIN_BODY_BYTES_PER_TIMEOUT = 30_000  # of a body in `_IDLE_TIMEOUT_S`; Apache's mod_reqtimeout asks for 500 per second
+_RESPONSE_TIMEOUT_S = 120.0  # for a request to be answered, or its answer to continue; handlers may set another
+_CONTENDED_BODY_GRACE_S = 5.0  # before a slow body gives way to a new connection
+_FIRST_REQUEST_GRACE_S = 0.3  # for the first request of a new connection when the process stops
+_DRAIN_POLL_INTERVAL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class _IdleConnection:
+    """A connection that waits for a request, by the loop's clock."""
+
     since: float
     request_conn: HTTPConnection
-    is_new: bool  # nothing was asked yet
+    is_new: bool  # there was no request before
 
 
 @dataclass(slots=True)
 class _IncomingBody:
-    """One that is coming in: `size` bytes since then, by the loop's clock."""
+    """A body that is being received: `received_bytes` since `since`, by the loop's clock."""
 
     request_conn: HTTPConnection
     since: float
     received_bytes: int = 0
 
     def is_slow(self, now: float) -> bool:
-        """Whether it would be given up if it went on like this."""
+        """Return whether the body would be closed if it continued at this rate."""
         seconds = now - self.since
         return (
             seconds > _CONTENDED_BODY_GRACE_S
@@ -62,55 +54,62 @@ class _IncomingBody:
         )
 
 
-class Connections:
-    """Those that wait longest come first.
+@dataclass(frozen=True, slots=True)
+class _WriteProgress:
+    """How many bytes a client had taken at the last check, and since when it has been that many."""
 
-    Tornado would set and clear a timer for every request; that took an eighth of the time of a playlist.
+    written_bytes: int
+    since: float
+
+
+class Connections:
+    """All connections of a web process. Idle ones are ordered: the longest-idle connection comes first.
+
+    One timer checks them all. Tornado would set and clear a timer for every request, which took an eighth of the time
+    of a playlist.
     """
 
     def __init__(self) -> None:
         self._idle: dict[object, _IdleConnection] = {}
         self._active: dict[object, HTTPConnection] = {}
         self._bodies: dict[object, _IncomingBody] = {}
-        self._write_progress: dict[
-            HTTP1Connection, tuple[int, float]
-        ] = {}  # bytes that were taken, and since when no more
-        self._quiet: dict[HTTP1Connection, tuple[int, float]] = {}  # the same, of those that write nothing
-        self._allowed: dict[HTTPConnection, float] = {}  # seconds, where it is not `_UNANSWERED_S`
+        self._write_progress: dict[HTTP1Connection, _WriteProgress] = {}  # of those that have bytes to write
+        self._response_progress: dict[HTTP1Connection, _WriteProgress] = {}  # of those that have none
+        self._response_timeouts: dict[HTTPConnection, float] = {}  # seconds, where it is not `_RESPONSE_TIMEOUT_S`
         self._timer: asyncio.TimerHandle | None = None
         self._is_draining = False
 
     def on_idle(self, server_conn: object, request_conn: HTTPConnection) -> None:
-        """A request may come now."""
+        """Record that a connection is new, or that its last request has been answered."""
         loop = asyncio.get_running_loop()
         answered = self._active.pop(server_conn, None)
         is_new = answered is None
         if answered is not None:
-            self._allowed.pop(answered, None)
+            self._response_timeouts.pop(answered, None)
         self._idle[server_conn] = _IdleConnection(loop.time(), request_conn, is_new)
         if self._timer is None:
             self._timer = loop.call_later(_CHECK_INTERVAL_S, self._close_expired)
 
     def on_headers(self, server_conn: object, request_conn: HTTPConnection, has_body: bool) -> None:
-        """Its headers came."""
+        """Record that the headers of a request have been received."""
         self._idle.pop(server_conn, None)
         self._active[server_conn] = request_conn
         if has_body:
             self._bodies[server_conn] = _IncomingBody(request_conn, asyncio.get_running_loop().time())
         if self._is_draining:
-            let_be_the_last(request_conn)
+            disconnect_after_response(request_conn)
 
-    def allow(self, request_conn: HTTPConnection, seconds: float) -> None:
-        """Let this request take so long without a sign of an answer."""
-        self._allowed[request_conn] = seconds
+    def set_response_timeout(self, request_conn: HTTPConnection, timeout_s: float) -> None:
+        """Set how long the current request may take without any progress of its response; infinite for no limit."""
+        self._response_timeouts[request_conn] = timeout_s
 
     def on_body_data(self, server_conn: object, size: int) -> None:
-        """A piece of its body."""
+        """Record that `size` bytes of a body have been received."""
         if body := self._bodies.get(server_conn):
             body.received_bytes += size
 
     async def track_consumer(self, server_conn: object, consumer: Awaitable[object]) -> None:
-        """Have a piece dealt with; as long as that takes, it is not the client who is slow."""
+        """Wait until a piece of a body has been consumed. That time does not count against the client."""
         body = self._bodies.get(server_conn)
         if body:
             body.since = inf
@@ -119,138 +118,104 @@ class Connections:
             body.since, body.received_bytes = asyncio.get_running_loop().time(), 0
 
     def on_request_complete(self, server_conn: object) -> None:
-        """All of it came."""
+        """Record that the body of a request is complete."""
         self._bodies.pop(server_conn, None)
 
     def on_close(self, server_conn: object) -> None:
-        """Nothing more comes."""
-        if (busy := self._active.pop(server_conn, None)) is not None:
-            self._allowed.pop(busy, None)
+        """Forget a connection that has been closed."""
+        if (request_conn := self._active.pop(server_conn, None)) is not None:
+            self._response_timeouts.pop(request_conn, None)
         self._idle.pop(server_conn, None)
         self._bodies.pop(server_conn, None)
 
     def evict_one(self) -> bool:
-        """Close the one that waits longest for a request, else the oldest whose body hardly comes; if there was one."""
-        if longest := list(islice(self._idle, 1)):
-            self._close_idle(longest)
+        """Close the longest-idle connection, or else the oldest one with a slow body. Return whether one was closed."""
+        for server_conn in self._idle:
+            self._close_idle([server_conn])
             return True
-        moment = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
         for server_conn, body in self._bodies.items():
-            if body.is_slow(moment):
+            if body.is_slow(now):
                 del self._bodies[server_conn]
                 _close(body.request_conn)
                 return True
         return False
 
     async def drain(self, timeout_s: float) -> None:
-        """Answer what is being asked, if that takes no longer, and close every connection behind its answer."""
+        """Close every connection after its response. Wait for that, but no longer than `timeout_s`."""
         self._is_draining = True
         for request_conn in self._active.values():
-            let_be_the_last(request_conn)
+            disconnect_after_response(request_conn)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while (self._active or self._idle) and loop.time() < deadline:
+            latest_start = loop.time() - _FIRST_REQUEST_GRACE_S
             self._close_idle(
                 [
-                    each
-                    for each, it in self._idle.items()
-                    if not it.is_new or loop.time() - it.since > _FIRST_REQUEST_GRACE_S
+                    server_conn
+                    for server_conn, connection in self._idle.items()
+                    if not connection.is_new or connection.since < latest_start
                 ]
             )
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_DRAIN_POLL_INTERVAL_S)
 
     def _close_expired(self) -> None:
         loop = asyncio.get_running_loop()
-        since = loop.time() - _IDLE_TIMEOUT_S
-        self._close_idle([each for each, it in self._idle.items() if it.since < since])
-        for body in [each for each in self._bodies.values() if each.since < since]:
-            if body.received_bytes < _MIN_BODY_BYTES_PER_TIMEOUT:
-                _close(body.request_conn)
-            body.since, body.received_bytes = loop.time(), 0
-        self._close_stalled_writers(loop.time())
-        self._look_for_unanswered(loop.time())
+        now = loop.time()
+        self._close_idle_since(now - _IDLE_TIMEOUT_S)
+        self._close_slow_bodies(now)
+        self._close_stalled_writers(now)
+        self._abandon_unanswered(now)
         self._timer = loop.call_later(_CHECK_INTERVAL_S, self._close_expired) if self._idle or self._active else None
 
-    def _close_stalled_writers(self, now: float) -> None:
-        before, self._write_progress = self._write_progress, {}
-        for request_conn in list(self._active.values()):
-            if isinstance(request_conn, HTTP1Connection) and request_conn.stream.writing():
-                taken = request_conn.stream._total_write_done_index
-                known, since = before.get(request_conn, (-1, now))
-                if known == taken and now - since > _WRITE_TIMEOUT_S:
-                    _close(request_conn)
-                else:
-                    self._write_progress[request_conn] = taken, since if known == taken else now
+    def _close_idle_since(self, deadline: float) -> None:
+        self._close_idle([server_conn for server_conn, connection in self._idle.items() if connection.since < deadline])
 
-    def _look_for_unanswered(self, moment: float) -> None:
-        """Whatever went wrong in a handler, nobody waits for ever, and nobody keeps a place for ever."""
-        before, self._quiet = self._quiet, {}
+    def _close_slow_bodies(self, now: float) -> None:
+        for body in [body for body in self._bodies.values() if body.since < now - _IDLE_TIMEOUT_S]:
+            if body.received_bytes < _MIN_BODY_BYTES_PER_TIMEOUT:
+                _close(body.request_conn)
+            body.since, body.received_bytes = now, 0
+
+    def _close_stalled_writers(self, now: float) -> None:
+        """Close connections whose clients have taken nothing of their response for too long."""
+        previous, self._write_progress = self._write_progress, {}
+        for request_conn in list(self._active.values()):
+            if not isinstance(request_conn, HTTP1Connection) or not request_conn.stream.writing():
+                continue
+            progress = _update_progress(previous.get(request_conn), request_conn, now)
+            if progress is previous.get(request_conn) and now - progress.since > WRITE_TIMEOUT_S:
+                _close(request_conn)
+            else:
+                self._write_progress[request_conn] = progress
+
+    def _abandon_unanswered(self, now: float) -> None:
+        """Abandon requests without a response for too long, so that a broken handler blocks no client forever."""
+        previous, self._response_progress = self._response_progress, {}
         receiving = {body.request_conn for body in self._bodies.values()}
         for request_conn in list(self._active.values()):
             if not isinstance(request_conn, HTTP1Connection) or request_conn in receiving:
                 continue
-            allowed = self._allowed.get(request_conn, _UNANSWERED_S)
-            if allowed == inf or request_conn.stream.writing():
+            timeout_s = self._response_timeouts.get(request_conn, _RESPONSE_TIMEOUT_S)
+            if timeout_s == inf or request_conn.stream.writing():
                 continue
-            known, since = before.get(request_conn, (-1, moment))
-            taken = request_conn.stream._total_write_done_index
-            if known != taken:
-                since = moment
-            if known == taken and moment - since > allowed:
-                abandon(request_conn, f"no answer in {allowed:g} s")
+            progress = _update_progress(previous.get(request_conn), request_conn, now)
+            if progress is previous.get(request_conn) and now - progress.since > timeout_s:
+                abandon(request_conn, f"no answer in {timeout_s:g} s")
             else:
-                self._quiet[request_conn] = taken, since
+                self._response_progress[request_conn] = progress
 
     def _close_idle(self, server_conns: list[object]) -> None:
         for server_conn in server_conns:
             _close(self._idle.pop(server_conn).request_conn)
 
 
-def max_connections() -> int:
-    """So many connections that none of them lacks the three descriptors that a viewer takes."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(_MAX_CONNECTIONS, (descriptors - _RESERVED_DESCRIPTORS) // 3))
-
-
-def abandon(request_conn: HTTPConnection, reason: str, request_id: str = "") -> None:
-    """Close a connection whose request gets no answer any more, with a 500 if nothing was said yet; log it, once."""
-    if not isinstance(request_conn, HTTP1Connection) or request_conn.stream is None or request_conn.stream.closed():
-        return
-    request_id = request_id or new_request_id()
-    line = request_conn._request_start_line
-    _log.error(
-        "request abandoned request_id=%s method=%s path=%s reason=%s",
-        request_id,
-        getattr(line, "method", "-"),
-        redact_path(getattr(line, "path", "-").partition("?")[0]),
-        reason,
-    )
-    if request_conn._response_start_line is None:
-        with suppress(StreamClosedError):
-            request_conn.stream.write(_abandonment(request_id, is_head=getattr(line, "method", "") == "HEAD"))
-    request_conn.close()
-
-
-def _abandonment(request_id: str, *, is_head: bool) -> bytes:
-    """Return the whole answer."""
-    body = json.dumps({"detail": "Internal server error.", "request_id": request_id}, separators=(",", ":"))
-    headers = [
-        *common_headers(None, ()),
-        ("X-Request-Id", request_id),
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Connection", "close"),
-    ]
-    lines = ["HTTP/1.1 500 Internal Server Error", *(f"{name}: {value}" for name, value in headers), "", ""]
-    return ("\r\n".join(lines) + ("" if is_head else body)).encode()
+def _update_progress(previous: _WriteProgress | None, request_conn: HTTP1Connection, now: float) -> _WriteProgress:
+    """Return the previous progress if nothing has been written since, or else a new one that begins now."""
+    written = written_bytes(request_conn.stream)
+    return previous if previous and previous.written_bytes == written else _WriteProgress(written, now)
 
 
 def _close(request_conn: HTTPConnection) -> None:
     if isinstance(request_conn, HTTP1Connection):
         request_conn.close()
-
-
-def let_be_the_last(request_conn: HTTPConnection) -> None:
-    """The answer says `Connection: close`, unless it has begun, and the connection is closed behind it."""
-    if isinstance(request_conn, HTTP1Connection):
-        request_conn._disconnect_on_finish = True

@@ -1,6 +1,6 @@
-"""Header blocks that came before: a player sends the same one with every request, so each is parsed once.
+"""A cache of parsed header blocks: a player sends the same block with every request.
 
-Parsing took a quarter of the time of a playlist, and most of the look-ups in it were for headers that are not there.
+Parsing took a quarter of the time of a playlist, and most look-ups in it were for headers that are not there.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import Any
 from cachetools import LRUCache
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
-_MAX_CACHE_BYTES = 16 * 1024**2  # of memory for all blocks that are kept, keys and parsed fields together
-_MAX_KEPT_BLOCK_BYTES = 3072  # of a block that is kept; browsers send half of it
+from handlers.tornado_internals.headers import copy_headers
+
+_MAX_CACHE_BYTES = 16 * 1024**2  # of memory for all cached blocks, keys and parsed fields together
+_MAX_CACHED_BLOCK_BYTES = 3072  # of a block that is cached; browsers send half of it
 _MAX_FIELDS = 100  # of one request: Apache's LimitRequestFields; browsers behind two proxies send some 30
-_MAX_NAME_BYTES = 256  # of a field name: Tornado keeps 1,000 of them for good
-# A name has at most 253 characters (RFC 1035, 2.3.4), and a port 5 digits. Where no PUBLIC_URL is set it is written
-# into every address of every film of a list.
+_MAX_NAME_BYTES = 256  # of a field name: Tornado remembers 1,000 names forever
+# A host name has at most 253 characters (RFC 1035, section 2.3.4), and a port 5 digits. Without the setting PUBLIC_URL
+# the host is written into every URL of every video of a list.
 _MAX_HOST_CHARACTERS = 300
-# What CPython takes for one parsed block and for one field of it beside their text: objects, dictionary slots and the
-# answers that `SeenHeaders.get` remembers. Measured with tracemalloc, rounded up.
+# Memory that CPython takes for a parsed block and for each of its fields, in addition to their text: objects,
+# dictionary slots and the look-ups that `CachedHeaders.get` remembers. Measured with tracemalloc, rounded up.
 _BLOCK_OVERHEAD_BYTES, _FIELD_OVERHEAD_BYTES = 4096, 700
 
 _AUTHORITY = re.compile(r"[^/?#]*")
@@ -27,19 +29,19 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class HeadTooLarge(HTTPInputError):
-    """A head of too many bytes, of too many fields, or with a field name that is too long: 431."""
+    """A head with too many bytes, too many fields, or a field name that is too long: 431."""
 
 
 class CachedHeaders(HTTPHeaders):
-    """The headers of more than one request: read them, and give `copy()` to who might change them."""
+    """Headers that several requests share: read them, and pass a `copy()` to code that might change them."""
 
     def __init__(self, *args: Any, **kwargs: str) -> None:
         super().__init__(*args, **kwargs)
         self._lookups: dict[str, str | None] = {}
-        self.memory = 0  # bytes, about, with the block that it was read from
+        self.memory = 0  # estimated bytes, including the block that it was parsed from
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Found, or missed, once for each name that anyone asks for."""
+        """Return a header's value. Each name is looked up once, whether it is there or not."""
         try:
             value = self._lookups[name]
         except KeyError:
@@ -47,10 +49,8 @@ class CachedHeaders(HTTPHeaders):
         return default if value is None else value
 
     def copy(self) -> HTTPHeaders:
-        """The same fields, which were checked already."""
-        headers = HTTPHeaders()
-        headers._as_list = {name: values.copy() for name, values in self._as_list.items()}
-        return headers
+        """Return the same fields, without validating them again."""
+        return copy_headers(self)
 
 
 class CachingHeaderParser:
@@ -60,8 +60,11 @@ class CachingHeaderParser:
         self._cache: LRUCache[bytes, CachedHeaders] = LRUCache(_MAX_CACHE_BYTES, lambda headers: headers.memory)
 
     def parse(self, data: bytes) -> tuple[str, HTTPHeaders]:
-        """Return start line and headers of a request. Raises HTTPInputError, also for a body of no clear length."""
-        data = data.lstrip(b"\r\n")  # RFC 9112, 2.2: empty lines before a request
+        """Return start line and headers of a request.
+
+        Raises HTTPInputError, also if the length of the body is ambiguous, and HeadTooLarge.
+        """
+        data = data.lstrip(b"\r\n")  # empty lines before a request (RFC 9112, section 2.2)
         end = data.find(b"\n")
         block = data[end:]
         headers: HTTPHeaders | None = self._cache.get(block)
@@ -77,39 +80,39 @@ class CachingHeaderParser:
     def _parse_block(self, block: bytes) -> HTTPHeaders:
         check_size(block)
         text = block.decode("latin1")
-        if len(block) > _MAX_KEPT_BLOCK_BYTES:
+        if len(block) > _MAX_CACHED_BLOCK_BYTES:
             headers = HTTPHeaders.parse(text)
-            _check_framing(headers)
+            _normalize_framing(headers)
             return headers
-        seen = CachedHeaders.parse(text)
-        assert isinstance(seen, CachedHeaders)
-        if "Content-Length" in seen or "Transfer-Encoding" in seen:  # seldom is a length the same
-            headers = seen.copy()
-            _check_framing(headers)
+        cached = CachedHeaders.parse(text)
+        assert isinstance(cached, CachedHeaders)
+        if "Content-Length" in cached or "Transfer-Encoding" in cached:  # lengths rarely recur
+            headers = cached.copy()
+            _normalize_framing(headers)
             return headers
-        seen.memory = memory_of(block)
-        self._cache[block] = seen
-        return seen
+        cached.memory = memory_of(block)
+        self._cache[block] = cached
+        return cached
 
 
 def memory_of(block: bytes) -> int:
-    """Return about how many bytes of memory a kept block takes, with its parsed fields."""
+    """Return an estimate of the memory, in bytes, that a cached block takes with its parsed fields."""
     return _BLOCK_OVERHEAD_BYTES + 3 * len(block) + _FIELD_OVERHEAD_BYTES * block.count(b"\n")
 
 
 def check_size(block: bytes) -> None:
-    """Raise HeadTooLarge for a block, from the end of the start line on, that no ordinary client sends."""
+    """Raise HeadTooLarge if a block, which begins at the end of the start line, exceeds what ordinary clients send."""
     if block.count(b"\n") > _MAX_FIELDS + 2:  # the end of the start line, and the empty line
         raise HeadTooLarge("too many header fields")
     if len(block) > _MAX_NAME_BYTES and any(line.find(b":") > _MAX_NAME_BYTES for line in block.split(b"\n")):
         raise HeadTooLarge("header name too long")
 
 
-def _check_framing(headers: HTTPHeaders) -> None:
-    """Raise HTTPInputError unless it is clear how long the body is (RFC 9112, 6.1 to 6.3).
+def _normalize_framing(headers: HTTPHeaders) -> None:
+    """Replace a repeated length by a single one. Raise HTTPInputError if the length of the body is ambiguous.
 
-    Before any handler hears of the request: Tornado looks at this only when a handler has begun. A length that was
-    repeated is written once.
+    The rules are RFC 9112, sections 6.1 to 6.3. Tornado checks them only after the handler has begun; this runs before
+    any handler sees the request.
     """
     lengths = {length.strip(" \t") for value in headers.get_list("Content-Length") for length in value.split(",")}
     codings = headers.get_list("Transfer-Encoding")
@@ -123,9 +126,9 @@ def _check_framing(headers: HTTPHeaders) -> None:
 
 
 def _to_origin_form(line: str, headers: HTTPHeaders) -> tuple[str, HTTPHeaders]:
-    """As proxies are asked, and every server must take it (RFC 9112, 3.2.2).
+    """Return a request in absolute form, as sent to proxies, in origin form (RFC 9112, section 3.2.2).
 
-    What the target says of the host counts, and not what the header says.
+    Every server must accept that form. The host in the target replaces the header `Host`.
     """
     method, _, rest = line.partition(" ")
     target, _, version = rest.partition(" ")
@@ -134,7 +137,7 @@ def _to_origin_form(line: str, headers: HTTPHeaders) -> tuple[str, HTTPHeaders]:
         return line, headers
     authority = _AUTHORITY.match(address)
     assert authority is not None
-    if "," not in headers.get("Host", ","):  # none, or two, are refused as always
+    if "," not in headers.get("Host", ","):  # no host, or two, are refused as in any other request
         headers = headers.copy()
         headers["Host"] = authority[0]
     return f"{method} /{address[authority.end() :].removeprefix('/')} {version}", headers

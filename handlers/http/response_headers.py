@@ -1,4 +1,4 @@
-"""Headers that every answer has, whoever writes it."""
+"""Headers of every response, whichever module writes it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ _CORS_EXPOSED_HEADERS = "content-length, content-range, etag, retry-after, x-req
 
 
 def new_request_id() -> str:
-    """What a client can name when it reports an error."""
+    """Return a random id, which a client can name when it reports an error."""
     return secrets.token_hex(8)
 
 
 def common_headers(origin: str | None, allowed_origins: Collection[str]) -> Sequence[tuple[str, str]]:
-    """Safety, and CORS for a page of an allowed origin; for all but the request id."""
+    """Return the security headers, and the CORS headers if a page of an allowed origin sent the request.
+
+    `X-Request-Id` is not among them.
+    """
     headers = [
         ("Server", "videoflix"),
         ("X-Content-Type-Options", "nosniff"),

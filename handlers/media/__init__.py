@@ -1,1 +1,1 @@
-"""How published files travel: a fast lane for what is at hand, a handler for everything else, one set of rules."""
+"""Serving published files: a fast path for cached ones, a handler for all others, one set of rules for both."""

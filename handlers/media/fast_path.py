@@ -1,10 +1,9 @@
-"""The fast lane: GET and HEAD of a published file that is at hand, for a client that is known.
+"""The fast path: GET and HEAD of a cached published file, by a client whose token is known.
 
-Players fetch little else, all day long, so these requests do not pass through a Tornado application: the work of one
-is a few look-ups in memory and a call of sendfile. The lane answers nothing but 200, 206 and 304. Whatever is out of
-the ordinary - no token or a bad one, a cookie that wants renewing, a film that is not known yet, a segment that has to
-be waited for or read from a disk, a range beyond the end - it leaves to `MediaHandler`, which answers everything,
-these requests included.
+Players request little else, so these requests bypass Tornado's application: one takes a few look-ups in memory and a
+call of sendfile. The fast path answers with 200, 206 and 304 only. Everything else it leaves to `MediaHandler`, which
+can answer every request: a missing or invalid token, a cookie that is due for renewal, a video that is not cached, a
+segment that must be waited for or read from a disk, a range beyond the end.
 """
 
 from __future__ import annotations
@@ -22,13 +21,15 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, parse_cookie
 from tornado.iostream import IOStream
 
+from handlers.auth import CredentialKind, authorize_media, find_credential
+from handlers.http.abandon import abandon
 from handlers.http.access_log import write_access_line
 from handlers.http.client_address import client_address
 from handlers.http.response_headers import common_headers, new_request_id
 from handlers.media.conditional import MediaResponse, encoded_body, evaluate, format_http_date
 from handlers.media.sendfile import SendfileTransfers, can_sendfile, is_in_page_cache
-from handlers.tornado_internals.connections import abandon
-from videoflix.errors import PreconditionFailed, RangeNotSatisfiable, TokenNotValid
+from handlers.tornado_internals.connections import will_disconnect
+from videoflix.errors import NotAuthenticated, PreconditionFailed, RangeNotSatisfiable, TokenNotValid
 from videoflix.media.safe_open import OpenFile
 from videoflix.media.service import MediaFile, MediaRequest
 from videoflix.services import Services
@@ -37,18 +38,19 @@ _MEDIA_PATH = re.compile(
     r"/(?:(?:media/hls|api/video)/([0-9]{1,15})/([a-z0-9]+(?:/[a-z0-9]+)?\.[a-z0-9]+)(/?)|media/thumbnails/([0-9]{1,15})\.jpg)"
 )
 
-_MAX_COOKIE_CHARACTERS = 3072  # characters of cookies that are remembered; ours have some 700
-_MAX_COOKIE_CACHE_BYTES = 4 * 1024**2  # of memory for all of them
+_MAX_COOKIE_CHARACTERS = 3072  # of a Cookie header that is cached; ours have some 700
+_MAX_COOKIE_CACHE_BYTES = 4 * 1024**2  # of memory for all cached Cookie headers
+_COOKIE_OVERHEAD_BYTES = 500  # of memory for a cached Cookie header, in addition to its text
 
 _STATUS_LINES = {status: f"HTTP/1.1 {status} {responses[status]}\r\n".encode() for status in (200, 206, 304)}
 
 
 class FastPath:
-    """One per web process."""
+    """Decides which requests take the fast path. One per web process."""
 
     def __init__(self, services: Services) -> None:
         self._media = services.media
-        self._admission = services.token_verifier
+        self._token_verifier = services.token_verifier
         self._trusted_proxies = services.settings.trusted_proxies
         self._accel_redirect = services.settings.accel_redirect
         self._renewal_threshold_s = services.settings.access_token_minutes * 60 / 2
@@ -59,37 +61,42 @@ class FastPath:
     def try_handle(
         self, connection: HTTP1Connection, start_line: RequestStartLine, headers: HTTPHeaders
     ) -> HTTPMessageDelegate | None:
-        """Who answers this request; None when the lane does not."""
+        """Return a delegate that answers this request, or None if the fast path does not."""
         path, _, query = start_line.path.partition("?")
-        place = _MEDIA_PATH.fullmatch(path)
-        if place is None or not _is_eligible(start_line, headers):
+        match = _MEDIA_PATH.fullmatch(path)
+        if match is None or not _is_eligible(start_line, headers):
             return None
-        if not self._admission.is_in_sync or not can_sendfile(connection.stream):
+        if not self._token_verifier.is_in_sync or not can_sendfile(connection.stream):
             return None
-        video_id = int(place[1] or place[4])
+        video_id = int(match[1] or match[4])
         token = query[6:] if query.startswith("token=") and "Authorization" not in headers else ""
         if (query and not token) or not self._is_authorized(headers, token, video_id):
             return None
-        if place[4]:
-            asset = self._media.get_cached_thumbnail(video_id)
+        if match[4]:
+            media_file = self._media.get_cached_thumbnail(video_id)
         else:
-            asset = self._media.get_cached(MediaRequest(video_id, place[2], token, bool(place[3])))
-        if asset is None:
+            media_file = self._media.get_cached(MediaRequest(video_id, match[2], token, bool(match[3])))
+        if media_file is None:
             return None
-        with ExitStack() as held:
-            held.callback(asset.close)
+        return self._respond(connection, start_line.method, path, headers, media_file)
+
+    def _respond(
+        self, connection: HTTP1Connection, method: str, path: str, headers: HTTPHeaders, media_file: MediaFile
+    ) -> HTTPMessageDelegate | None:
+        with ExitStack() as stack:
+            stack.callback(media_file.close)
             try:
-                reply = evaluate(start_line.method, headers, asset, self._accel_redirect)
+                response = evaluate(method, headers, media_file, self._accel_redirect)
             except (PreconditionFailed, RangeNotSatisfiable):
                 return None
-            if not _can_send_without_blocking(asset, reply):
+            if not _can_send_without_blocking(media_file, response):
                 return None
-            errand = _FastResponse(self, connection, start_line.method, path, headers, asset, reply)
-            held.pop_all()
-            return errand
+            delegate = _FastResponse(self, connection, method, path, headers, media_file, response)
+            stack.pop_all()
+            return delegate
 
     def response_head(self, response: MediaResponse, origin: str, request_id: str, is_closing: bool) -> bytes:
-        """Status line and headers, as they are sent; `is_last` of its connection."""
+        """Return status line and headers as bytes. `is_closing`: the connection is closed after this response."""
         lines = [f"X-Request-Id: {request_id}", f"Date: {format_http_date(int(time.time()))}"]
         lines += [f"{name}: {value}" for name, value in response.headers]
         if is_closing:
@@ -101,40 +108,32 @@ class FastPath:
         )
 
     def remote_address(self, connection: HTTP1Connection, headers: HTTPHeaders) -> str:
-        """Address of who asks: behind a proxy, each request of a connection has its own."""
+        """Return the client's address. Behind a proxy, each request of a connection has its own."""
         peer = str(getattr(connection.context, "remote_ip", ""))
         return client_address(peer, headers, self._trusted_proxies) if self._trusted_proxies else peer
 
-    def _is_authorized(self, headers: HTTPHeaders, token: str, video_id: int) -> bool:
-        """Bearer token, playback token or cookie; the first one that there is decides."""
-        authorization, cookie = headers.get("Authorization"), headers.get("Cookie")
+    def _is_authorized(self, headers: HTTPHeaders, playback_token: str, video_id: int) -> bool:
+        """Return whether the client may have the file, with a token that is not due for renewal."""
+        cookies = _read_token_cookies(headers.get("Cookie"))
+        credential = find_credential(headers.get("Authorization"), playback_token, cookies.access)
         try:
-            if authorization is not None:
-                scheme, _, bearer = authorization.partition(" ")
-                return scheme.lower() == "bearer" and bool(self._admission.verify_access_token(bearer.strip()))
-            if token:
-                return bool(self._admission.verify_playback_token(token, video_id))
-            if not cookie or len(cookie) >= _MAX_COOKIE_CHARACTERS:
-                return False
-            said = _parse_token_cookies(cookie)
-            if said.access is None:
-                return False
-            identity = self._admission.verify_access_token(said.access)
-            return not said.can_renew or identity.expires - time.time() > self._renewal_threshold_s
-        except TokenNotValid:
+            identity = authorize_media(credential, self._token_verifier, video_id)
+        except (NotAuthenticated, TokenNotValid):
             return False
+        is_renewable = cookies.is_renewable and credential is not None and credential.kind is CredentialKind.COOKIE
+        return not is_renewable or identity.expires - time.time() > self._renewal_threshold_s
 
 
-class _Tokens(NamedTuple):
-    """The access token, whether another one can be had, and how many bytes of memory this and its key take, about."""
+class _TokenCookies(NamedTuple):
+    """The access token of a Cookie header, and whether its refresh token can renew that."""
 
     access: str | None
-    can_renew: bool
-    memory: int
+    is_renewable: bool
+    memory: int  # estimated bytes, with the header's text
 
 
 class _CommonHeaders(dict[str, bytes]):
-    """The headers that every answer has, by the page's origin."""
+    """The encoded headers of every response, by the origin of the page; those of "" for all other origins."""
 
     def __init__(self, allowed_origins: Collection[str]) -> None:
         lines = {origin: common_headers(origin, allowed_origins) for origin in ("", *allowed_origins)}
@@ -145,7 +144,7 @@ class _CommonHeaders(dict[str, bytes]):
 
 
 class _FastResponse(HTTPMessageDelegate):
-    """One request of the lane."""
+    """A response of the fast path."""
 
     def __init__(
         self,
@@ -159,7 +158,7 @@ class _FastResponse(HTTPMessageDelegate):
     ) -> None:
         self._fast_path = fast_path
         self._connection = connection
-        self._request_line = (method, path)
+        self._method, self._path = method, path
         self._origin = headers.get("Origin", "")
         self._media_file = media_file
         self._response = response
@@ -169,20 +168,20 @@ class _FastResponse(HTTPMessageDelegate):
         self._cancel_transfer: Callable[[], None] | None = None
 
     def finish(self) -> None:
-        """The request was read: answer it. What goes wrong here ends the connection, and never keeps the file open."""
-        with ExitStack() as held:
-            held.callback(self._fail)
+        """Respond to the request, which has been read. An error closes the file and the connection."""
+        with ExitStack() as stack:
+            stack.callback(self._fail)
             self._answer()
-            held.pop_all()
+            stack.pop_all()
 
     def _answer(self) -> None:
-        is_last = self._connection._disconnect_on_finish  # as the client wishes, or because the process stops
-        head = self._fast_path.response_head(self._response, self._origin, self._request_id, is_last)
+        is_closing = will_disconnect(self._connection)
+        head = self._fast_path.response_head(self._response, self._origin, self._request_id, is_closing)
         content, stream = self._media_file.content, self._connection.stream
         start, end = self._response.start, self._response.start + self._response.length
         if stream.closed():
             self._finalize()
-        elif self._request_line[0] == "HEAD" or start == end:
+        elif self._method == "HEAD" or start == end:
             self._write(stream, head)
         elif isinstance(content, OpenFile):
             self._connection.set_close_callback(self.on_connection_close)
@@ -197,16 +196,16 @@ class _FastResponse(HTTPMessageDelegate):
         self._media_file.close()
         if self._cancel_transfer is not None:
             self._cancel_transfer()
-        abandon(self._connection, "an error in the fast lane", self._request_id)
+        abandon(self._connection, "an error in the fast path", self._request_id)
 
     def on_connection_close(self) -> None:
-        """The client hung up, which is no error."""
+        """Called when the client disconnects, which is not an error."""
         if self._cancel_transfer is not None:
             self._cancel_transfer()
         self._finalize()
 
     def _write(self, stream: IOStream, data: bytes) -> None:
-        """At once where the socket takes it, which it does unless the client is far behind."""
+        """Write directly to the socket, which takes it all unless the client is far behind."""
         try:
             sent = stream.socket.send(data)
         except BlockingIOError:
@@ -223,19 +222,20 @@ class _FastResponse(HTTPMessageDelegate):
         self._on_sent(future.exception() is None)
 
     def _on_sent(self, is_complete: bool) -> None:
-        with ExitStack() as held:
-            held.callback(self._connection.close)
+        with ExitStack() as stack:
+            stack.callback(self._connection.close)
             self._finalize()
             if is_complete:
-                held.pop_all()
+                stack.pop_all()
                 self._connection.finish()
 
     def _finalize(self) -> None:
         self._media_file.close()
         self._fast_path.counters.requests[self._response.status] += 1
-        method, path = self._request_line
-        seconds = time.perf_counter() - self._started_at
-        write_access_line(method, path, self._response.status, seconds, self._remote_address, self._request_id)
+        duration_s = time.perf_counter() - self._started_at
+        write_access_line(
+            self._method, self._path, self._response.status, duration_s, self._remote_address, self._request_id
+        )
 
 
 def _can_send_without_blocking(media_file: MediaFile, response: MediaResponse) -> bool:
@@ -248,7 +248,7 @@ def _can_send_without_blocking(media_file: MediaFile, response: MediaResponse) -
 
 
 def _is_eligible(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
-    """A GET or HEAD of HTTP/1.1 without a body."""
+    """Return whether this is a GET or HEAD of HTTP/1.1 without a body."""
     return (
         start_line.method in ("GET", "HEAD")
         and start_line.version == "HTTP/1.1"
@@ -258,12 +258,23 @@ def _is_eligible(start_line: RequestStartLine, headers: HTTPHeaders) -> bool:
     )
 
 
-@cached(LRUCache(_MAX_COOKIE_CACHE_BYTES, getsizeof=lambda said: said.memory), key=str)
-def _parse_token_cookies(cookies: str) -> _Tokens:
-    """What a Cookie header says; kept for a while, of what strangers send as well."""
-    found = parse_cookie(cookies)
-    access_token = found.get("access_token") or None  # an empty one is none: the handler says so too
-    return _Tokens(access_token, bool(found.get("refresh_token")), len(cookies) + len(access_token or "") + 500)
+_NO_COOKIES = _TokenCookies(None, is_renewable=False, memory=0)
+
+
+def _read_token_cookies(cookie_header: str | None) -> _TokenCookies:
+    """Return the token cookies of a request; none of a header that is too long to be cached."""
+    if not cookie_header or len(cookie_header) >= _MAX_COOKIE_CHARACTERS:
+        return _NO_COOKIES
+    return _parse_token_cookies(cookie_header)
+
+
+@cached(LRUCache(_MAX_COOKIE_CACHE_BYTES, getsizeof=lambda cookies: cookies.memory), key=str)
+def _parse_token_cookies(cookie_header: str) -> _TokenCookies:
+    """Parse a Cookie header. Results are cached, those of unauthenticated clients included."""
+    cookies = parse_cookie(cookie_header)
+    access_token = cookies.get("access_token") or None  # an empty token is none, as in `find_credential`
+    memory = len(cookie_header) + len(access_token or "") + _COOKIE_OVERHEAD_BYTES
+    return _TokenCookies(access_token, bool(cookies.get("refresh_token")), memory)
 
 
 def _encode_headers(headers: Sequence[tuple[str, str]]) -> bytes:

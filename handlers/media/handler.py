@@ -1,15 +1,17 @@
-"""Published files in Tornado's ordinary way: every request that the fast lane leaves, and all of them without Linux."""
+"""Published files by Tornado's handlers: all requests that the fast path leaves, and every request without Linux."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
 
 from tornado.iostream import StreamClosedError
 
+from handlers.auth import Credential, CredentialKind, authorize_media
 from handlers.base import ApiHandler
 from handlers.media.conditional import MediaResponse, encoded_body, evaluate
 from videoflix.errors import ClientClosedRequest
@@ -17,76 +19,75 @@ from videoflix.media.safe_open import OpenFile
 from videoflix.media.service import MediaFile, MediaRequest
 from videoflix.models import Identity
 
-_READ_CHUNK_BYTES = 256 * 1024  # bytes that are read at once, on a thread
-
-Result = TypeVar("Result")
+_READ_CHUNK_BYTES = 256 * 1024  # read at once, on a thread
 
 
 class MediaFileHandler(ApiHandler):
-    """Sends a published file to who has access: by Bearer token, by a playback token of this film, or by cookie."""
+    """Sends a published file to clients with a Bearer token, a playback token of its video, or an access cookie."""
 
     metrics_label = "media"
-    _pending_task: asyncio.Task[Any] | None = None
+    _credential: Credential | None = None
+    _waiting_task: asyncio.Task[Any] | None = None
     _is_disconnected = False
+
+    def authenticate(self) -> Identity:
+        """Return who may have the file. Raises NotAuthenticated or TokenNotValid."""
+        self._credential = self.find_credential(self.get_query_argument("token", ""))
+        return authorize_media(self._credential, self.services.token_verifier, int(self.path_kwargs["video_id"]))
 
     @property
     def playback_token(self) -> str:
-        """The playback token, if that is what opens the file."""
-        return "" if "Authorization" in self.request.headers else self.get_query_argument("token", "")
+        """The playback token if it authorized this request, else an empty string."""
+        credential = self._credential
+        return credential.token if credential and credential.kind is CredentialKind.PLAYBACK else ""
 
-    def authenticate(self) -> Identity:
-        """Who sends this. Raises NotAuthenticated or TokenNotValid."""
-        if token := self.playback_token:
-            return self.services.token_verifier.verify_playback_token(token, int(self.path_kwargs["video_id"]))
-        return super().authenticate()
-
-    async def send_file(self, lookup: Coroutine[Any, Any, MediaFile]) -> None:
-        """What is found, or the part of it that is asked for."""
-        asset = await self.cancel_on_disconnect(lookup)
+    async def send_file(self, media_file: MediaFile) -> None:
+        """Send the file, or the requested part of it."""
         try:
-            reply = evaluate(
-                self.request.method or "", self.request.headers, asset, self.services.settings.accel_redirect
+            response = evaluate(
+                self.request.method or "", self.request.headers, media_file, self.services.settings.accel_redirect
             )
-            self.set_status(reply.status)
-            for name, value in reply.headers:
+            self.set_status(response.status)
+            for name, value in response.headers:
                 self.add_header(name, value) if name == "Vary" else self.set_header(name, value)
-            if self.request.method == "GET" and reply.length:
-                await self._write_body(asset, reply)
+            if self.request.method == "GET" and response.length:
+                await self._write_body(media_file, response)
             await self.finish()
         except StreamClosedError:
             return
-        finally:
-            asset.close()
 
-    async def cancel_on_disconnect(self, operation: Coroutine[Any, Any, Result]) -> Result:
-        """The result; when the client hangs up, the work is cancelled. Raises ClientGone."""
-        self._pending_task = task = asyncio.ensure_future(operation)
+    @contextmanager
+    def cancel_on_disconnect(self) -> Iterator[None]:
+        """Cancel the block when the client disconnects. Raises ClientClosedRequest then."""
+        self._waiting_task = task = asyncio.current_task()
         try:
-            return await task
-        except asyncio.CancelledError:
             if self._is_disconnected:
+                raise ClientClosedRequest
+            yield
+        except asyncio.CancelledError:
+            if self._is_disconnected and task is not None and task.uncancel() == 0:
                 raise ClientClosedRequest from None
             raise
+        finally:
+            self._waiting_task = None
 
     def on_connection_close(self) -> None:
-        """The client hung up, which is no error."""
+        """Called by Tornado when the client disconnects, which is not an error."""
         self._is_disconnected = True
-        if self._pending_task is not None:
-            self._pending_task.cancel()
+        if self._waiting_task is not None:
+            self._waiting_task.cancel()
+            self._waiting_task = None
 
     def compute_etag(self) -> None:
-        """The file's is set; Tornado would hash what is in its buffer."""
+        """Set no ETag: the file has one, and Tornado would hash the contents of its buffer."""
 
     async def _write_body(self, media_file: MediaFile, response: MediaResponse) -> None:
         if not isinstance(media_file.content, OpenFile):
-            self.write(
-                encoded_body(media_file.content, response.is_compressed)[
-                    response.start : response.start + response.length
-                ]
-            )
+            body = encoded_body(media_file.content, response.is_compressed)
+            self.write(body[response.start : response.start + response.length])
             return
-        async for piece in _read_chunks(media_file.content, response):
-            self.write(piece)
+        async for chunk in _read_chunks(media_file.content, response):
+            self.write(chunk)
             await self.flush()
 
 
@@ -94,26 +95,32 @@ class MediaHandler(MediaFileHandler):
     """GET /media/hls/<id>/..., /api/video/<id>/...: playlists, segments, subtitles, storyboards."""
 
     async def get(self, video_id: str, path: str, slash: str = "") -> None:
-        """A segment that is not there yet is waited for."""
-        asked_at = time.monotonic() - self.request.request_time()
-        request = MediaRequest(int(video_id), path, self.playback_token, bool(slash), asked_at)
-        await self.send_file(self.services.media.get(request, self.identity.user_id))
+        """Send a file. A segment that is not encoded yet is waited for."""
+        received_at = time.monotonic() - self.request.request_time()
+        request = MediaRequest(int(video_id), path, self.playback_token, bool(slash), received_at)
+        with self.cancel_on_disconnect():
+            media_file = await self.services.media.get(request, self.identity.user_id)
+        with closing(media_file):
+            await self.send_file(media_file)
 
 
 class ThumbnailHandler(MediaFileHandler):
     """GET /media/thumbnails/<id>.jpg."""
 
     async def get(self, video_id: str) -> None:
-        """The film's picture; a placeholder until there is one."""
-        await self.send_file(self.services.media.get_thumbnail(int(video_id)))
+        """Send the video's thumbnail, or a placeholder until there is one."""
+        with self.cancel_on_disconnect():
+            media_file = await self.services.media.get_thumbnail(int(video_id))
+        with closing(media_file):
+            await self.send_file(media_file)
 
 
 async def _read_chunks(file: OpenFile, response: MediaResponse) -> AsyncIterator[bytes]:
-    """Raises EOFError when the file is shorter than it was: the client must not take that for the whole."""
-    place, end = response.start, response.start + response.length
-    while place < end:
-        piece = await asyncio.to_thread(os.pread, file.descriptor, min(_READ_CHUNK_BYTES, end - place), place)
-        if not piece:
+    """Yield the bytes of a response. Raises EOFError if the file has been truncated, lest the body look complete."""
+    offset, end = response.start, response.start + response.length
+    while offset < end:
+        chunk = await asyncio.to_thread(os.pread, file.descriptor, min(_READ_CHUNK_BYTES, end - offset), offset)
+        if not chunk:
             raise EOFError("a published file was cut short")
-        yield piece
-        place += len(piece)
+        yield chunk
+        offset += len(chunk)

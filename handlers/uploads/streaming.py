@@ -1,4 +1,4 @@
-"""Bodies that are taken piece by piece."""
+"""Request bodies that are processed piece by piece while they arrive."""
 
 from __future__ import annotations
 
@@ -9,94 +9,93 @@ from typing import Any
 from tornado.web import stream_request_body
 
 from handlers.base import ApiHandler
-from handlers.tornado_internals.body_limit import accept_oversized_body, read_in_large_pieces
+from handlers.http.body_limit import accept_oversized_body, read_in_large_pieces
 
-_AHEAD_BYTES = 4 * 1024**2  # that are received while those before them are taken: memory of one upload is twice that
+_MAX_QUEUED_BYTES = 4 * 1024**2  # received while earlier ones are processed: an upload takes twice that in memory
+_READ_CHUNK_BYTES = 256 * 1024  # read at once: a quarter of the calls of an ordinary connection
 
-_READ_BYTES = 256 * 1024  # with one call: a quarter of the calls of an ordinary connection
-
-_beside: set[asyncio.Future[None]] = set()
+_background_tasks: set[asyncio.Future[None]] = set()
 
 
 @stream_request_body
 class StreamedBodyHandler(ApiHandler):
-    """An early answer goes out at once; what the client still sends is thrown away while the connection lingers."""
+    """Processes a body while it arrives. An early response is sent at once; the rest of the body is discarded then."""
 
-    answer_within_s = 3600.0  # after the last byte: gigabytes on their way to a slow disk take long
+    answer_within_s = 3600.0  # after the last byte: writing gigabytes to a slow disk takes long
     _is_complete = False
-    _taking: asyncio.Task[None] | None = None
-    _ahead_bytes = 0
+    _consumer: asyncio.Task[None] | None = None
+    _queued_bytes = 0
 
     async def prepare(self) -> None:
-        """Before a byte of the body is read."""
-        self._ahead: list[bytes] = []
-        self._has_room = asyncio.Event()
+        """Prepare to receive a body of any size."""
+        self._queue: list[bytes] = []
+        self._has_capacity = asyncio.Event()
         accept_oversized_body(self.request)
         await super().prepare()
-        read_in_large_pieces(self.request, _READ_BYTES)
+        read_in_large_pieces(self.request, _READ_CHUNK_BYTES)
 
     async def on_body_chunk(self, pieces: Sequence[bytes]) -> None:
-        """Take the next pieces of the body; others are received meanwhile. What it raises is the answer."""
+        """Process the next pieces of the body while others are received. An exception becomes the response."""
 
     async def on_body_complete(self) -> None:
-        """The body is complete: answer. It is carried out also when the client has gone meanwhile."""
+        """Respond to a complete body. Runs to its end even if the client has disconnected."""
 
     async def discard(self) -> None:
-        """Throw away what was taken, if there is anything; safe to repeat."""
+        """Discard what has been received, if anything. Idempotent."""
 
     async def post(self) -> None:
-        """Take a body in."""
+        """Respond once all pieces have been processed."""
         self._is_complete = True
         try:
-            if self._taking is not None:
-                await self._taking
-            if not self._finished:
+            if self._consumer is not None:
+                await self._consumer
+            if not self.is_finished:
                 await self.on_body_complete()
         finally:
             await self.discard()
 
     async def data_received(self, chunk: bytes) -> None:
-        """Called by Tornado, piece by piece, until there is an answer."""
-        self._ahead.append(chunk)
-        self._ahead_bytes += len(chunk)
-        if self._taking is None or self._taking.done():
-            self._taking = asyncio.create_task(self._take_ahead())
-        while self._ahead_bytes >= _AHEAD_BYTES and not self._taking.done():
-            self._has_room.clear()
-            await self._has_room.wait()
+        """Called by Tornado with each piece of the body, until there is a response."""
+        self._queue.append(chunk)
+        self._queued_bytes += len(chunk)
+        if self._consumer is None or self._consumer.done():
+            self._consumer = asyncio.create_task(self._consume_queue())
+        while self._queued_bytes >= _MAX_QUEUED_BYTES and not self._consumer.done():
+            self._has_capacity.clear()
+            await self._has_capacity.wait()
 
-    async def _take_ahead(self) -> None:
-        """Take what came, and what comes meanwhile; after an answer it is thrown away."""
+    async def _consume_queue(self) -> None:
+        """Process the queue until it is empty; after a response, discard it."""
         try:
-            while self._ahead and not self._finished:
-                pieces, self._ahead, self._ahead_bytes = self._ahead, [], 0
-                self._has_room.set()
+            while self._queue and not self.is_finished:
+                pieces, self._queue, self._queued_bytes = self._queue, [], 0
+                self._has_capacity.set()
                 await self.on_body_chunk(pieces)
         except Exception as error:
             try:
                 await self.discard()
             finally:
-                if not self._finished:
-                    self._handle_request_exception(error)
+                if not self.is_finished:
+                    self.handle_exception(error)
         finally:
-            self._ahead, self._ahead_bytes = [], 0
-            self._has_room.set()
+            self._queue, self._queued_bytes = [], 0
+            self._has_capacity.set()
 
     def on_connection_close(self) -> None:
-        """The client went away. A body that is complete is taken in nevertheless, like that of any other request."""
+        """Called when the client disconnects. A complete body is processed anyway, like that of any other request."""
         super().on_connection_close()
         if not self._is_complete:
-            self.run_beside(self.discard())
+            self.run_in_background(self.discard())
 
     def on_finish(self) -> None:
-        """Answered, perhaps before the body was complete."""
+        """Called after the response, perhaps before the body was complete."""
         super().on_finish()
         if not self._is_complete:
-            self.run_beside(self.discard())
+            self.run_in_background(self.discard())
 
     @staticmethod
-    def run_beside(work: Coroutine[Any, Any, None]) -> None:
-        """Run it to its end although nobody waits for it."""
-        task = asyncio.ensure_future(work)
-        _beside.add(task)
-        task.add_done_callback(_beside.discard)
+    def run_in_background(coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine to its end without waiting for it."""
+        task = asyncio.ensure_future(coroutine)
+        _background_tasks.add(task)
+        task.add_done_callback(_background_tasks.discard)

@@ -10,9 +10,9 @@ from contextlib import suppress
 import pytest
 from tornado.httputil import HTTPInputError, _normalize_header
 
+from handlers.http import header_cache
+from handlers.http.header_cache import CachingHeaderParser, HeadTooLarge
 from handlers.media import fast_path
-from handlers.tornado_internals import header_cache
-from handlers.tornado_internals.header_cache import CachingHeaderParser, HeadTooLarge
 from tests.http.test_malformed_requests import line
 from tests.support.http_client import HttpClient
 from videoflix.auth import renewals, verifier

@@ -11,8 +11,8 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPConnection
 
+from handlers.http import connection_limits, connections
 from handlers.server import Server
-from handlers.tornado_internals import connections
 from tests.support.http_client import HttpClient
 from tests.support.waiting import wait_until
 from videoflix.bootstrap import web
@@ -63,7 +63,7 @@ async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
 async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
     client: HttpClient, http_server: Server, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(connections, "WRITE_TIMEOUT_S", 0.2)
     monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 60)
     with socket.socket() as peer:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
@@ -77,8 +77,8 @@ async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
 
 async def test_a_client_that_takes_its_answer_slowly_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
-    monkeypatch.setattr(connections, "_close_idle", closed.append)
-    monkeypatch.setattr(connections, "_WRITE_TIMEOUT_S", -1)
+    monkeypatch.setattr(connections, "_close", closed.append)
+    monkeypatch.setattr(connections, "WRITE_TIMEOUT_S", -1)
     kept, slow = connections.Connections(), HTTP1Connection.__new__(HTTP1Connection)
     slow.stream = SimpleNamespace(writing=lambda: True, _total_write_done_index=0)
     kept.on_headers("slow", slow, has_body=False)
@@ -93,7 +93,7 @@ async def test_a_client_that_takes_its_answer_slowly_is_served(monkeypatch: pyte
 
 async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
-    monkeypatch.setattr(connections, "_close_idle", closed.append)
+    monkeypatch.setattr(connections, "_close", closed.append)
     monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", -1)
     kept, film, trickle = connections.Connections(), HTTPConnection(), HTTPConnection()
     kept.on_headers("film", film, has_body=True)
@@ -137,15 +137,15 @@ async def test_at_the_limit_the_longest_idle_connection_is_closed(
         assert await lines[gone][0].read() == b""
     lines[3][1].write(b"x" * 1000)
     assert b" 400 " in await lines[3][0].readline()
-    assert sum(record.message == "too many connections most=3" for record in caplog.records) == 1
+    assert sum(record.message == "connections_exhausted limit=3" for record in caplog.records) == 1
     for _, writer in lines:
         writer.close()
 
 
 def test_the_connection_limit_leaves_descriptors_for_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
     for descriptors, most in ((64, 1), (1024, 308), (1_048_576, 10_000)):
-        monkeypatch.setattr(connections.resource, "getrlimit", lambda _, limit=descriptors: (limit, limit))
-        assert connections.max_connections() == most
+        monkeypatch.setattr(connection_limits.resource, "getrlimit", lambda _, limit=descriptors: (limit, limit))
+        assert connection_limits.max_connections() == most
 
 
 async def test_a_connection_that_goes_on_asking_is_kept(

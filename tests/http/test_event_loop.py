@@ -42,7 +42,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[str]:
         (os, "fsync"),
         (multipart.MultipartForm, "close"),
         (multipart, "begin_write_back"),
-        (UploadStorage, "place"),
+        (UploadStorage, "allocate_path"),
     ):
         slowly(owner, name)
     return asked
@@ -63,7 +63,7 @@ async def test_a_broken_off_upload_holds_nobody_up(
         async with asyncio.timeout(60):
             while leftovers(settings) or app.connections._active or slow_disk.count("unlink") < 2:
                 await asyncio.sleep(0.05)
-    assert {"unlink", "close", "place"} <= set(slow_disk)
+    assert {"unlink", "close", "allocate_path"} <= set(slow_disk)
 
 
 async def test_uploads_hold_nobody_up(admin: HttpClient, settings: Settings, slow_disk: list[str]) -> None:

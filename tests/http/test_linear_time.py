@@ -21,12 +21,13 @@ from tornado.httputil import (
     parse_request_start_line,
 )
 
-from handlers import schemas, server
+from handlers import schemas
+from handlers.http import request_stream
 from handlers.http.access_log import redact_path
 from handlers.http.client_address import client_address
+from handlers.http.header_cache import CachingHeaderParser
 from handlers.media import conditional, fast_path
 from handlers.parsing import validate
-from handlers.tornado_internals.header_cache import CachingHeaderParser
 from handlers.uploads.multipart import MultipartForm
 from transcode.errors import MediaError
 from transcode.hls import playlists, webvtt
@@ -91,9 +92,9 @@ def headers(name: str, text: str) -> dict[str, str]:
 
 
 FUNCTIONS: dict[str, Use] = {
-    "fields of a bad head": lambda text: server._parse_unique_fields(latin("G\r\nX: x" + text + "y\r\n\r\n")),
-    "end of a head": lambda text: re.search(server._HEAD_PATTERN, latin("GET / HTTP/1.1\r\nX: x" + text)),
-    "size of a chunk": lambda text: re.search(server._CHUNK_SIZE_PATTERN % (62, 65), latin(text)),
+    "fields of a bad head": lambda text: request_stream._parse_unique_fields(latin("G\r\nX: x" + text + "y\r\n\r\n")),
+    "end of a head": lambda text: re.search(request_stream._HEAD_PATTERN, latin("GET / HTTP/1.1\r\nX: x" + text)),
+    "size of a chunk": lambda text: re.search(request_stream._CHUNK_SIZE_PATTERN % (62, 65), latin(text)),
     "value of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\nX: x{text}y\r\n\r\n")),
     "name of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\n{text}: y\r\n\r\n")),
     "length of a body": lambda text:

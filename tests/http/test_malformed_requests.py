@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from handlers import server
-from handlers.http import lingering
+from handlers.http import lingering, request_stream
+from handlers.server import Server
 from tests.support.http_client import HttpClient
 from tests.support.sites import running_site
 from videoflix.settings import Settings
@@ -94,7 +94,7 @@ async def test_malformed_requests_get_json_and_leave_one_log_line(
             writer.write(request)
             answer = await heard(reader)
         assert answer.status == status, request[:200]
-        assert answer.body == {"detail": server._ERROR_DETAILS[status]}
+        assert answer.body == {"detail": request_stream._ERROR_DETAILS[status]}
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Connection"] == "close"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -143,9 +143,9 @@ async def test_who_still_sends_hears_the_answer(client: HttpClient) -> None:
 
 
 async def test_who_falls_silent_or_goes_on_sending_is_not_waited_for_for_ever(
-    client: HttpClient, http_server: server.Server, monkeypatch: pytest.MonkeyPatch
+    client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit, sends in (("_SILENCE_S", False), ("_LONGEST_S", True)):
+    for limit, sends in (("_SILENCE_TIMEOUT_S", False), ("LINGER_TIMEOUT_S", True)):
         async with line(client) as (reader, writer):
             monkeypatch.setattr(lingering, limit, 0.3)
             writer.write(b"nonsense\r\n\r\n")

@@ -445,7 +445,7 @@ async def test_every_request_is_logged_and_routine_ones_at_debug_level(
     levels = [record.levelname for record in caplog.records if record.name == "videoflix.access"]
     assert levels == ["DEBUG", "INFO", "DEBUG", "INFO", "INFO", "DEBUG", "DEBUG"]
     first, _, last, *_ = [record.getMessage() for record in caplog.records if record.name == "videoflix.access"]
-    assert first.startswith("request method=GET path=/media/hls/1/480p/0000.ts status=200 ms=")
+    assert first.startswith("request method=GET path=/media/hls/1/480p/0000.ts status=200 duration_ms=")
     assert first.endswith(f"client=127.0.0.1 request_id={answer.headers['X-Request-Id']}")
     assert "path=/media/hls/1/480p/0000.ts status=200" in last
     assert token not in caplog.text

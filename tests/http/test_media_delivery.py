@@ -210,7 +210,7 @@ async def test_a_viewer_that_takes_nothing_is_dropped(
 ) -> None:
     await big(library, admin)
     monkeypatch.setattr(sendfile, "_CHECK_INTERVAL_S", 0.05)
-    monkeypatch.setattr(sendfile, "_STALL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(sendfile, "WRITE_TIMEOUT_S", 0.2)
     before = descriptors()
     with connect(http_server_port[1]) as client:
         client.sendall(ask(admin, "/media/hls/1/480p/0000.ts"))

@@ -12,10 +12,9 @@ from tornado.routing import URLSpec
 
 from handlers.application import Application
 from handlers.base import ApiHandler, BaseHandler
-from handlers.http import lingering
-from handlers.http.client_count import ClientCount
+from handlers.http import connections, lingering
+from handlers.http.connection_limits import ClientConnectionLimit
 from handlers.server import Server
-from handlers.tornado_internals import connections
 from handlers.uploads.streaming import StreamedBodyHandler
 from tests.http.test_malformed_requests import line
 from tests.support.http_client import HttpClient
@@ -24,7 +23,7 @@ from videoflix.services import Services
 from videoflix.settings import Settings
 
 UPLOAD = b"/api/admin/videos/"
-TROUBLE = ("request abandoned", "request_cleanup_failed", "Uncaught exception", "Exception in")
+TROUBLE = ("request_abandoned", "request_cleanup_failed", "Uncaught exception", "Exception in")
 
 
 def head(verb: bytes, path: bytes, *fields: bytes) -> bytes:
@@ -92,7 +91,7 @@ async def test_strange_verbs_and_lengths_are_answered(
 class Broken(ApiHandler):
     """Raises in the method that the last part of the path names."""
 
-    public = True
+    is_public = True
 
     def __init__(self, *args: Any, wrong: str, **given: Any) -> None:
         self.wrong = wrong
@@ -144,11 +143,11 @@ class Broken(ApiHandler):
 class BrokenUpload(Broken, StreamedBodyHandler):
     """The same with a body that is taken piece by piece."""
 
-    async def take(self, pieces: Sequence[bytes]) -> None:
-        self.fail("take")
+    async def on_body_chunk(self, pieces: Sequence[bytes]) -> None:
+        self.fail("on_body_chunk")
 
-    async def taken(self) -> None:
-        self.fail("taken")
+    async def on_body_complete(self) -> None:
+        self.fail("on_body_complete")
         self.respond({})
 
     async def discard(self) -> None:
@@ -181,7 +180,9 @@ async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
     assert (await client.get("/healthz")).status == 200
 
 
-@pytest.mark.parametrize("wrong", ["prepare", "take", "taken", "discard", "finish", "write_error", "on_finish"])
+@pytest.mark.parametrize(
+    "wrong", ["prepare", "on_body_chunk", "on_body_complete", "discard", "finish", "write_error", "on_finish"]
+)
 async def test_an_upload_that_fails_anywhere_leaves_nobody_waiting(
     client: HttpClient, app: Application, services: Services, wrong: str
 ) -> None:
@@ -201,7 +202,7 @@ async def nothing_left(app: Application) -> None:
 class Forgetful(ApiHandler):
     """Never answers."""
 
-    public = True
+    is_public = True
     answer_within_s = 0.3
 
     async def get(self) -> None:
@@ -224,7 +225,7 @@ async def test_a_handler_that_never_answers_is_given_up_with_one_line(
     assert said.startswith(b"HTTP/1.1 500 ")
     assert said.endswith(b"}")
     (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("handlers")]
-    assert told.startswith("request abandoned")
+    assert told.startswith("request_abandoned")
     assert " path=/forgetful " in told
     assert "secret" not in told
     assert len(told) < 200
@@ -233,9 +234,9 @@ async def test_a_handler_that_never_answers_is_given_up_with_one_line(
 async def test_a_chunked_upload_that_is_refused_ends_with_its_body(
     client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, "_SILENCE_S", 60)
-    monkeypatch.setattr(lingering, "_LONGEST_S", 60)
-    monkeypatch.setattr(lingering, "_GRACE_S", 60)
+    monkeypatch.setattr(lingering, "_SILENCE_TIMEOUT_S", 60)
+    monkeypatch.setattr(lingering, "LINGER_TIMEOUT_S", 60)
+    monkeypatch.setattr(lingering, "_SLOW_GRACE_S", 60)
     async with line(client) as (reader, writer):  # for at most half as long
         writer.write(head(b"POST", UPLOAD, b"Transfer-Encoding: chunked"))
         assert b" 401 " in await reader.readline()
@@ -271,9 +272,9 @@ async def test_an_endless_body_to_a_path_that_takes_none_goes_first(
 async def test_a_trickle_after_the_answer_is_not_waited_for(
     client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, "_SILENCE_S", 60)
-    monkeypatch.setattr(lingering, "_LONGEST_S", 60)
-    monkeypatch.setattr(lingering, "_GRACE_S", 0.5)
+    monkeypatch.setattr(lingering, "_SILENCE_TIMEOUT_S", 60)
+    monkeypatch.setattr(lingering, "LINGER_TIMEOUT_S", 60)
+    monkeypatch.setattr(lingering, "_SLOW_GRACE_S", 0.5)
     async with line(client) as (reader, writer):
         writer.write(head(b"POST", b"/api/login/", b"Content-Length: 60000000000"))
         assert b" 413 " in await reader.readline()
@@ -300,12 +301,12 @@ async def test_one_address_has_so_many_connections_and_no_more(settings: Setting
 
 @pytest.mark.parametrize(("limits", "most"), [({}, 1000), ({"trusted_proxies": 1}, 0)])
 def test_connections_are_not_counted_behind_proxies(settings: Settings, limits: dict[str, int], most: int) -> None:
-    count = ClientCount(settings.model_copy(update=limits))
-    assert count.most == most
-    leave = [count.enter("2001:db8::1") for _ in range(1000)]
-    assert count.admits("2001:db8::2") is not bool(most)  # the same household
-    assert count.admits("2001:db8:0:1::2")
-    assert count.admits("")
-    for each in leave:
-        each()
-    assert not count._counts
+    limit = ClientConnectionLimit(settings.model_copy(update=limits))
+    assert limit.max_per_client == most
+    releases = [limit.acquire("2001:db8::1") for _ in range(1000)]
+    assert limit.allows("2001:db8::2") is not bool(most)  # the same household
+    assert limit.allows("2001:db8:0:1::2")
+    assert limit.allows("")
+    for release in releases:
+        release()
+    assert not limit._counts

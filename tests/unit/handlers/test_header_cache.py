@@ -6,8 +6,8 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
-from handlers.tornado_internals import header_cache
-from handlers.tornado_internals.header_cache import CachedHeaders, CachingHeaderParser
+from handlers.http import header_cache
+from handlers.http.header_cache import CachedHeaders, CachingHeaderParser
 
 REQUESTS = (
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
