@@ -1,4 +1,4 @@
-"""What strangers can have a web process remember is bounded by the memory that it really takes."""
+"""Caches that unauthenticated clients can fill are bounded by the memory that they really take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tornado.httputil import HTTPInputError, _normalize_header
 from handlers.http import header_cache
 from handlers.http.header_cache import CachingHeaderParser, HeadTooLarge
 from handlers.media import fast_path
-from tests.http.test_malformed_requests import line
+from tests.http.test_malformed_requests import raw_connection
 from tests.support.http_client import HttpClient
 from videoflix.auth import renewals, verifier
 from videoflix.auth.renewals import RenewedTokenCache
@@ -26,20 +26,20 @@ MIB = 1024**2
 
 
 def growth(fill: Callable[[], object]) -> int:
-    """Bytes of memory that are still taken when it has been done."""
+    """Return how many bytes of memory the result of `fill` takes."""
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        kept = fill()
+        cache = fill()
         after, _ = tracemalloc.get_traced_memory()
-        assert kept is not None
+        assert cache is not None
         return after - before
     finally:
         tracemalloc.stop()
 
 
 def fields(number: int, count: int, size: int) -> str:
-    """`count` fields of `size` characters, other ones for each number."""
+    """Return `count` fields of `size` characters, different ones for each number."""
     return "".join(f"{index:x}h{number:x}: {'v' * size}\r\n" for index in range(count))
 
 
@@ -51,7 +51,7 @@ def heads() -> Iterator[str]:
         yield fields(number, 0, 0) + f"X: {number}\r\n"
 
 
-def test_heads_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_heads_stay_within_their_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", MIB)
 
     def fill() -> CachingHeaderParser:
@@ -62,10 +62,10 @@ def test_heads_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch)
                 headers.get(name)
         return parser
 
-    assert growth(fill) < 2 * MIB  # and what Tornado keeps of names
+    assert growth(fill) < 2 * MIB  # with the field names that Tornado caches
 
 
-def test_cookies_take_no_more_memory_than_is_said() -> None:
+def test_cached_cookies_stay_within_their_memory_limit() -> None:
     fast_path._parse_token_cookies.cache_clear()
 
     def fill() -> object:
@@ -77,23 +77,23 @@ def test_cookies_take_no_more_memory_than_is_said() -> None:
     fast_path._parse_token_cookies.cache_clear()
 
 
-def test_lists_with_a_token_each_take_no_more_memory_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playlists_with_tokens_stay_within_their_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playlist_cache, "_MAX_CACHE_BYTES", 4 * MIB)
 
     def fill() -> PlaylistCache:
-        kept = PlaylistCache("/nowhere")
+        cache = PlaylistCache("/nowhere")
         for number in range(6_000):
             body = f"#EXTM3U {number}".encode()
-            kept.put(
+            cache.put(
                 PlaylistKey(("1", "480p", "index.m3u8"), f"{number}" * 40),
                 CachedPlaylist(f"{number}", number, body, None),
             )
-        return kept
+        return cache
 
     assert growth(fill) < 4 * MIB + MIB
 
 
-def test_tokens_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_tokens_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "_MAX_CACHED_TOKENS", 100)
     monkeypatch.setattr(renewals, "_MAX_RENEWED_TOKENS", 100)
     verified = VerifiedTokenCache(lambda token: Identity(1, "s", False, 2.0**40))
@@ -108,14 +108,14 @@ def test_tokens_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("count", [100, 101, 700])
-async def test_a_head_has_at_most_a_hundred_fields(client: HttpClient, count: int) -> None:
+async def test_a_head_may_have_a_hundred_fields(client: HttpClient, count: int) -> None:
     fields_ = "".join(f"X{number}: y\r\n" for number in range(count - 1))
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(f"GET /healthz HTTP/1.1\r\nHost: x\r\n{fields_}\r\n".encode())
         assert (b" 200 " if count == 100 else b" 431 ") in await reader.readline()
 
 
-def test_a_long_name_is_refused_before_tornado_keeps_it() -> None:
+def test_a_long_field_name_is_refused_before_tornado_caches_it() -> None:
     before = _normalize_header.cache_info().currsize
     for number in range(100):
         with pytest.raises(HeadTooLarge):
@@ -126,13 +126,13 @@ def test_a_long_name_is_refused_before_tornado_keeps_it() -> None:
 @pytest.mark.parametrize(
     "request_", ["GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "GET http://{}/ HTTP/1.1\r\nHost: x\r\n\r\n"]
 )
-def test_a_host_that_is_no_name_is_refused(request_: str) -> None:
+def test_a_host_that_is_too_long_is_refused(request_: str) -> None:
     CachingHeaderParser().parse(request_.format("a" * 253 + ":8000").encode())
     with pytest.raises(HTTPInputError):
         CachingHeaderParser().parse(request_.format("a" * 301).encode())
 
 
-def test_what_is_refused_is_not_kept() -> None:
+def test_a_refused_head_is_not_cached() -> None:
     parser = CachingHeaderParser()
     for block in ("Content-Length: x", "Transfer-Encoding: gzip", "Content-Length: 1", "a b: c", "X: \x01"):
         with suppress(HTTPInputError):

@@ -1,4 +1,4 @@
-"""Connections that ask nothing, or never end asking, are closed; others are kept."""
+"""Idle connections, slow bodies and clients that read no response are closed; others are kept."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ from tests.support.waiting import wait_until
 from videoflix.bootstrap import web
 from videoflix.settings import Settings
 
-ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-LENGTH = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 CHUNKED = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 0.4)
     monkeypatch.setattr(connections, "_CHECK_INTERVAL_S", 0.05)
 
 
-async def test_a_connection_is_closed_when_no_request_comes(
-    client: HttpClient, http_server_port: tuple[object, int]
-) -> None:
-    for sent in (b"", ASK, ASK + b"GET /healthz HT"):
+async def test_an_idle_connection_is_closed(client: HttpClient, http_server_port: tuple[object, int]) -> None:
+    for sent in (b"", GET, GET + b"GET /healthz HT"):
         reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
         writer.write(sent)
         async with asyncio.timeout(10):
@@ -41,7 +39,7 @@ async def test_a_connection_is_closed_when_no_request_comes(
         writer.close()
 
 
-async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
+async def test_a_body_below_the_minimum_rate_is_closed(
     client: HttpClient, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "_MIN_BODY_BYTES_PER_TIMEOUT", 50)
@@ -56,11 +54,11 @@ async def test_a_body_that_hardly_comes_is_not_waited_for_and_a_slow_one_is(
         writer.close()
         return dropped
 
-    trickles = is_dropped(LENGTH, 1), is_dropped(CHUNKED, 1), is_dropped(LENGTH, 40)
+    trickles = is_dropped(POST, 1), is_dropped(CHUNKED, 1), is_dropped(POST, 40)
     assert await asyncio.gather(*trickles) == [True, True, False]
 
 
-async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
+async def test_a_client_that_reads_no_response_is_dropped(
     client: HttpClient, http_server: Server, http_server_port: tuple[object, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "WRITE_TIMEOUT_S", 0.2)
@@ -75,41 +73,41 @@ async def test_a_client_that_takes_nothing_of_its_answers_is_dropped(
         await wait_until(lambda: not http_server._connections)
 
 
-async def test_a_client_that_takes_its_answer_slowly_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_reads_its_response_slowly_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
     monkeypatch.setattr(connections, "_close", closed.append)
     monkeypatch.setattr(connections, "WRITE_TIMEOUT_S", -1)
-    kept, slow = connections.Connections(), HTTP1Connection.__new__(HTTP1Connection)
+    tracked, slow = connections.Connections(), HTTP1Connection.__new__(HTTP1Connection)
     slow.stream = SimpleNamespace(writing=lambda: True, _total_write_done_index=0)
-    kept.on_headers("slow", slow, has_body=False)
+    tracked.on_headers("slow", slow, has_body=False)
     for slow.stream._total_write_done_index in range(3):
-        kept._close_expired()
+        tracked._close_expired()
     assert closed == []
-    kept._close_expired()
+    tracked._close_expired()
     assert closed == [slow]
-    kept.on_close("slow")
-    await wait_until(lambda: kept._timer is None)
+    tracked.on_close("slow")
+    await wait_until(lambda: tracked._timer is None)
 
 
-async def test_a_client_is_not_slow_while_the_disk_is(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_disk_does_not_count_against_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[HTTPConnection] = []
     monkeypatch.setattr(connections, "_close", closed.append)
     monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", -1)
-    kept, film, trickle = connections.Connections(), HTTPConnection(), HTTPConnection()
-    kept.on_headers("film", film, has_body=True)
-    kept.on_headers("trickle", trickle, has_body=True)
+    tracked, upload, trickle = connections.Connections(), HTTPConnection(), HTTPConnection()
+    tracked.on_headers("upload", upload, has_body=True)
+    tracked.on_headers("trickle", trickle, has_body=True)
     written = asyncio.Event()
-    piece = asyncio.create_task(kept.track_consumer("film", written.wait()))
+    piece = asyncio.create_task(tracked.track_consumer("upload", written.wait()))
     await asyncio.sleep(0)
-    kept._close_expired()
+    tracked._close_expired()
     assert closed == [trickle]
     written.set()
     await piece
-    kept._close_expired()
-    assert closed == [trickle, film, trickle]
-    for each in ("film", "trickle"):
-        kept.on_close(each)
-    await wait_until(lambda: kept._timer is None)
+    tracked._close_expired()
+    assert closed == [trickle, upload, trickle]
+    for server_conn in ("upload", "trickle"):
+        tracked.on_close(server_conn)
+    await wait_until(lambda: tracked._timer is None)
 
 
 async def test_at_the_limit_the_longest_idle_connection_is_closed(
@@ -122,23 +120,23 @@ async def test_at_the_limit_the_longest_idle_connection_is_closed(
     http_server._max_connections = 3
     monkeypatch.setattr(connections, "_IDLE_TIMEOUT_S", 60)
     port = http_server_port[1]
-    kept = http_server._application.connections
-    lines = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-    lines[1][1].write(LENGTH)  # its body is still to come
-    await wait_until(lambda: (len(kept._idle), len(kept._bodies)) == (2, 1))
-    for taken in (2, 3):  # the places of the first and of the third
-        lines.append(await asyncio.open_connection("127.0.0.1", port))
-        lines[-1][1].write(LENGTH)
-        await wait_until(lambda taken=taken: len(kept._bodies) == taken)
-    lines.append(await asyncio.open_connection("127.0.0.1", port))
+    tracked = http_server._application.connections
+    clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    clients[1][1].write(POST)  # without its body
+    await wait_until(lambda: (len(tracked._idle), len(tracked._bodies)) == (2, 1))
+    for bodies in (2, 3):  # instead of the first and of the third
+        clients.append(await asyncio.open_connection("127.0.0.1", port))
+        clients[-1][1].write(POST)
+        await wait_until(lambda bodies=bodies: len(tracked._bodies) == bodies)
+    clients.append(await asyncio.open_connection("127.0.0.1", port))
     monkeypatch.setattr(connections, "_CONTENDED_BODY_GRACE_S", 0)
-    lines.append(await asyncio.open_connection("127.0.0.1", port))  # in the place of the oldest body that hardly comes
-    for gone in (0, 1, 2, 5):
-        assert await lines[gone][0].read() == b""
-    lines[3][1].write(b"x" * 1000)
-    assert b" 400 " in await lines[3][0].readline()
+    clients.append(await asyncio.open_connection("127.0.0.1", port))  # instead of the oldest slow body
+    for closed in (0, 1, 2, 5):
+        assert await clients[closed][0].read() == b""
+    clients[3][1].write(b"x" * 1000)
+    assert b" 400 " in await clients[3][0].readline()
     assert sum(record.message == "connections_exhausted limit=3" for record in caplog.records) == 1
-    for _, writer in lines:
+    for _, writer in clients:
         writer.close()
 
 
@@ -148,14 +146,14 @@ def test_the_connection_limit_leaves_descriptors_for_viewers(monkeypatch: pytest
         assert connection_limits.max_connections() == most
 
 
-async def test_a_connection_that_goes_on_asking_is_kept(
+async def test_a_connection_that_sends_requests_is_kept(
     client: HttpClient, http_server_port: tuple[object, int]
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
     loop = asyncio.get_running_loop()
     begin = loop.time()
     while loop.time() - begin < 0.8:
-        writer.write(ASK)
+        writer.write(GET)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         assert await reader.readexactly(15) == b'{"status":"ok"}'
         await asyncio.sleep(0.05)
@@ -173,4 +171,4 @@ def test_socket_buffers_are_small_for_slow_viewers_and_large_enough(settings: Se
         assert served.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == web._MAX_UNSENT_BYTES
         if web._can_set_send_buffer(web._SEND_BUFFER_BYTES):
             assert served.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) >= web._SEND_BUFFER_BYTES
-        assert not web._can_set_send_buffer(2**30)  # more than any system allows, so it is left to it
+        assert not web._can_set_send_buffer(2**30)  # more than any system allows

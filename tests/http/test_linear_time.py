@@ -1,4 +1,4 @@
-"""Whatever looks at text of strangers takes time in proportion to its length, however the text is made."""
+"""Parsing untrusted text takes time in proportion to its length, whatever the text."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ from videoflix.media.playlist_cache import PlaylistKey, _rewrite_uris
 from videoflix.upload_storage import default_title, safe_suffix
 
 HALF, WHOLE = 32 * 1024, 64 * 1024
-SHORT_S = 0.1  # nothing quadratic is done with 64 KB in that
-RATIO = 3.2  # of the times for WHOLE and HALF: 2 when it is linear, 4 when it is quadratic
+SHORT_S = 0.1  # too short for anything quadratic with 64 KB
+RATIO = 3.2  # of the times for WHOLE and HALF: 2 if linear, 4 if quadratic
 
 PATTERNS = (
     " ", "\t", ",", ";", '"', "\\", "=", "<", "/", "\0", "\xff", "\u0301", "1", "a", ":", "&", "%", "+", "-", ".", "@",
@@ -60,18 +60,18 @@ PATTERNS = (
 )  # fmt: skip
 
 TOKENS, PLAYBACK = Tokens("x" * 40, 60.0), PlaybackTokens("x" * 40, 60.0)
-Use = Callable[[str], object]
+Parser = Callable[[str], object]
 
 
-def latin(text: str) -> bytes:
+def latin1(text: str) -> bytes:
     return text.encode("latin1", "replace")
 
 
-def asked(host: str, path: str) -> HTTPServerRequest:
+def make_request(host: str, path: str) -> HTTPServerRequest:
     context = SimpleNamespace(remote_ip="192.0.2.1", protocol="http")
     connection = SimpleNamespace(context=context)
     return HTTPServerRequest(
-        headers=HTTPHeaders({"Host": latin(host).decode("latin1")}),
+        headers=HTTPHeaders({"Host": latin1(host).decode("latin1")}),
         start_line=RequestStartLine("GET", path, "HTTP/1.1"),
         connection=connection,
     )
@@ -79,33 +79,33 @@ def asked(host: str, path: str) -> HTTPServerRequest:
 
 def form_feed(text: str) -> None:
     form = MultipartForm("multipart/form-data; boundary=x", "file", Path("/nowhere/at/all"), lambda _: None)
-    form.feed(b'--x\r\nContent-Disposition: form-data; name="t"\r\n\r\n' + latin(text) + b"\r\n--x--\r\n")
+    form.feed(b'--x\r\nContent-Disposition: form-data; name="t"\r\n\r\n' + latin1(text) + b"\r\n--x--\r\n")
 
 
 def form_header(text: str) -> None:
     form = MultipartForm("multipart/form-data; boundary=x", "file", Path("/nowhere/at/all"), lambda _: None)
-    form.feed(b"--x\r\nContent-Disposition: form-data; name=" + latin(text) + b"\r\n\r\n")
+    form.feed(b"--x\r\nContent-Disposition: form-data; name=" + latin1(text) + b"\r\n\r\n")
 
 
 def headers(name: str, text: str) -> dict[str, str]:
     return {name: text}
 
 
-FUNCTIONS: dict[str, Use] = {
-    "fields of a bad head": lambda text: request_stream._parse_unique_fields(latin("G\r\nX: x" + text + "y\r\n\r\n")),
-    "end of a head": lambda text: re.search(request_stream._HEAD_PATTERN, latin("GET / HTTP/1.1\r\nX: x" + text)),
-    "size of a chunk": lambda text: re.search(request_stream._CHUNK_SIZE_PATTERN % (62, 65), latin(text)),
-    "value of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\nX: x{text}y\r\n\r\n")),
-    "name of a header": lambda text: CachingHeaderParser().parse(latin(f"GET / HTTP/1.1\r\n{text}: y\r\n\r\n")),
+FUNCTIONS: dict[str, Parser] = {
+    "fields of a bad head": lambda text: request_stream._parse_unique_fields(latin1("G\r\nX: x" + text + "y\r\n\r\n")),
+    "end of a head": lambda text: re.search(request_stream._HEAD_PATTERN, latin1("GET / HTTP/1.1\r\nX: x" + text)),
+    "size of a chunk": lambda text: re.search(request_stream._CHUNK_SIZE_PATTERN % (62, 65), latin1(text)),
+    "value of a header": lambda text: CachingHeaderParser().parse(latin1(f"GET / HTTP/1.1\r\nX: x{text}y\r\n\r\n")),
+    "name of a header": lambda text: CachingHeaderParser().parse(latin1(f"GET / HTTP/1.1\r\n{text}: y\r\n\r\n")),
     "length of a body": lambda text:
-        CachingHeaderParser().parse(latin(f"A / HTTP/1.1\r\nContent-Length: {text}\r\n\r\n")),
-    "target that is a URL": lambda text: CachingHeaderParser().parse(latin(f"GET http://{text}\r\nHost: x\r\n\r\n")),
+        CachingHeaderParser().parse(latin1(f"A / HTTP/1.1\r\nContent-Length: {text}\r\n\r\n")),
+    "absolute target": lambda text: CachingHeaderParser().parse(latin1(f"GET http://{text}\r\nHost: x\r\n\r\n")),
     "start line": lambda text: parse_request_start_line(f"GET /{text} HTTP/1.1"),
-    "host": lambda text: asked(text, "/"),
-    "query": lambda text: asked("x", "/?" + text),
+    "host": lambda text: make_request(text, "/"),
+    "query": lambda text: make_request("x", "/?" + text),
     "cookies": parse_cookie,
-    "cookies of the lane": fast_path._parse_token_cookies,
-    "path of the lane": lambda text: fast_path._MEDIA_PATH.fullmatch("/media/hls/1/" + text),
+    "cookies of the fast path": fast_path._parse_token_cookies,
+    "path of the fast path": lambda text: fast_path._MEDIA_PATH.fullmatch("/media/hls/1/" + text),
     "range": lambda text: conditional._parse_range("bytes=" + text, 100),
     "accepted encodings": lambda text: conditional._accepts_gzip(headers("Accept-Encoding", "gzip" + text + "x")),
     "accepted weights": lambda text: conditional._accepts_gzip(headers("Accept-Encoding", "gzip;q=" + text + "x")),
@@ -117,14 +117,14 @@ FUNCTIONS: dict[str, Use] = {
     "path in the log": lambda text: redact_path("/api/activate/" + text),
     "published name": published_names.parse_name,
     "JSON": lambda text: json.loads(text),
-    "form": lambda text: parse_body_arguments("application/x-www-form-urlencoded", latin(text), {}, {}),
+    "form": lambda text: parse_body_arguments("application/x-www-form-urlencoded", latin1(text), {}, {}),
     "kind of a form": lambda text: parse_body_arguments("multipart/form-data; boundary=" + text, b"", {}, {}),
     "multipart form": lambda text: parse_body_arguments(
-        "multipart/form-data; boundary=x", latin(text + "--x--"), {}, {}
+        "multipart/form-data; boundary=x", latin1(text + "--x--"), {}, {}
     ),
     "multipart header": lambda text: parse_body_arguments(
         "multipart/form-data; boundary=x",
-        latin(f"--x\r\nContent-Disposition: form-data; name={text}\r\n\r\na\r\n--x--"), {}, {},
+        latin1(f"--x\r\nContent-Disposition: form-data; name={text}\r\n\r\na\r\n--x--"), {}, {},
     ),
     "streamed form": form_feed,
     "streamed form's header": form_header,
@@ -145,23 +145,23 @@ FUNCTIONS: dict[str, Use] = {
     "subtitles": webvtt.parse,
     "subtitle": lambda text: webvtt.parse(f"00:01.000 --> 00:02.000\nm{text}x\n"),
     "times of a subtitle": lambda text: webvtt.parse(f"{text}:00:01.000 --> 00:02.000\nx\n"),
-    "subtitles that are no UTF-8": lambda text: webvtt.decode(latin(text)),
-    "what ffmpeg says": lambda text: ffprobe._rejection_message(Path("/nowhere"), "Decoder (" + text),
+    "subtitles in another encoding": lambda text: webvtt.decode(latin1(text)),
+    "message of ffmpeg": lambda text: ffprobe._rejection_message(Path("/nowhere"), "Decoder (" + text),
     "loudness": lambda text: audio._INTEGRATED_LOUDNESS.findall("I: " + text),
     "brightness": lambda text: thumbnail._LUMA_PATTERN.search("YAVG=" + text),
-    "rate of a film": lambda text: source._parse_rate("1" + text),
-    "length of a film": source._parse_clock,
-    "tag of a film": lambda text: tracks.tag({"tags": {"title": text}}, "title"),
-    "what a mail server says": lambda text: transport._describe_error(OSError(text)),
+    "rate of a video": lambda text: source._parse_rate("1" + text),
+    "length of a video": source._parse_clock,
+    "tag of a video": lambda text: tracks.tag({"tags": {"title": text}}, "title"),
+    "message of a mail server": lambda text: transport._describe_error(OSError(text)),
 }  # fmt: skip
 
 REFUSALS = (HTTPInputError, ValueError, BadRequest, FieldErrors, TokenNotValid, MediaError, OSError, RecursionError)
 
 
-def seconds(use: Use, text: str) -> float:
+def seconds(parse: Parser, text: str) -> float:
     begun = time.perf_counter()
     with suppress(*REFUSALS):
-        use(text)
+        parse(text)
     return time.perf_counter() - begun
 
 
@@ -171,20 +171,20 @@ def repeated(pattern: str, size: int) -> str:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_twice_as_much_text_takes_twice_as_long(name: str) -> None:
-    use = FUNCTIONS[name]
+    parse = FUNCTIONS[name]
     for pattern in PATTERNS:
-        if seconds(use, repeated(pattern, WHOLE)) < SHORT_S:
+        if seconds(parse, repeated(pattern, WHOLE)) < SHORT_S:
             continue
-        half, whole = (min(seconds(use, repeated(pattern, size)) for _ in range(5)) for size in (HALF, WHOLE))
+        half, whole = (min(seconds(parse, repeated(pattern, size)) for _ in range(5)) for size in (HALF, WHOLE))
         assert whole < max(SHORT_S, RATIO * half), f"{name}: {whole:.3f} s for {pattern!r}, {half:.3f} s for half of it"
 
 
-def test_the_measure_finds_what_is_quadratic() -> None:
+def test_the_measurement_detects_a_quadratic_pattern() -> None:
     pattern = re.compile(r"^([!-9;-~]+):[ \t]*(.*?)[ \t]*\r?$", re.MULTILINE)
 
-    def use(text: str) -> object:
+    def parse(text: str) -> object:
         return pattern.findall(f"X: x{text}y")
 
-    part, whole = (min(seconds(use, " " * size) for _ in range(3)) for size in (500, 4000))
+    part, whole = (min(seconds(parse, " " * size) for _ in range(3)) for size in (500, 4000))
     assert whole > SHORT_S
     assert whole > 2 * 8 * part

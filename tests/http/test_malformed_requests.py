@@ -1,4 +1,4 @@
-"""What is no HTTP/1.1, and what is too large for it, is answered as JSON, to the client who still sends as well."""
+"""Malformed and oversized requests get a JSON response, also while the client is still sending."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LOGIN = b"POST /api/login/ HTTP/1.1\r\nHost: x\r\nOrigin: http://127.0.0.1:5500\
 CHUNKED = LOGIN + b"Transfer-Encoding: chunked\r\n\r\n"
 BAD = "Bad request."
 
-NO_HTTP: list[tuple[bytes, int]] = [
+MALFORMED_REQUESTS: list[tuple[bytes, int]] = [
     (b"nonsense\r\n\r\n", 400),
-    (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),  # somebody speaks TLS
+    (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400),  # TLS
     (b"\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
@@ -57,8 +57,8 @@ NO_HTTP: list[tuple[bytes, int]] = [
 
 
 @dataclass(slots=True)
-class Heard:
-    """What came back until the server closed the connection."""
+class RawResponse:
+    """What the server sent until it closed the connection."""
 
     status: int
     headers: dict[str, str]
@@ -66,33 +66,33 @@ class Heard:
 
 
 @asynccontextmanager
-async def line(client: HttpClient) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A bare connection."""
+async def raw_connection(client: HttpClient) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Yield a connection to the server of this client."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url.rpartition(":")[2]))
     async with asyncio.timeout(30):
         yield reader, writer
     writer.transport.abort()
 
 
-async def heard(reader: asyncio.StreamReader) -> Heard:
-    """Raises what a connection raises that is reset."""
-    said = await reader.read()
-    head, _, body = said.removeprefix(b"HTTP/1.1 100 (Continue)\r\n\r\n").partition(b"\r\n\r\n")
+async def read_response(reader: asyncio.StreamReader) -> RawResponse:
+    """Read until the server closes the connection. Raises ConnectionResetError."""
+    data = await reader.read()
+    head, _, body = data.removeprefix(b"HTTP/1.1 100 (Continue)\r\n\r\n").partition(b"\r\n\r\n")
     start, *lines = head.decode().split("\r\n")
     headers = dict(field.split(": ", 1) for field in lines)
     assert int(headers["Content-Length"]) == len(body)
-    return Heard(int(start.split(" ")[1]), headers, json.loads(body))
+    return RawResponse(int(start.split(" ")[1]), headers, json.loads(body))
 
 
 async def test_malformed_requests_get_json_and_leave_one_log_line(
     client: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    for request, status in NO_HTTP:
+    for request, status in MALFORMED_REQUESTS:
         caplog.clear()
-        async with line(client) as (reader, writer):
+        async with raw_connection(client) as (reader, writer):
             writer.write(request)
-            answer = await heard(reader)
+            answer = await read_response(reader)
         assert answer.status == status, request[:200]
         assert answer.body == {"detail": request_stream._ERROR_DETAILS[status]}
         assert answer.headers["Content-Type"] == "application/json"
@@ -110,46 +110,46 @@ async def test_malformed_requests_get_json_and_leave_one_log_line(
     assert (await client.get("/healthz")).status == 200
 
 
-async def test_what_a_terminal_would_obey_does_not_reach_the_log(
+async def test_terminal_control_characters_do_not_reach_the_log(
     client: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(b"GET /\x9b31mred HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert (await heard(reader)).status == 404
+        assert (await read_response(reader)).status == 404
     assert any(" path=/%9B31mred " in record.getMessage() for record in caplog.records)
     assert all(record.getMessage().isprintable() for record in caplog.records if record.name.startswith("videoflix"))
 
 
-async def test_an_origin_that_is_not_allowed_or_not_clear_gets_no_cors_headers(client: HttpClient) -> None:
+async def test_a_forbidden_or_ambiguous_origin_gets_no_cors_headers(client: HttpClient) -> None:
     for origins in (b"Origin: http://evil.example\r\n", b"Origin: http://127.0.0.1:5500\r\nOrigin: null\r\n"):
-        async with line(client) as (reader, writer):
+        async with raw_connection(client) as (reader, writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n" + origins + b"Bad Header: x\r\n\r\n")
-            assert "Access-Control-Allow-Origin" not in (await heard(reader)).headers
+            assert "Access-Control-Allow-Origin" not in (await read_response(reader)).headers
 
 
-async def test_who_still_sends_hears_the_answer(client: HttpClient) -> None:
-    """Closing under a client that sends would reset the connection, and the answer would be lost."""
+async def test_a_client_that_is_still_sending_gets_the_response(client: HttpClient) -> None:
+    """Closing the socket while the client sends would reset the connection, and the response would be lost."""
     piece = b"x" * 65536
     for head in (LOGIN + b"Content-Length: 200000000000\r\n\r\n", CHUNKED + b"ffffffffff\r\n", LOGIN + b"X: "):
-        async with line(client) as (reader, writer):
+        async with raw_connection(client) as (reader, writer):
             writer.write(head)
-            for _ in range(300):  # more than any buffer on the way holds
+            for _ in range(300):  # more than all buffers in between hold
                 writer.write(piece)
                 await writer.drain()
-            answer = await heard(reader)
+            answer = await read_response(reader)
             assert answer.status in (413, 431)
             assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
 
 
-async def test_who_falls_silent_or_goes_on_sending_is_not_waited_for_for_ever(
+async def test_lingering_ends_for_silent_and_for_endless_clients(
     client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit, sends in (("_SILENCE_TIMEOUT_S", False), ("LINGER_TIMEOUT_S", True)):
-        async with line(client) as (reader, writer):
+        async with raw_connection(client) as (reader, writer):
             monkeypatch.setattr(lingering, limit, 0.3)
             writer.write(b"nonsense\r\n\r\n")
-            assert (await heard(reader)).status == 400
+            assert (await read_response(reader)).status == 400
             assert len(http_server._lingering) == 1
             while len(http_server._lingering):
                 writer.write(b"x" * sends)
@@ -157,8 +157,8 @@ async def test_who_falls_silent_or_goes_on_sending_is_not_waited_for_for_ever(
             monkeypatch.undo()
 
 
-async def test_a_body_that_breaks_off_after_an_early_answer_gets_no_second_one(settings: Settings) -> None:
-    async with running_site(settings) as (client, _), line(client) as (reader, writer):
+async def test_a_malformed_body_after_an_early_response_gets_no_second_one(settings: Settings) -> None:
+    async with running_site(settings) as (client, _), raw_connection(client) as (reader, writer):
         writer.write(
             b"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
@@ -169,8 +169,8 @@ async def test_a_body_that_breaks_off_after_an_early_answer_gets_no_second_one(s
         assert json.loads(rest) == {"detail": "Authentication credentials were not provided."}
 
 
-async def test_a_good_request_before_a_bad_one_is_answered_first(client: HttpClient) -> None:
-    async with line(client) as (reader, writer):
+async def test_a_valid_request_before_a_malformed_one_is_answered_first(client: HttpClient) -> None:
+    async with raw_connection(client) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n")
         answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
         assert [int(answer[:3]) for answer in answers] == [200, 400]

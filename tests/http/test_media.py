@@ -1,4 +1,4 @@
-"""Published files over real sockets, by the fast lane and by the handler that answers everything."""
+"""Published files over real sockets, by the fast path and by the handler."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PREFIXES = ("/media/hls", "/api/video")
 FOREVER = "private, max-age=31536000, immutable"
 
 
-async def put(library: VideoLibrary, viewer: HttpClient, **fields: object) -> Path:
-    """A film that this process knows of: from now on the lane answers for it."""
+async def add_cached_video(library: VideoLibrary, viewer: HttpClient, **fields: object) -> Path:
+    """Add a video and have this process cache it, so that the fast path serves it. Return its folder."""
     folder = await library.add(**fields)  # type: ignore[arg-type]
     assert (await viewer.get("/media/hls/1/master.m3u8")).status == 200
     return folder
@@ -27,7 +27,7 @@ async def put(library: VideoLibrary, viewer: HttpClient, **fields: object) -> Pa
 async def test_every_published_name_is_answered_with_its_type(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    folder = await put(library, admin)
+    folder = await add_cached_video(library, admin)
     types = {
         "master.m3u8": "application/vnd.apple.mpegurl",
         "480p/index.m3u8": "application/vnd.apple.mpegurl",
@@ -39,10 +39,10 @@ async def test_every_published_name_is_answered_with_its_type(
         "storyboard/index.vtt": "text/vtt; charset=utf-8",
         "storyboard/0000.jpg": "image/jpeg",
     }
-    for path, kind in types.items():
-        for prefix in (*PREFIXES, *PREFIXES):  # a list is made at the first request and at hand at the others
+    for path, content_type in types.items():
+        for prefix in (*PREFIXES, *PREFIXES):  # a playlist is cached by the first request
             answer = await admin.get(f"{prefix}/1/{path}")
-            assert (answer.status, answer.headers["Content-Type"]) == (200, kind), path
+            assert (answer.status, answer.headers["Content-Type"]) == (200, content_type), path
             assert answer.body == (folder / path).read_bytes(), path
             assert answer.headers["Content-Length"] == str(len(answer.body))
             assert answer.headers["Accept-Ranges"] == "bytes"
@@ -52,19 +52,19 @@ async def test_every_published_name_is_answered_with_its_type(
             assert "Date" in answer.headers
 
 
-async def test_the_lane_answers_without_the_application(
+async def test_the_fast_path_needs_no_handler(
     admin: HttpClient, library: VideoLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     monkeypatch.delattr(handler.MediaHandler, "get")
     assert (await admin.get("/media/hls/1/480p/0001.ts")).status == 200
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 200
 
 
-async def test_all_three_resolutions_answer_with_the_largest_there_is(
+async def test_a_missing_resolution_is_served_by_the_largest_below_it(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    folder = await put(library, admin, renditions=("480p",))
+    folder = await add_cached_video(library, admin, renditions=("480p",))
     for resolution in ("480p", "720p", "1080p"):
         assert (await admin.get(f"/media/hls/1/{resolution}/index.m3u8")).body == PLAYLIST.encode()
         answer = await admin.get(f"/api/video/1/{resolution}/0001.ts")
@@ -95,8 +95,8 @@ NOT_PUBLISHED = [
 ]
 
 
-async def test_what_is_not_published_is_404(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
-    await put(library, admin)
+async def test_a_file_that_is_not_published_is_404(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    await add_cached_video(library, admin)
     for path in NOT_PUBLISHED:
         answer = await admin.get(f"/media/hls/{path}")
         assert (answer.status, answer.json) == (404, {"detail": "Not found."}), path
@@ -127,24 +127,24 @@ TRAVERSALS = [
 ]
 
 
-async def test_no_spelling_leaves_the_published_files(
+async def test_no_spelling_of_a_path_leaves_the_published_files(
     admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
 ) -> None:
-    """Sent as they are, by hand: clients tidy such paths."""
-    await put(library, admin)
+    """Sent over a raw connection: HTTP clients normalize such paths."""
+    await add_cached_video(library, admin)
     await library.add(2)
     for secret in ("videos/1.mp4", "scratch/1/source.mkv"):
         (library.root / secret).parent.mkdir(parents=True, exist_ok=True)
         (library.root / secret).write_bytes(b"secret")
     for prefix in (*PREFIXES, "/media/thumbnails"):
         for path in TRAVERSALS:
-            status, body = await by_hand(http_server_port[1], f"{prefix}/{path}", admin.cookies["access_token"])
+            status, body = await fetch_raw(http_server_port[1], f"{prefix}/{path}", admin.cookies["access_token"])
             assert status in (400, 404), (prefix, path)
             assert b"secret" not in body
 
 
-async def test_originals_and_work_in_progress_have_no_address(admin: HttpClient, library: VideoLibrary) -> None:
-    await put(library, admin)
+async def test_originals_and_temporary_files_have_no_url(admin: HttpClient, library: VideoLibrary) -> None:
+    await add_cached_video(library, admin)
     (library.root / "videos").mkdir()
     (library.root / "videos" / "1.mp4").write_bytes(b"secret")
     for path in ("/media/videos/1.mp4", "/media/scratch/1/source.mkv", "/media/", "/media/hls/"):
@@ -155,7 +155,7 @@ async def test_originals_and_work_in_progress_have_no_address(admin: HttpClient,
 async def test_symbolic_links_are_not_followed(
     linked: str, serving_path: str, admin: HttpClient, library: VideoLibrary, tmp_path: Path
 ) -> None:
-    folder = await put(library, admin)
+    folder = await add_cached_video(library, admin)
     for path in ("480p/0001.ts", "480p/index.m3u8", "master.m3u8"):
         assert (await admin.get(f"/media/hls/1/{path}")).status == 200
     outside = tmp_path / "outside"
@@ -166,10 +166,10 @@ async def test_symbolic_links_are_not_followed(
         assert (await admin.get(f"/media/hls/1/{path}")).status == 404, path
 
 
-async def test_a_thumbnail_is_no_link_and_no_folder(
+async def test_a_thumbnail_that_is_a_symbolic_link_is_not_sent(
     serving_path: str, admin: HttpClient, library: VideoLibrary, tmp_path: Path
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     placeholder = (await admin.get("/media/thumbnails/1.jpg")).body
     (library.root / "thumbnails").mkdir()
     (tmp_path / "secret").write_text("secret")
@@ -180,7 +180,7 @@ async def test_a_thumbnail_is_no_link_and_no_folder(
 async def test_a_thumbnail_is_a_placeholder_until_there_is_one(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     answer = await admin.get("/media/thumbnails/1.jpg")
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/jpeg")
     assert answer.body.startswith(b"\xff\xd8\xff")
@@ -192,29 +192,29 @@ async def test_a_thumbnail_is_a_placeholder_until_there_is_one(
     assert (await admin.get("/media/thumbnails/2.jpg")).status == 404
 
 
-async def test_a_named_pipe_does_not_stop_the_process(
+async def test_a_named_pipe_does_not_block_the_process(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    folder = await put(library, admin)
+    folder = await add_cached_video(library, admin)
     (folder / "audio1" / "0001.ts").unlink()
     os.mkfifo(folder / "audio1" / "0001.ts")
     assert (await admin.get("/media/hls/1/audio1/0001.ts")).status == 404
 
 
-async def test_only_what_never_changes_again_is_kept_for_ever(
+async def test_only_immutable_files_are_cached_forever(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     for path in ("480p/0000.ts", "audio1/0000.ts", "subs1/0000.vtt", "storyboard/0000.jpg"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == FOREVER, path
     for path in ("master.m3u8", "480p/index.m3u8", "storyboard/index.vtt"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
 
 
-async def test_of_a_video_in_work_everything_may_change(
+async def test_every_file_of_a_video_in_progress_is_revalidated(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin, is_done=False)
+    await add_cached_video(library, admin, is_done=False)
     for path in ("480p/0000.ts", "master.m3u8", "480p/index.m3u8"):
         assert (await admin.get(f"/media/hls/1/{path}")).headers["Cache-Control"] == "private, no-cache", path
 
@@ -222,16 +222,18 @@ async def test_of_a_video_in_work_everything_may_change(
 # Conditional requests and ranges ----------------------------------------------------------------------------------
 
 
-async def versions(admin: HttpClient, library: VideoLibrary) -> list[tuple[str, str, str]]:
-    """Of a segment and of a playlist: URL, ETag and Last-Modified."""
-    await put(library, admin)
+async def list_versions(admin: HttpClient, library: VideoLibrary) -> list[tuple[str, str, str]]:
+    """Return URL, ETag and Last-Modified of a segment and of a playlist."""
+    await add_cached_video(library, admin)
     urls = [f"/media/hls/1/{path}" for path in ("480p/0000.ts", "480p/index.m3u8")]
-    headers = [(await admin.get(url)).headers for url in urls]
-    return [(url, known["ETag"], known["Last-Modified"]) for url, known in zip(urls, headers, strict=True)]
+    answers = [(url, (await admin.get(url)).headers) for url in urls]
+    return [(url, headers["ETag"], headers["Last-Modified"]) for url, headers in answers]
 
 
-async def test_a_known_version_is_not_sent_again(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
-    for url, etag, modified in await versions(admin, library):
+async def test_a_version_that_the_client_has_is_304(
+    serving_path: str, admin: HttpClient, library: VideoLibrary
+) -> None:
+    for url, etag, modified in await list_versions(admin, library):
         for condition in (
             {"If_None_Match": etag},
             {"If_None_Match": f'"other", W/{etag}'},
@@ -251,10 +253,10 @@ async def test_a_known_version_is_not_sent_again(serving_path: str, admin: HttpC
             assert (await admin.get(url, **condition)).status == 200, condition
 
 
-async def test_who_wants_another_version_is_told_that_there_is_none(
+async def test_a_request_for_another_version_is_412(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    for url, etag, modified in await versions(admin, library):
+    for url, etag, modified in await list_versions(admin, library):
         for condition in (
             {"If_Match": '"other"'},
             {"If_Match": f"W/{etag}"},
@@ -279,8 +281,8 @@ async def test_who_wants_another_version_is_told_that_there_is_none(
 async def test_a_file_that_was_replaced_has_another_etag(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    """Also with the same size and time: what is renamed into place is another file."""
-    folder = await put(library, admin, is_done=False)
+    """Even with the same size and time, because it is another file."""
+    folder = await add_cached_video(library, admin, is_done=False)
     for path in ("480p/0000.ts", "480p/index.m3u8"):
         first = await admin.get(f"/media/hls/1/{path}")
         file, new = folder / path, folder / "new"
@@ -302,8 +304,8 @@ RANGES = [
 ]
 
 
-async def test_a_range_is_a_part(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
-    folder = await put(library, admin)
+async def test_a_range_is_206(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    folder = await add_cached_video(library, admin)
     content = (folder / "480p" / "0000.ts").read_bytes()
     for wanted, start, end in RANGES:
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
@@ -313,28 +315,28 @@ async def test_a_range_is_a_part(serving_path: str, admin: HttpClient, library: 
         assert answer.headers["Cache-Control"] == FOREVER
 
 
-async def test_several_ranges_and_what_is_none_get_the_whole(
+async def test_several_or_invalid_ranges_get_the_whole_file(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    """RFC 9110, 14.2: a server may ignore Range; what it does not understand it must."""
-    await put(library, admin)
+    """A server may ignore Range, and must ignore what it does not understand (RFC 9110, section 14.2)."""
+    await add_cached_video(library, admin)
     for wanted in ("bytes=0-1,5-6", "bytes=9-5", "items=0-1", "bytes=a-b", "bytes=-", "bytes=", "0-1"):
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
         assert (answer.status, len(answer.body)) == (200, SEGMENT_BYTES), wanted
 
 
 async def test_a_range_beyond_the_end_is_416(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     for wanted in (f"bytes={SEGMENT_BYTES}-", "bytes=-0", f"bytes={10**15}-"):
         answer = await admin.get("/media/hls/1/480p/0000.ts", Range=wanted)
         assert (answer.status, answer.headers["Content-Range"]) == (416, f"bytes */{SEGMENT_BYTES}")
         assert answer.json == {"detail": "The requested range is beyond the end of the file."}
 
 
-async def test_a_part_is_sent_only_of_the_version_that_the_client_has(
+async def test_if_range_sends_a_part_of_the_same_version_only(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     url = "/media/hls/1/480p/0000.ts"
     headers = (await admin.get(url)).headers
     for condition, status in (
@@ -348,8 +350,8 @@ async def test_a_part_is_sent_only_of_the_version_that_the_client_has(
         assert (await admin.get(url, Range="bytes=0-9", If_Range=condition)).status == status, condition
 
 
-async def test_head_says_what_get_would_send(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
-    await put(library, admin)
+async def test_head_has_the_headers_of_get(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
+    await add_cached_video(library, admin)
     for path in ("480p/0000.ts", "master.m3u8"):
         get = await admin.get(f"/media/hls/1/{path}")
         head = await admin.fetch("HEAD", f"/media/hls/1/{path}", Range="bytes=0-9")
@@ -358,10 +360,10 @@ async def test_head_says_what_get_would_send(serving_path: str, admin: HttpClien
             assert head.headers[name] == get.headers[name], name
 
 
-async def test_playlists_are_compressed_for_who_takes_it(
+async def test_playlists_are_compressed_for_clients_that_accept_it(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     url = "/media/hls/1/master.m3u8"
     plain = await admin.get(url)
     for accepted in ("gzip", "deflate, gzip;q=0.5", "*", "br, GZIP"):
@@ -382,10 +384,10 @@ async def test_playlists_are_compressed_for_who_takes_it(
     assert "Content-Encoding" not in (await admin.get("/media/hls/1/480p/0000.ts", Accept_Encoding="gzip")).headers
 
 
-async def test_a_slash_behind_the_name_is_no_redirect_and_uris_still_fit(
+async def test_uris_fit_a_playlist_requested_with_a_trailing_slash(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     for _ in range(2):
         assert b"\n../0000.ts\n" in (await admin.get("/api/video/1/480p/index.m3u8/")).body
         master = (await admin.get("/api/video/1/master.m3u8/")).body
@@ -394,18 +396,18 @@ async def test_a_slash_behind_the_name_is_no_redirect_and_uris_still_fit(
     assert (await admin.get("/api/video/1/480p/0001.ts/")).status == 200
 
 
-# What every answer has ---------------------------------------------------------------------------------------------
+# All responses ---------------------------------------------------------------------------------------------
 
 
-async def test_pages_of_allowed_origins_see_every_answer(
+async def test_pages_of_allowed_origins_can_read_every_response(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     for path in ("480p/0000.ts", "master.m3u8", "480p/0009.ts", "nothing"):
-        await seen_by_pages(admin, path)
+        await assert_readable_by_pages(admin, path)
 
 
-async def seen_by_pages(admin: HttpClient, path: str) -> None:
+async def assert_readable_by_pages(admin: HttpClient, path: str) -> None:
     for conditions in ({}, {"If_None_Match": "*"}, {"Range": "bytes=0-1"}, {"Range": "bytes=99999999-"}):
         answer = await admin.get(f"/media/hls/1/{path}", Origin="http://localhost:5500", **conditions)
         assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
@@ -417,10 +419,10 @@ async def seen_by_pages(admin: HttpClient, path: str) -> None:
     assert "Origin" in answer.headers["Vary"]
 
 
-async def test_other_verbs_are_refused_and_preflights_answered(
+async def test_other_methods_are_405_and_preflights_are_answered(
     serving_path: str, admin: HttpClient, client: HttpClient, library: VideoLibrary
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     url = "/media/hls/1/480p/0000.ts"
     for verb in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await admin.fetch(verb, url, b"")
@@ -432,7 +434,7 @@ async def test_other_verbs_are_refused_and_preflights_answered(
 async def test_every_request_is_logged_and_routine_ones_at_debug_level(
     serving_path: str, admin: HttpClient, library: VideoLibrary, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     caplog.set_level("DEBUG", "videoflix.access")
     caplog.clear()
     answer = await admin.get("/media/hls/1/480p/0000.ts")
@@ -454,7 +456,7 @@ async def test_every_request_is_logged_and_routine_ones_at_debug_level(
 async def test_a_connection_is_reused_until_the_client_closes_it(
     serving_path: str, admin: HttpClient, library: VideoLibrary, http_server_port: tuple[object, int]
 ) -> None:
-    folder = await put(library, admin)
+    folder = await add_cached_video(library, admin)
     content = (folder / "480p" / "0000.ts").read_bytes()
     reader, writer = await asyncio.open_connection("127.0.0.1", http_server_port[1])
     token = admin.cookies["access_token"]
@@ -469,7 +471,7 @@ async def test_a_connection_is_reused_until_the_client_closes_it(
     writer.close()
 
 
-async def by_hand(port: int, path: str, access_token: str) -> tuple[int, bytes]:
+async def fetch_raw(port: int, path: str, access_token: str) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {access_token}\r\nConnection: close\r\n\r\n"
     writer.write(head.encode())

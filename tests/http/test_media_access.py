@@ -1,4 +1,4 @@
-"""Who gets a film: by cookie, by Bearer token, by playback token - and who does not, on both ways."""
+"""Access to published files by cookie, Bearer token and playback token, on both serving paths."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from videoflix.services import Services
 from videoflix.settings import Settings
 
 SEGMENT = "/media/hls/1/480p/0000.ts"
-NOT_GIVEN = {"detail": "Authentication credentials were not provided."}
-NOT_VALID = {"detail": "Given token not valid for any token type", "code": "token_not_valid"}
+NO_CREDENTIALS = {"detail": "Authentication credentials were not provided."}
+INVALID_TOKEN = {"detail": "Given token not valid for any token type", "code": "token_not_valid"}
 
 
 @pytest.fixture
 def stranger(admin: HttpClient) -> Iterator[HttpClient]:
-    """A client without cookies, on the same server."""
+    """Return a client without cookies on the same server."""
     with closing(HttpClient(urlsplit(admin.url).port or 0)) as client:
         yield client
 
 
-def refused(answer: HttpResponse, body: object) -> None:
+def assert_401(answer: HttpResponse, body: object) -> None:
     assert (answer.status, answer.json) == (401, body)
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-def forged(settings: Settings, **claims: object) -> str:
-    """A rightly signed token that says something else."""
+def signed_token(settings: Settings, **claims: object) -> str:
+    """Return a token with a valid signature and these claims."""
     given = {"typ": "playback", "sub": "1", "sid": "s", "vid": 1, "exp": int(time.time()) + 60, **claims}
     return jwt.encode(given, settings.secret_key.get_secret_value(), "HS256")
 
 
-async def test_cookie_and_bearer_open_a_video_and_nothing_else_does(
+async def test_an_access_token_as_cookie_or_bearer_is_required(
     serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
     await library.add()
@@ -50,18 +50,18 @@ async def test_cookie_and_bearer_open_a_video_and_nothing_else_does(
     for _ in range(2):
         assert (await admin.get(SEGMENT)).status == 200
         assert (await stranger.get(SEGMENT, Authorization=f"bearer {token}")).status == 200
-        refused(await stranger.get(SEGMENT), NOT_GIVEN)
-        refused(await stranger.get("/media/thumbnails/1.jpg"), NOT_GIVEN)
-        refused(await stranger.get(SEGMENT, Authorization="Bearer x.y.z"), NOT_VALID)
-        refused(await stranger.get(SEGMENT, Cookie="access_token=x.y.z"), NOT_VALID)
-        refused(await stranger.get(SEGMENT, Cookie=f"access_token={token[:-6]}AAAAAA"), NOT_VALID)
-        refused(await stranger.get(SEGMENT, Cookie=f"refresh_token={token}"), NOT_GIVEN)
-        refused(await stranger.get(SEGMENT, Authorization=f"Bearer {forged(settings)}"), NOT_VALID)
-    expired = forged(settings, typ="access", adm=False, iat=0, exp=int(time.time()) - 1)
-    refused(await stranger.get(SEGMENT, Cookie=f"access_token={expired}"), NOT_VALID)
+        assert_401(await stranger.get(SEGMENT), NO_CREDENTIALS)
+        assert_401(await stranger.get("/media/thumbnails/1.jpg"), NO_CREDENTIALS)
+        assert_401(await stranger.get(SEGMENT, Authorization="Bearer x.y.z"), INVALID_TOKEN)
+        assert_401(await stranger.get(SEGMENT, Cookie="access_token=x.y.z"), INVALID_TOKEN)
+        assert_401(await stranger.get(SEGMENT, Cookie=f"access_token={token[:-6]}AAAAAA"), INVALID_TOKEN)
+        assert_401(await stranger.get(SEGMENT, Cookie=f"refresh_token={token}"), NO_CREDENTIALS)
+        assert_401(await stranger.get(SEGMENT, Authorization=f"Bearer {signed_token(settings)}"), INVALID_TOKEN)
+    expired = signed_token(settings, typ="access", adm=False, iat=0, exp=int(time.time()) - 1)
+    assert_401(await stranger.get(SEGMENT, Cookie=f"access_token={expired}"), INVALID_TOKEN)
 
 
-async def test_a_player_without_cookies_follows_the_url_to_the_segments(
+async def test_a_playback_token_leads_from_the_playlist_to_the_segments(
     serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary
 ) -> None:
     folder = await library.add()
@@ -88,7 +88,7 @@ async def test_a_player_without_cookies_follows_the_url_to_the_segments(
         assert (await stranger.get(f"/media/thumbnails/1.jpg?token={given['token']}")).status == 200
 
 
-async def test_a_list_for_one_token_is_not_given_to_another(
+async def test_a_playlist_with_a_token_is_sent_for_that_token_only(
     serving_path: str, admin: HttpClient, library: VideoLibrary
 ) -> None:
     await library.add()
@@ -98,7 +98,7 @@ async def test_a_list_for_one_token_is_not_given_to_another(
         assert b"token" not in (await admin.get("/media/hls/1/master.m3u8")).body
 
 
-async def test_a_playback_token_opens_one_video_and_no_other_door(
+async def test_a_playback_token_is_valid_for_one_video_only(
     serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
     await library.add()
@@ -106,45 +106,43 @@ async def test_a_playback_token_opens_one_video_and_no_other_door(
     token = (await admin.get("/api/video/1/playback/")).json["token"]
     for _ in range(2):
         assert (await stranger.get(f"{SEGMENT}?token={token}")).status == 200
-        refused(await stranger.get(f"/media/hls/2/480p/0000.ts?token={token}"), NOT_VALID)
-    refused(await stranger.get(f"/api/video/?token={token}"), NOT_GIVEN)
-    refused(await stranger.get("/api/video/", Authorization=f"Bearer {token}"), NOT_VALID)
-    refused(await stranger.get("/api/video/", Cookie=f"access_token={token}"), NOT_VALID)
+        assert_401(await stranger.get(f"/media/hls/2/480p/0000.ts?token={token}"), INVALID_TOKEN)
+    assert_401(await stranger.get(f"/api/video/?token={token}"), NO_CREDENTIALS)
+    assert_401(await stranger.get("/api/video/", Authorization=f"Bearer {token}"), INVALID_TOKEN)
+    assert_401(await stranger.get("/api/video/", Cookie=f"access_token={token}"), INVALID_TOKEN)
     for wrong in (
         token[:-6] + "AAAAAA",
         "x",
         f"{token}'",
         f'{token}"',
         admin.cookies["access_token"],
-        forged(settings, exp=int(time.time()) - 1),
-        forged(settings, typ="access"),
-        forged(settings, vid=2),
-        forged(settings, vid=None),
+        signed_token(settings, exp=int(time.time()) - 1),
+        signed_token(settings, typ="access"),
+        signed_token(settings, vid=2),
+        signed_token(settings, vid=None),
         jwt.encode({"typ": "playback", "sub": "1", "sid": "s", "vid": 1, "exp": 9e9}, "", "none"),
     ):
-        refused(await stranger.get(f"{SEGMENT}?token={wrong}"), NOT_VALID)
+        assert_401(await stranger.get(f"{SEGMENT}?token={wrong}"), INVALID_TOKEN)
 
 
-async def test_an_address_is_given_for_what_can_be_played_to_who_is_signed_in(
+async def test_a_playback_url_needs_a_user_and_a_playable_video(
     admin: HttpClient, stranger: HttpClient, library: VideoLibrary
 ) -> None:
     await library.add()
     await library.add_record(2, presentation=None)
     assert (await admin.get("/api/video/2/playback/")).status == 404
     assert (await admin.get("/api/video/3/playback/")).status == 404
-    refused(await stranger.get("/api/video/1/playback/"), NOT_GIVEN)
+    assert_401(await stranger.get("/api/video/1/playback/"), NO_CREDENTIALS)
     assert (await admin.get("/api/video/1/playback/")).headers["Cache-Control"] == "no-store"
 
 
-async def test_a_video_that_cannot_be_played_is_404(
-    serving_path: str, admin: HttpClient, library: VideoLibrary
-) -> None:
+async def test_a_video_that_is_not_playable_is_404(serving_path: str, admin: HttpClient, library: VideoLibrary) -> None:
     await library.add(1, presentation=None)
     assert (await admin.get("/media/hls/1/master.m3u8")).status == 404
-    assert (await admin.get("/media/thumbnails/1.jpg")).status == 200  # admins see it in their list
+    assert (await admin.get("/media/thumbnails/1.jpg")).status == 200  # shown in the list for admins
 
 
-async def test_tokens_of_every_kind_die_with_their_session(
+async def test_tokens_of_every_kind_end_with_their_session(
     serving_path: str, admin: HttpClient, stranger: HttpClient, library: VideoLibrary, services: Services
 ) -> None:
     await library.add()
@@ -153,8 +151,8 @@ async def test_tokens_of_every_kind_die_with_their_session(
         assert (await admin.get(SEGMENT)).status == 200
         assert (await stranger.get(f"{SEGMENT}?token={token}")).status == 200
     await services.accounts.end_sessions(1)
-    refused(await admin.get(SEGMENT), NOT_VALID)
-    refused(await stranger.get(f"{SEGMENT}?token={token}"), NOT_VALID)
+    assert_401(await admin.get(SEGMENT), INVALID_TOKEN)
+    assert_401(await stranger.get(f"{SEGMENT}?token={token}"), INVALID_TOKEN)
 
 
 async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(services: Services) -> None:
@@ -163,10 +161,10 @@ async def test_a_session_stays_revoked_for_as_long_as_its_longest_token_lives(se
     assert revocations.lifetime_s >= services.settings.access_token_minutes * 60
 
 
-async def test_while_revocations_may_be_missed_the_database_is_asked(
+async def test_the_database_is_asked_while_revocations_may_be_missed(
     admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process ended the session, and Redis did not tell."""
+    """Another process ended the session, and Redis did not deliver the message."""
     await library.add()
     assert (await admin.get(SEGMENT)).status == 200
     assert (await admin.get(SEGMENT)).status == 200
@@ -178,29 +176,29 @@ async def test_while_revocations_may_be_missed_the_database_is_asked(
         return [Tombstone(session, now(), time.time() + 60)]
 
     monkeypatch.setattr(revocations, "_list_ended", ended)
-    refused(await admin.get(SEGMENT), NOT_VALID)
+    assert_401(await admin.get(SEGMENT), INVALID_TOKEN)
 
 
-async def test_who_cannot_renew_a_token_is_served_fast_until_it_ends(
+async def test_a_token_that_cannot_be_renewed_takes_the_fast_path(
     admin: HttpClient, library: VideoLibrary, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await library.add()
     old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
-    admin.cookies = {"access_token": forged(settings, **{**old, "exp": int(time.time()) + 60})}
+    admin.cookies = {"access_token": signed_token(settings, **{**old, "exp": int(time.time()) + 60})}
     assert (await admin.get(SEGMENT)).status == 200
     monkeypatch.delattr(handler.MediaHandler, "get")
     assert (await admin.get(SEGMENT)).status == 200
 
 
-async def test_a_player_keeps_its_page_signed_in(
+async def test_requests_of_a_player_renew_the_access_token(
     serving_path: str, admin: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
-    """A film is longer than an access token lives, and players never react to a 401."""
+    """A video is longer than the lifetime of an access token, and players do not handle a 401."""
     await library.add()
     assert "Set-Cookie" not in (await admin.get(SEGMENT)).headers
     old = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})
-    for expires in (60, -1):  # past half of its life; over
-        admin.cookies["access_token"] = forged(settings, **{**old, "exp": int(time.time()) + expires})
+    for expires in (60, -1):  # past half of its lifetime; expired
+        admin.cookies["access_token"] = signed_token(settings, **{**old, "exp": int(time.time()) + expires})
         answer = await admin.get(SEGMENT)
         assert answer.status == 200
         renewed = jwt.decode(admin.cookies["access_token"], options={"verify_signature": False})

@@ -1,4 +1,4 @@
-"""deploy/nginx.conf as it stands, in a real nginx in front of the service: Videoflix decides, nginx sends."""
+"""deploy/nginx.conf in a real nginx in front of the service: Videoflix authorizes, nginx sends the files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers import server
+from handlers.server import Server
 from tests.support.http_client import HttpClient
 from tests.support.processes import require_program
 from tests.support.videos import SEGMENT_BYTES, VideoLibrary
@@ -27,21 +27,21 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def front(settings: Settings, http_server: server.Server, http_server_port: tuple[object, int]) -> Iterator[HttpClient]:
-    """A client of nginx."""
+def front(settings: Settings, http_server: Server, http_server_port: tuple[object, int]) -> Iterator[HttpClient]:
+    """Run nginx and return a client of it."""
     program, port, home = require_program("nginx"), find_free_port(), settings.data_dir.parent / "nginx"
     home.mkdir()
     text = SAMPLE.read_text()
-    for sample, here in (
+    for sample, value in (
         ("listen 80;", f"listen 127.0.0.1:{port};"),
         ("127.0.0.1:8000", f"127.0.0.1:{http_server_port[1]}"),
         ("/srv/videoflix/media/", f"{settings.media_root.resolve()}/"),
         ("/var/log/nginx/videoflix.log", f"{home}/access.log"),
     ):
         assert sample in text
-        text = text.replace(sample, here)
+        text = text.replace(sample, value)
     (home / "videoflix.conf").write_text(text)
-    user = "user root root; " if os.geteuid() == 0 else ""  # the test's folder is this user's alone
+    user = "user root root; " if os.geteuid() == 0 else ""  # the test's folder is private
     (home / "main.conf").write_text(
         f"{user}daemon off; pid {home}/pid; error_log {home}/error.log; events {{ }}\n"
         f"http {{ client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/f;\n"
@@ -57,12 +57,12 @@ def front(settings: Settings, http_server: server.Server, http_server_port: tupl
 
 @pytest.fixture
 def viewer(front: HttpClient, admin: HttpClient) -> HttpClient:
-    """Signed in."""
+    """Return the client of nginx, signed in."""
     front.cookies = dict(admin.cookies)
     return front
 
 
-async def test_nginx_sends_what_videoflix_allows(
+async def test_nginx_sends_files_that_videoflix_authorizes(
     serving_path: str, admin: HttpClient, viewer: HttpClient, library: VideoLibrary, settings: Settings
 ) -> None:
     folder = await library.add()
@@ -94,7 +94,7 @@ async def test_nginx_sends_what_videoflix_allows(
     assert token not in (settings.data_dir.parent / "nginx" / "access.log").read_text()
 
 
-async def test_lists_pictures_and_refusals_come_through(viewer: HttpClient, library: VideoLibrary) -> None:
+async def test_playlists_thumbnails_and_errors_pass_through_nginx(viewer: HttpClient, library: VideoLibrary) -> None:
     folder = await library.add()
     for _ in range(2):
         assert (await viewer.get("/media/hls/1/master.m3u8")).body == (folder / "master.m3u8").read_bytes()
@@ -108,7 +108,9 @@ async def test_lists_pictures_and_refusals_come_through(viewer: HttpClient, libr
     assert (answer.status, answer.json) == (401, {"detail": "Authentication credentials were not provided."})
 
 
-async def test_nobody_gets_a_file_past_videoflix(viewer: HttpClient, library: VideoLibrary, tmp_path: Path) -> None:
+async def test_internal_locations_cannot_be_requested(
+    viewer: HttpClient, library: VideoLibrary, tmp_path: Path
+) -> None:
     folder = await library.add()
     for path in ("/_files/hls/1/480p/0000.ts", "/_files/videos/1.mp4", "/media/../_files/hls/1/480p/0000.ts"):
         assert (await viewer.get(path)).status == 404

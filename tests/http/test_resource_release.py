@@ -1,4 +1,4 @@
-"""Whatever a request holds is let go, at whichever step it fails: files, sockets, places, uploads."""
+"""Every resource of a request is released at whichever step it fails: files, sockets, connections, uploads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handlers.media import fast_path, handler, sendfile
 from handlers.server import Server
 from handlers.uploads import multipart
 from tests.http.test_admin_videos import form, leftovers, upload
-from tests.http.test_media import put
+from tests.http.test_media import add_cached_video
 from tests.support.http_client import HttpClient
 from tests.support.videos import VideoLibrary
 from videoflix.catalogue.service import Catalogue
@@ -63,17 +63,17 @@ UPLOAD = (
 
 
 def open_files(settings: Settings) -> list[str]:
-    """What this process has open below the media folder."""
-    found = []
+    """Return the files below the media folder that this process has open."""
+    targets = []
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
-            found.append(str(link.readlink()))
-    return sorted(path for path in found if path.startswith(str(settings.media_root)))
+            targets.append(str(link.readlink()))
+    return sorted(path for path in targets if path.startswith(str(settings.media_root)))
 
 
 @contextmanager
 def failing(owner: Any, name: str) -> Iterator[list[str]]:
-    """Every call raises; yields what was called."""
+    """Have every call of this function raise; yield the list of its calls."""
     called: list[str] = []
 
     def fail(*_: Any, **__: Any) -> Any:
@@ -85,29 +85,29 @@ def failing(owner: Any, name: str) -> Iterator[list[str]]:
         yield called
 
 
-async def asked(ask: Callable[[], Awaitable[object]]) -> None:
-    """Some times; an answer is no matter, but there is an end."""
+async def request_repeatedly(ask: Callable[[], Awaitable[object]]) -> None:
+    """Send a request several times. It may fail, but must end."""
     for _ in range(3):
         async with asyncio.timeout(20):
             with suppress(Exception):
                 await ask()
 
 
-async def nothing_held(settings: Settings, app: Application, server: Server) -> None:
+async def assert_nothing_held(settings: Settings, app: Application, server: Server) -> None:
     gc.collect()
     async with asyncio.timeout(20):
         while (
             open_files(settings) or app.connections._active or app.fast_path.transfers._blocked or leftovers(settings)
         ):
             await asyncio.sleep(0.02)
-    kept = app.connections
-    assert not kept._bodies
-    assert len(kept._idle) == len(server._connections)
-    assert not set(kept._response_timeouts) - set(kept._active.values())
+    connections = app.connections
+    assert not connections._bodies
+    assert len(connections._idle) == len(server._connections)
+    assert not set(connections._response_timeouts) - set(connections._active.values())
 
 
 @pytest.mark.parametrize(("owner", "name"), FAST_PATH, ids=lambda it: it if isinstance(it, str) else None)
-async def test_the_fast_lane_lets_go_of_everything(
+async def test_the_fast_path_releases_everything(
     admin: HttpClient,
     library: VideoLibrary,
     settings: Settings,
@@ -116,18 +116,18 @@ async def test_the_fast_lane_lets_go_of_everything(
     owner: Any,
     name: str,
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     with failing(owner, name) as called:
-        await asked(lambda: admin.get(SEGMENT))
-        await asked(lambda: admin.get(LIST))
-        await asked(lambda: admin.fetch("HEAD", SEGMENT))
+        await request_repeatedly(lambda: admin.get(SEGMENT))
+        await request_repeatedly(lambda: admin.get(LIST))
+        await request_repeatedly(lambda: admin.fetch("HEAD", SEGMENT))
     assert called or name in ("_wait_writable", "add_blocked", "S_ISREG", "_finish")
-    await nothing_held(settings, app, http_server)
+    await assert_nothing_held(settings, app, http_server)
     assert (await admin.get(SEGMENT)).status == 200
 
 
 @pytest.mark.parametrize(("owner", "name"), HANDLER, ids=lambda it: it if isinstance(it, str) else None)
-async def test_the_media_handler_lets_go_of_everything(
+async def test_the_media_handler_releases_everything(
     admin: HttpClient,
     library: VideoLibrary,
     settings: Settings,
@@ -138,45 +138,45 @@ async def test_the_media_handler_lets_go_of_everything(
     name: str,
 ) -> None:
     monkeypatch.setattr(fast_path, "can_sendfile", lambda _: False)
-    await put(library, admin)
+    await add_cached_video(library, admin)
     with failing(owner, name) as called:
-        await asked(lambda: admin.get(SEGMENT))
-        await asked(lambda: admin.get(LIST))
+        await request_repeatedly(lambda: admin.get(SEGMENT))
+        await request_repeatedly(lambda: admin.get(LIST))
     assert called
-    await nothing_held(settings, app, http_server)
+    await assert_nothing_held(settings, app, http_server)
     assert (await admin.get(SEGMENT)).status == 200
 
 
 @pytest.mark.parametrize(("owner", "name"), UPLOAD, ids=lambda it: it if isinstance(it, str) else None)
-async def test_an_upload_lets_go_of_everything(
+async def test_an_upload_releases_everything(
     admin: HttpClient, settings: Settings, app: Application, http_server: Server, owner: Any, name: str
 ) -> None:
     with failing(owner, name) as called:
-        await asked(lambda: upload(admin, form(b"x" * 300_000, title="t")))
+        await request_repeatedly(lambda: upload(admin, form(b"x" * 300_000, title="t")))
     assert called
-    await nothing_held(settings, app, http_server)
-    assert (await upload(admin, form(b"film", title="t"))).status == 201
+    await assert_nothing_held(settings, app, http_server)
+    assert (await upload(admin, form(b"video", title="t"))).status == 201
 
 
 @pytest.mark.parametrize("condition", ["If_Modified_Since", "If_Unmodified_Since", "If_Range"])
-async def test_a_date_that_is_none_costs_no_descriptor(
+async def test_an_invalid_date_leaks_no_descriptor(
     serving_path: str, admin: HttpClient, library: VideoLibrary, settings: Settings, condition: str
 ) -> None:
-    await put(library, admin)
+    await add_cached_video(library, admin)
     for date in BAD_DATES:
         answer = await admin.get(SEGMENT, **{condition: date, "Range": "bytes=0-9"})
         assert answer.status == (200 if condition == "If_Range" else 206), date
     assert open_files(settings) == []
 
 
-async def test_a_client_that_goes_at_the_end_of_its_upload_leaves_a_film(
+async def test_a_client_that_leaves_after_its_upload_leaves_a_video(
     admin: HttpClient,
     settings: Settings,
     app: Application,
     http_server_port: tuple[object, int],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    body = form(b"film", title="t")
+    body = form(b"video", title="t")
     head = (
         f"POST /api/admin/videos/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {admin.cookies['access_token']}\r\n"
         f"Content-Type: multipart/form-data; boundary=----film\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -186,13 +186,13 @@ async def test_a_client_that_goes_at_the_end_of_its_upload_leaves_a_film(
         writer.write(head.encode() + body)
         await writer.drain()
         writer.transport.abort()
-    async with asyncio.timeout(20):  # a reset may overtake a body in the kernel: some, then, are no films
+    async with asyncio.timeout(20):  # a reset may overtake a body in the kernel: not all become videos
         while len(app.connections._active) or leftovers(settings) or not (await admin.get("/api/admin/videos/")).json:
             await asyncio.sleep(0.05)
     assert not [record for record in caplog.records if record.getMessage().startswith(("unhandled", "request_ab"))]
 
 
-def test_a_file_that_nobody_closed_is_closed(tmp_path: Path) -> None:
+def test_an_unreferenced_file_is_closed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     file = safe_open.open_below(str(tmp_path), "file")
     descriptor = file.descriptor
@@ -201,12 +201,12 @@ def test_a_file_that_nobody_closed_is_closed(tmp_path: Path) -> None:
         os.fstat(descriptor)
 
 
-def test_a_file_that_cannot_be_looked_at_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_whose_status_cannot_be_read_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    looked_at: list[int] = []
+    opened: list[int] = []
 
     def fail(descriptor: int) -> os.stat_result:
-        looked_at.append(descriptor)
+        opened.append(descriptor)
         raise OSError("of a network share")
 
     with monkeypatch.context() as patch:
@@ -214,4 +214,4 @@ def test_a_file_that_cannot_be_looked_at_is_closed(tmp_path: Path, monkeypatch: 
         with pytest.raises(OSError, match="of a network share"):
             safe_open.open_below(str(tmp_path), "file")
     with pytest.raises(OSError, match="Bad file descriptor"):
-        os.fstat(looked_at[0])
+        os.fstat(opened[0])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tests.http.test_media_delivery import LATE, in_work
+from tests.http.test_media_delivery import LATE, add_incomplete_video
 from tests.support.call_chain import frames_of_request
 from tests.support.http_client import HttpClient
 from tests.support.videos import VideoLibrary
@@ -25,7 +25,7 @@ async def request_chain(
     admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> Sequence[str]:
     """Return the project's frames when the script is called that requests a missing segment."""
-    await in_work(library, services)
+    await add_incomplete_video(library, services)
     assert (await admin.get("/healthz")).status == 200
     earlier_tasks = asyncio.all_tasks()
     chains: list[Sequence[str]] = []

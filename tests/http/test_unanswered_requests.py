@@ -1,4 +1,4 @@
-"""Every request is answered, or its connection closed, whatever goes wrong and in whichever method."""
+"""Every request is answered or its connection closed, whatever fails and in whichever method of a handler."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from handlers.http import connections, lingering
 from handlers.http.connection_limits import ClientConnectionLimit
 from handlers.server import Server
 from handlers.uploads.streaming import StreamedBodyHandler
-from tests.http.test_malformed_requests import line
+from tests.http.test_malformed_requests import raw_connection
 from tests.support.http_client import HttpClient
 from tests.support.sites import running_site
 from videoflix.services import Services
 from videoflix.settings import Settings
 
 UPLOAD = b"/api/admin/videos/"
-TROUBLE = ("request_abandoned", "request_cleanup_failed", "Uncaught exception", "Exception in")
+ERROR_EVENTS = ("request_abandoned", "request_cleanup_failed", "Uncaught exception", "Exception in")
 
 
 def head(verb: bytes, path: bytes, *fields: bytes) -> bytes:
@@ -67,29 +67,29 @@ REQUESTS = [
 
 
 async def status_of(client: HttpClient, request: bytes) -> int:
-    """0 when the connection is closed without an answer. Raises TimeoutError."""
-    async with line(client) as (reader, writer), asyncio.timeout(10):
+    """Return the status of the response, or 0 if the connection is closed without one. Raises TimeoutError."""
+    async with raw_connection(client) as (reader, writer), asyncio.timeout(10):
         writer.write(request)
-        said = b""
-        while not said or said.startswith(b"HTTP/1.1 100"):  # which a client may get that waits for it
-            said = await reader.readline() if not said else (await reader.readline(), await reader.readline())[1]
-            if not said:
+        data = b""
+        while not data or data.startswith(b"HTTP/1.1 100"):  # sent to clients that wait for it
+            data = await reader.readline() if not data else (await reader.readline(), await reader.readline())[1]
+            if not data:
                 return 0
-        return int(said.split(b" ")[1])
+        return int(data.split(b" ")[1])
 
 
 @pytest.mark.parametrize(("request_", "status"), REQUESTS, ids=lambda value: repr(value)[2:90])
-async def test_strange_verbs_and_lengths_are_answered(
+async def test_unknown_methods_and_invalid_lengths_are_answered(
     client: HttpClient, app: Application, request_: bytes, status: int
 ) -> None:
     assert await status_of(client, request_) == status
-    async with asyncio.timeout(10):  # and keeps no place, although its body never comes
+    async with asyncio.timeout(10):  # although its body never arrives
         while app.connections._active or app.connections._bodies:
             await asyncio.sleep(0.01)
 
 
 class Broken(ApiHandler):
-    """Raises in the method that the last part of the path names."""
+    """A handler that raises in the method named `wrong`."""
 
     is_public = True
 
@@ -132,16 +132,16 @@ class Broken(ApiHandler):
     async def get(self) -> None:
         self.fail("get")
         if self.wrong in ("write_error", "log_exception"):
-            raise KeyError("of an error")
+            raise KeyError("while responding")
         if self.wrong == "nothing more after the head":
             self.set_header("Content-Length", 100)
             await self.flush()
-            raise KeyError("in the middle")
+            raise KeyError("after the head")
         self.respond({})
 
 
 class BrokenUpload(Broken, StreamedBodyHandler):
-    """The same with a body that is taken piece by piece."""
+    """The same with a streamed body."""
 
     async def on_body_chunk(self, pieces: Sequence[bytes]) -> None:
         self.fail("on_body_chunk")
@@ -154,7 +154,7 @@ class BrokenUpload(Broken, StreamedBodyHandler):
         self.fail("discard")
 
 
-PLACES = (
+METHODS = (
     "set_default_headers", "prepare", "get", "finish", "write_error", "log_exception", "on_finish", "compute_etag",
     "nothing more after the head",
 )  # fmt: skip
@@ -164,8 +164,8 @@ def serve(app: Application, services: Services, handler: type[BaseHandler], wron
     app.add_handlers(".*", [URLSpec("/broken", handler, {"services": services, "wrong": wrong})])
 
 
-@pytest.mark.parametrize("wrong", PLACES)
-async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
+@pytest.mark.parametrize("wrong", METHODS)
+async def test_a_handler_that_fails_in_any_method_leaves_no_client_waiting(
     client: HttpClient, app: Application, services: Services, caplog: pytest.LogCaptureFixture, wrong: str
 ) -> None:
     serve(app, services, Broken, wrong)
@@ -173,34 +173,34 @@ async def test_a_handler_that_fails_anywhere_leaves_nobody_waiting(
         caplog.clear()
         status = await status_of(client, head(verb, b"/broken"))
         assert status == (200 if wrong in ("on_finish", "nothing more after the head") else 500)
-        await nothing_left(app)
-        told = [record for record in caplog.records if record.getMessage().startswith(TROUBLE)]
-        assert len(told) <= 1
-        assert not any(record.exc_info for record in told)
+        await no_request_left(app)
+        records = [record for record in caplog.records if record.getMessage().startswith(ERROR_EVENTS)]
+        assert len(records) <= 1
+        assert not any(record.exc_info for record in records)
     assert (await client.get("/healthz")).status == 200
 
 
 @pytest.mark.parametrize(
     "wrong", ["prepare", "on_body_chunk", "on_body_complete", "discard", "finish", "write_error", "on_finish"]
 )
-async def test_an_upload_that_fails_anywhere_leaves_nobody_waiting(
+async def test_an_upload_that_fails_in_any_method_leaves_no_client_waiting(
     client: HttpClient, app: Application, services: Services, wrong: str
 ) -> None:
     serve(app, services, BrokenUpload, wrong)
     for body in (b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
         request = b"POST /broken HTTP/1.1\r\nHost: x\r\n" + body
         assert await status_of(client, request) in (200, 500)
-        await nothing_left(app)
+        await no_request_left(app)
 
 
-async def nothing_left(app: Application) -> None:
+async def no_request_left(app: Application) -> None:
     async with asyncio.timeout(10):
         while app.connections._active:
             await asyncio.sleep(0.01)
 
 
-class Forgetful(ApiHandler):
-    """Never answers."""
+class Hanging(ApiHandler):
+    """A handler that never answers."""
 
     is_public = True
     answer_within_s = 0.3
@@ -209,7 +209,7 @@ class Forgetful(ApiHandler):
         await asyncio.Event().wait()
 
 
-async def test_a_handler_that_never_answers_is_given_up_with_one_line(
+async def test_a_handler_that_never_answers_is_abandoned_with_one_log_line(
     client: HttpClient,
     app: Application,
     services: Services,
@@ -217,27 +217,27 @@ async def test_a_handler_that_never_answers_is_given_up_with_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connections, "_CHECK_INTERVAL_S", 0.05)
-    app.add_handlers(".*", [URLSpec("/forgetful", Forgetful, {"services": services})])
+    app.add_handlers(".*", [URLSpec("/hanging", Hanging, {"services": services})])
     caplog.set_level(logging.WARNING)
-    async with line(client) as (reader, writer):
-        writer.write(head(b"GET", b"/forgetful?token=secret"))
-        said = await reader.read()
-    assert said.startswith(b"HTTP/1.1 500 ")
-    assert said.endswith(b"}")
-    (told,) = [record.getMessage() for record in caplog.records if record.name.startswith("handlers")]
-    assert told.startswith("request_abandoned")
-    assert " path=/forgetful " in told
-    assert "secret" not in told
-    assert len(told) < 200
+    async with raw_connection(client) as (reader, writer):
+        writer.write(head(b"GET", b"/hanging?token=secret"))
+        data = await reader.read()
+    assert data.startswith(b"HTTP/1.1 500 ")
+    assert data.endswith(b"}")
+    (message,) = [record.getMessage() for record in caplog.records if record.name.startswith("handlers")]
+    assert message.startswith("request_abandoned")
+    assert " path=/hanging " in message
+    assert "secret" not in message
+    assert len(message) < 200
 
 
-async def test_a_chunked_upload_that_is_refused_ends_with_its_body(
+async def test_a_refused_chunked_upload_lingers_until_its_last_chunk(
     client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lingering, "_SILENCE_TIMEOUT_S", 60)
     monkeypatch.setattr(lingering, "LINGER_TIMEOUT_S", 60)
     monkeypatch.setattr(lingering, "_SLOW_GRACE_S", 60)
-    async with line(client) as (reader, writer):  # for at most half as long
+    async with raw_connection(client) as (reader, writer):  # for at most half as long
         writer.write(head(b"POST", UPLOAD, b"Transfer-Encoding: chunked"))
         assert b" 401 " in await reader.readline()
         piece = b"x" * 50_000
@@ -250,17 +250,17 @@ async def test_a_chunked_upload_that_is_refused_ends_with_its_body(
             await asyncio.sleep(0.01)
 
 
-async def test_an_endless_body_to_a_path_that_takes_none_goes_first(
+async def test_at_the_limit_a_refused_body_gives_way_to_a_new_connection(
     client: HttpClient, http_server: Server, app: Application
 ) -> None:
     http_server._max_connections = 2
-    async with line(client) as (keep_reader, keep_writer), line(client) as (reader, writer):
+    async with raw_connection(client) as (keep_reader, keep_writer), raw_connection(client) as (reader, writer):
         keep_writer.write(head(b"GET", b"/healthz"))
         assert b" 200 " in await keep_reader.readline()
         writer.write(head(b"POST", b"/api/login/", b"Content-Length: 60000000000"))
         assert b" 413 " in await reader.readline()
         await reader.read()
-        async with line(client) as (third_reader, third_writer):
+        async with raw_connection(client) as (third_reader, third_writer):
             third_writer.write(head(b"GET", b"/healthz"))
             assert b" 200 " in await third_reader.readline()
             assert not len(http_server._lingering)
@@ -269,13 +269,13 @@ async def test_an_endless_body_to_a_path_that_takes_none_goes_first(
             assert await keep_reader.readuntil(b"HTTP/1.1 200 ")
 
 
-async def test_a_trickle_after_the_answer_is_not_waited_for(
+async def test_a_slow_body_after_the_response_ends_lingering(
     client: HttpClient, http_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lingering, "_SILENCE_TIMEOUT_S", 60)
     monkeypatch.setattr(lingering, "LINGER_TIMEOUT_S", 60)
     monkeypatch.setattr(lingering, "_SLOW_GRACE_S", 0.5)
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(head(b"POST", b"/api/login/", b"Content-Length: 60000000000"))
         assert b" 413 " in await reader.readline()
         await reader.read()
@@ -284,16 +284,16 @@ async def test_a_trickle_after_the_answer_is_not_waited_for(
             await asyncio.sleep(0.01)
 
 
-async def test_one_address_has_so_many_connections_and_no_more(settings: Settings) -> None:
+async def test_the_connections_of_one_address_are_limited(settings: Settings) -> None:
     async with running_site(settings, max_connections_per_address=2) as (client, _):
-        async with line(client) as (_, _), line(client) as (first_reader, first_writer):
+        async with raw_connection(client) as (_, _), raw_connection(client) as (first_reader, first_writer):
             first_writer.write(head(b"GET", b"/healthz"))
             assert b" 200 " in await first_reader.readline()
-            async with line(client) as (third, _):
+            async with raw_connection(client) as (third, _):
                 assert await third.read() == b""
-        async with asyncio.timeout(10):  # their places are free again
+        async with asyncio.timeout(10):  # until both have been closed
             while True:
-                async with line(client) as (reader, writer):
+                async with raw_connection(client) as (reader, writer):
                     writer.write(head(b"GET", b"/healthz"))
                     if await reader.readline():
                         break
@@ -304,7 +304,7 @@ def test_connections_are_not_counted_behind_proxies(settings: Settings, limits: 
     limit = ClientConnectionLimit(settings.model_copy(update=limits))
     assert limit.max_per_client == most
     releases = [limit.acquire("2001:db8::1") for _ in range(1000)]
-    assert limit.allows("2001:db8::2") is not bool(most)  # the same household
+    assert limit.allows("2001:db8::2") is not bool(most)  # in the same /64
     assert limit.allows("2001:db8:0:1::2")
     assert limit.allows("")
     for release in releases:

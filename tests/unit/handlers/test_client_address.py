@@ -29,5 +29,5 @@ from handlers.http.client_address import client_address
         (1, "192.0.2.\u0661", "203.0.113.9"),
     ],
 )
-def test_the_client_is_whom_the_last_trusted_proxy_saw(trusted: int, header: str, client: str) -> None:
+def test_the_client_is_the_peer_of_the_first_trusted_proxy(trusted: int, header: str, client: str) -> None:
     assert client_address("203.0.113.9", {"X-Forwarded-For": header}, trusted) == client

@@ -23,19 +23,19 @@ PLAYLIST = MediaFile(
 
 @pytest.fixture
 def segment(tmp_path: Path) -> MediaFile:
-    """Return a segment of 1,000 bytes, whose descriptor is closed: only its size and version are looked at."""
+    """Return a segment of 1,000 bytes, whose descriptor is closed: only its size and version are used."""
     path = tmp_path / "0000.ts"
     path.write_bytes(bytes(1000))
     os.utime(path, (NOON, NOON))
     return MediaFile(FileKind.SEGMENT, CachePolicy.IMMUTABLE, OpenFile(-1, path.stat()), "hls/1/480p/0000.ts")
 
 
-def etag_of(asset: MediaFile) -> str:
-    return f'"{asset.content.version}"'
+def etag_of(media_file: MediaFile) -> str:
+    return f'"{media_file.content.version}"'
 
 
-def header(reply: MediaResponse, name: str) -> str | None:
-    return dict(reply.headers).get(name)
+def header(response: MediaResponse, name: str) -> str | None:
+    return dict(response.headers).get(name)
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def header(reply: MediaResponse, name: str) -> str | None:
     ],
 )  # fmt: skip
 def test_a_range_gets_its_bytes(segment: MediaFile, value: str, start: int, length: int) -> None:
-    reply = evaluate("GET", {"Range": value}, segment)
-    assert (reply.status, reply.start, reply.length) == (206, start, length)
-    assert header(reply, "Content-Range") == f"bytes {start}-{start + length - 1}/1000"
-    assert header(reply, "Content-Length") == str(length)
+    response = evaluate("GET", {"Range": value}, segment)
+    assert (response.status, response.start, response.length) == (206, start, length)
+    assert header(response, "Content-Range") == f"bytes {start}-{start + length - 1}/1000"
+    assert header(response, "Content-Length") == str(length)
 
 
 @pytest.mark.parametrize("value", ["bytes=0-1,5-6", "bytes=5-4", "bytes=-", "bytes=a-b", "lines=0-9", "bytes=0", ""])
 def test_an_invalid_or_multiple_range_gets_the_whole(segment: MediaFile, value: str) -> None:
-    reply = evaluate("GET", {"Range": value}, segment)
-    assert (reply.status, reply.start, reply.length) == (200, 0, 1000)
+    response = evaluate("GET", {"Range": value}, segment)
+    assert (response.status, response.start, response.length) == (200, 0, 1000)
 
 
 @pytest.mark.parametrize("value", ["bytes=1000-", "bytes=2000-3000", "bytes=-0"])
@@ -80,9 +80,9 @@ def test_if_range_compares_tags_strongly(segment: MediaFile) -> None:
 def test_if_none_match_compares_weakly_and_beats_the_date(segment: MediaFile) -> None:
     etag = etag_of(segment)
     for known in (etag, f"W/{etag}", f'"a", {etag}', "*"):
-        reply = evaluate("GET", {"If-None-Match": known, "If-Modified-Since": EARLIER}, segment)
-        assert (reply.status, reply.length, header(reply, "ETag")) == (304, 0, etag)
-        assert header(reply, "Content-Length") is None
+        response = evaluate("GET", {"If-None-Match": known, "If-Modified-Since": EARLIER}, segment)
+        assert (response.status, response.length, header(response, "ETag")) == (304, 0, etag)
+        assert header(response, "Content-Length") is None
     assert evaluate("GET", {"If-None-Match": '"other"', "If-Modified-Since": NOON_DATE}, segment).status == 200
 
 
@@ -109,33 +109,36 @@ def test_if_match_compares_strongly_and_beats_the_date(segment: MediaFile) -> No
         ("gzip; q=0.000", False), ("br", False), ("xgzip", False), ("", False),
     ],
 )  # fmt: skip
-def test_a_playlist_is_compressed_for_clients_that_take_it(accepted: str, is_compressed: bool) -> None:
-    reply = evaluate("GET", {"Accept-Encoding": accepted}, PLAYLIST)
-    assert reply.is_compressed is is_compressed
-    assert reply.length == (10 if is_compressed else 80)
-    assert header(reply, "ETag") == ('"v-gz"' if is_compressed else '"v"')
-    assert header(reply, "Content-Encoding") == ("gzip" if is_compressed else None)
-    assert header(reply, "Vary") == "Accept-Encoding"
+def test_a_playlist_is_compressed_for_clients_that_accept_it(accepted: str, is_compressed: bool) -> None:
+    response = evaluate("GET", {"Accept-Encoding": accepted}, PLAYLIST)
+    assert response.is_compressed is is_compressed
+    assert response.length == (10 if is_compressed else 80)
+    assert header(response, "ETag") == ('"v-gz"' if is_compressed else '"v"')
+    assert header(response, "Content-Encoding") == ("gzip" if is_compressed else None)
+    assert header(response, "Vary") == "Accept-Encoding"
 
 
 def test_a_part_of_a_playlist_is_never_compressed() -> None:
-    reply = evaluate("GET", {"Accept-Encoding": "gzip", "Range": "bytes=0-6"}, PLAYLIST)
-    assert (reply.status, reply.length, reply.is_compressed) == (206, 7, False)
+    response = evaluate("GET", {"Accept-Encoding": "gzip", "Range": "bytes=0-6"}, PLAYLIST)
+    assert (response.status, response.length, response.is_compressed) == (206, 7, False)
 
 
 @pytest.mark.parametrize(
-    ("life", "caching"),
+    ("cache_policy", "cache_control"),
     [
         (CachePolicy.IMMUTABLE, "private, max-age=31536000, immutable"),
         (CachePolicy.SHORT_LIVED, "private, max-age=300"),
         (CachePolicy.REVALIDATE, "private, no-cache"),
     ],
 )  # fmt: skip
-def test_caches_are_told_how_long_a_file_stays_right(life: CachePolicy, caching: str) -> None:
-    assert header(evaluate("GET", {}, MediaFile(FileKind.PLAYLIST, life, PLAYLIST.content)), "Cache-Control") == caching
+def test_cache_control_follows_the_cache_policy(cache_policy: CachePolicy, cache_control: str) -> None:
+    assert (
+        header(evaluate("GET", {}, MediaFile(FileKind.PLAYLIST, cache_policy, PLAYLIST.content)), "Cache-Control")
+        == cache_control
+    )
 
 
-def test_behind_nginx_the_reply_names_the_file_and_has_no_body(segment: MediaFile) -> None:
-    reply = evaluate("GET", {"Range": "bytes=0-9"}, segment, accel_redirect="/internal/")
-    assert (reply.status, reply.length, header(reply, "Content-Length")) == (200, 0, "0")
-    assert header(reply, "X-Accel-Redirect") == "/internal/hls/1/480p/0000.ts"
+def test_behind_nginx_the_response_names_the_file_without_a_body(segment: MediaFile) -> None:
+    response = evaluate("GET", {"Range": "bytes=0-9"}, segment, accel_redirect="/internal/")
+    assert (response.status, response.length, header(response, "Content-Length")) == (200, 0, "0")
+    assert header(response, "X-Accel-Redirect") == "/internal/hls/1/480p/0000.ts"

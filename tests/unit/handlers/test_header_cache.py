@@ -1,4 +1,4 @@
-"""Headers that were seen before are read as Tornado reads them the first time."""
+"""Cached headers equal those that Tornado would parse."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ REQUESTS = (
 )
 
 
-def tornados(data: bytes) -> tuple[str, HTTPHeaders]:
+def parse_with_tornado(data: bytes) -> tuple[str, HTTPHeaders]:
     return HTTP1Connection.__new__(HTTP1Connection)._parse_headers(data)
 
 
-def test_headers_are_read_as_tornado_reads_them_also_when_they_come_again() -> None:
+def test_cached_and_parsed_headers_equal_those_of_tornado() -> None:
     parser = CachingHeaderParser()
     for data in (*REQUESTS, *REQUESTS):
         line, headers = parser.parse(data)
-        expected_line, expected = tornados(data)
+        expected_line, expected = parse_with_tornado(data)
         assert line == expected_line
         assert list(headers.get_all()) == list(expected.get_all()) == list(headers.copy().get_all())
         for name in ("Host", "cookie", "Via", "Empty", "Content-Length", "Missing"):
@@ -37,13 +37,13 @@ def test_headers_are_read_as_tornado_reads_them_also_when_they_come_again() -> N
             assert headers.get(name, "nothing") == expected.get(name, "nothing")
 
 
-def test_the_line_of_a_request_is_its_own() -> None:
+def test_the_start_line_is_not_cached() -> None:
     parser = CachingHeaderParser()
     parser.parse(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
     assert parser.parse(b"HEAD /b HTTP/1.1\r\nHost: x\r\n\r\n")[0] == "HEAD /b HTTP/1.1"
 
 
-def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
+def test_a_change_to_a_copy_does_not_affect_the_next_request() -> None:
     parser = CachingHeaderParser()
     _, headers = parser.parse(REQUESTS[0])
     assert isinstance(headers, CachedHeaders)
@@ -61,26 +61,26 @@ def test_who_changes_a_copy_changes_nothing_for_the_next_request() -> None:
         (b"GET ftp://a.example/b HTTP/1.1", "GET ftp://a.example/b HTTP/1.1", "x"),
     ],
 )
-def test_a_target_may_be_a_whole_url_whose_host_counts(line: bytes, path: str, host: str) -> None:
+def test_the_host_of_a_target_in_absolute_form_counts(line: bytes, path: str, host: str) -> None:
     parser = CachingHeaderParser()
     for _ in range(2):
         parsed, headers = parser.parse(line + b"\r\nHost: x\r\n\r\n")
         assert (parsed, headers.get("Host")) == (path, host)
     assert parser.parse(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")[1].get("Host") == "x"
-    for hosts in (b"", b"Host: x\r\nHost: y\r\n"):  # as wrong as ever
+    for hosts in (b"", b"Host: x\r\nHost: y\r\n"):  # still invalid
         parsed, headers = parser.parse(line + b"\r\n" + hosts + b"\r\n")
         assert headers.get("Host") in (None, "x,y")
 
 
 @pytest.mark.parametrize("block", [b"no colon\r\n\r\n", b"A: b\r\n folded\r\n\r\n", b"A: \x01\r\n\r\n"])
-def test_what_is_no_header_is_refused_each_time(block: bytes) -> None:
+def test_an_invalid_header_is_refused_each_time(block: bytes) -> None:
     parser = CachingHeaderParser()
     for _ in range(2):
         with pytest.raises(HTTPInputError):
             parser.parse(b"GET / HTTP/1.1\r\n" + block)
 
 
-def test_no_more_blocks_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", 3 * header_cache.memory_of(b"\nX: 0\r\n\r\n"))
     parser = CachingHeaderParser()
     for number in range(10):
