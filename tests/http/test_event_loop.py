@@ -79,6 +79,7 @@ async def hold_loop() -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.blocks_loop
 async def test_the_watch_notices_a_blocked_loop() -> None:
     with pytest.raises(AssertionError, match="the loop was held"):
         await hold_loop()
