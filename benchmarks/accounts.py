@@ -138,7 +138,7 @@ async def _prepare(settings: Settings) -> None:
 
 async def _log_in(settings: Settings) -> str:
     async with open_services(settings) as services:
-        return (await services.accounts.log_in(EMAIL_TEMPLATE.format(0), PASSWORD)).access_token
+        return (await services.accounts.log_in(EMAIL_TEMPLATE.format(0), PASSWORD)).tokens.access_token
 
 
 def _measure_round(settings: Settings, url: str, process: psutil.Process, token: str) -> Round:
@@ -217,17 +217,17 @@ async def _measure_sign_outs(settings: Settings) -> list[float]:
     """Return the seconds from a sign-out in one process until another process refuses the token."""
     taken = []
     async with open_services(settings) as one, open_services(settings) as other:
-        while not (one.accounts.is_in_sync and other.accounts.is_in_sync):
+        while not (one.token_verifier.is_in_sync and other.token_verifier.is_in_sync):
             await asyncio.sleep(0.01)
         await one.accounts.make_admin(VIEWER_EMAIL, PASSWORD)  # the other accounts have hundreds of sessions by now
         for _ in range(50):
             signed_in = await one.accounts.log_in(VIEWER_EMAIL, PASSWORD)
-            other.accounts.identify(signed_in.access_token)
+            other.token_verifier.verify_access_token(signed_in.tokens.access_token)
             begin = time.perf_counter()
             ending = asyncio.create_task(one.accounts.end_sessions(signed_in.user.id))
             while True:
                 try:
-                    other.accounts.identify(signed_in.access_token)
+                    other.token_verifier.verify_access_token(signed_in.tokens.access_token)
                 except TokenNotValid:
                     break
                 await asyncio.sleep(0.0005)

@@ -277,7 +277,7 @@ async def _prepare(settings: Settings) -> str:
     async with open_services(settings) as services:
         await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")
         signed_in = await services.accounts.log_in("admin@videoflix.example", "correct horse battery")
-        return signed_in.access_token
+        return signed_in.tokens.access_token
 
 
 def _make_video(video_id: int) -> Video:

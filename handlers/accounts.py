@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+
 from handlers import cookies, views
 from handlers.base import ApiHandler
 from handlers.schemas import Credentials, EmailOnly, PasswordReset, Registration
 from videoflix.accounts.rate_limits import LimitedAction
-from videoflix.accounts.service import generate_placeholder_token
 from videoflix.errors import BadRequest
 from videoflix.models import User
 
+_PLACEHOLDER_TOKEN_BYTES = 24
 _RESEND_MESSAGE = "If this address is waiting for confirmation, an email has been sent to it."
 
 
@@ -37,7 +39,7 @@ class RegisterHandler(PublicHandler):
         body = self.parse_body(Registration)
         await self.limit(LimitedAction.REGISTER, body.email)
         user = await self.services.accounts.register(body.email, body.password)
-        self.respond(views.registration_result(user, generate_placeholder_token()), 201)
+        self.respond(views.registration_result(user, _generate_placeholder_token()), 201)
 
 
 class ActivateHandler(PublicHandler):
@@ -133,3 +135,8 @@ class CsrfHandler(PublicHandler):
         """Set the cookie that existing pages look for."""
         cookies.set_csrf_cookie(self, self.services.settings)
         self.respond(views.detail("CSRF cookie set."))
+
+
+def _generate_placeholder_token() -> str:
+    """Return the `token` of a registration's response: existing pages expect one, but it gives access to nothing."""
+    return secrets.token_urlsafe(_PLACEHOLDER_TOKEN_BYTES)

@@ -172,7 +172,7 @@ class ApiHandler(BaseHandler):
         if is_body_truncated(self.request):
             raise PayloadTooLarge("The body is too large.")
         if not self.is_public:
-            await self.services.accounts.ensure_current()
+            await self.services.token_verifier.ensure_current()
             await self._renew_access_token()
             self.identity = self.authenticate()
             if self.is_admin_only and not self.identity.is_admin:
@@ -183,7 +183,7 @@ class ApiHandler(BaseHandler):
         """Return who sends this request. Raises NotAuthenticated or TokenNotValid."""
         if (credential := self.find_credential()) is None:
             raise NotAuthenticated
-        return self.services.accounts.identify(credential.token)
+        return self.services.token_verifier.verify_access_token(credential.token)
 
     def find_credential(self, playback_token: str = "") -> Credential | None:
         """Return the credential that identifies the sender of this request."""
@@ -216,17 +216,17 @@ class ApiHandler(BaseHandler):
         refresh_token = self.get_cookie(cookies.REFRESH)
         if self.request.method not in SAFE_METHODS or self._bearer_token() is not None or not refresh_token:
             return
-        accounts, settings = self.services.accounts, self.services.settings
+        token_verifier, settings = self.services.token_verifier, self.services.settings
         access_token = self.get_cookie(cookies.ACCESS)
-        if accounts.is_renewal_due(access_token):
-            is_urgent = not accounts.is_access_token_valid(access_token)
+        if token_verifier.needs_renewal(access_token):
+            is_urgent = not token_verifier.is_access_token_valid(access_token)
             try:
                 async with asyncio.timeout(None if is_urgent else _RENEWAL_TIMEOUT_S):
-                    self._renewed_access_token = await accounts.renew_access_token(refresh_token, self.client)
+                    self._renewed_access_token = await token_verifier.renew_access_token(refresh_token, self.client)
             except Exception as error:
                 if is_urgent or not (isinstance(error, TimeoutError) or self.services.is_outage(error)):
                     raise
-                accounts.suspend_renewals()  # the old one will do
+                token_verifier.suspend_renewals()  # the old one will do
                 _log.warning("access_token_renewal_failed", request_id=self.request_id, error=type(error).__name__)
         if self._renewed_access_token:
             cookies.set_access_cookie(self, settings, self._renewed_access_token)

@@ -55,7 +55,7 @@ class AdminVideosHandler(AdminVideoBaseHandler, StreamedBodyHandler):
     async def on_body_chunk(self, pieces: Sequence[bytes]) -> None:
         """Write the next part of the body on a thread. Raises InsufficientStorage if the disk is full."""
         if self.form is not None:
-            self.services.accounts.require_living(self.identity)
+            self.services.token_verifier.require_active(self.identity)
             try:
                 await asyncio.to_thread(self._write_chunk, self.form, pieces)
             except OSError as error:
@@ -81,7 +81,9 @@ class AdminVideosHandler(AdminVideoBaseHandler, StreamedBodyHandler):
         await asyncio.to_thread(self.form.close)
         new_video = self._read_form(self.form)
         await asyncio.to_thread(self.services.uploads.sync_to_disk, self.upload_path)
-        await self.services.accounts.require_admin(self.identity)
+        await self.services.token_verifier.ensure_current()
+        self.services.token_verifier.require_active(self.identity)
+        await self.services.accounts.require_admin(self.identity.user_id)
         suffix = safe_suffix(self.form.file_name)
         video = await self.services.catalogue.import_upload(new_video, self.upload_path, suffix)
         await self.respond_with_video(video, 201)

@@ -53,7 +53,6 @@ class FastPath:
         self._token_verifier = services.token_verifier
         self._trusted_proxies = services.settings.trusted_proxies
         self._accel_redirect = services.settings.accel_redirect
-        self._renewal_threshold_s = services.settings.access_token_minutes * 60 / 2
         self._common_headers = _CommonHeaders(services.settings.cors_origins)
         self.counters = services.metrics.fast_path
         self.transfers = SendfileTransfers(self.counters)
@@ -121,7 +120,7 @@ class FastPath:
         except (NotAuthenticated, TokenNotValid):
             return False
         is_renewable = cookies.is_renewable and credential is not None and credential.kind is CredentialKind.COOKIE
-        return not is_renewable or identity.expires - time.time() > self._renewal_threshold_s
+        return not is_renewable or not self._token_verifier.is_renewal_due(identity)
 
 
 class _TokenCookies(NamedTuple):

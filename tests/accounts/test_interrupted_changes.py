@@ -42,7 +42,7 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         password = PASSWORD
         for number, step in enumerate(((UserStore, "set_password"), (SessionStore, "end"))):
-            before = (await services.accounts.log_in(ADDRESS, password)).access_token
+            before = (await services.accounts.log_in(ADDRESS, password)).tokens.access_token
             await services.accounts.request_password_reset(ADDRESS)
             token = link_parameters((await deliver_mails(services))[-1])[1]
             password = f"{NEW} {number}"
@@ -52,7 +52,7 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
             with pytest.raises(BadRequest):  # the link is good for that password alone
                 await services.accounts.reset_password(token, None, PASSWORD)
             await services.accounts.reset_password(token, None, password)
-            assert not services.accounts.is_access_token_valid(before)
+            assert not services.token_verifier.is_access_token_valid(before)
             assert await services.accounts.can_log_in(ADDRESS, password)
             with pytest.raises(BadRequest):
                 await services.accounts.reset_password(token, None, password)
@@ -81,12 +81,12 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await services.accounts.make_admin("other@example.org", PASSWORD)
-        token = (await services.accounts.log_in(ADDRESS, PASSWORD)).access_token
+        token = (await services.accounts.log_in(ADDRESS, PASSWORD)).tokens.access_token
         fail_once(SessionStore, "end")
         with pytest.raises(AutoReconnect):
             await services.user_admin.update(0, 1, is_admin=False)
         await services.user_admin.update(0, 1, is_admin=False)
-        assert not services.accounts.is_access_token_valid(token)
+        assert not services.token_verifier.is_access_token_valid(token)
 
 
 async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(

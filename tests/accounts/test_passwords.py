@@ -90,7 +90,7 @@ async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settin
         signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)
         new = (await services.user_admin.get(1)).password_hash
         assert (old.split("$")[3], new.split("$")[3]) == ("m=8192,t=1,p=1", "m=19456,t=1,p=1")
-        services.accounts.identify(signed_in.access_token)
+        services.token_verifier.verify_access_token(signed_in.tokens.access_token)
         await services.accounts.log_in(ADDRESS, PASSWORD)
         assert (await services.user_admin.get(1)).password_hash == new
 
@@ -100,7 +100,7 @@ async def test_making_the_same_admin_again_signs_nobody_out(settings: Settings) 
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)
         await services.accounts.make_admin(ADDRESS, PASSWORD)
-        services.accounts.identify(signed_in.access_token)
+        services.token_verifier.verify_access_token(signed_in.tokens.access_token)
         user = await services.accounts.register("viewer2@example.org", PASSWORD)
         promoted = await services.accounts.make_admin("viewer2@example.org", "another horse battery")
         assert (promoted.id, promoted.is_admin, promoted.is_active) == (user.id, True, True)

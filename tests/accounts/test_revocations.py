@@ -29,7 +29,7 @@ ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 def lets_in(services: Services, signed_in: LoginResult) -> bool:
     try:
-        services.accounts.identify(signed_in.access_token)
+        services.token_verifier.verify_access_token(signed_in.tokens.access_token)
     except TokenNotValid:
         return False
     return True
@@ -44,7 +44,7 @@ async def signed_in_at(services: Services) -> LoginResult:
 async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Services]]:
     """The services of two web processes of one site, both in step."""
     async with open_services(settings) as one, open_services(settings) as other:
-        await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
+        await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
         yield one, other
 
 
@@ -66,12 +66,12 @@ async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
     with processes.run_server(servers.make_redis_server(redis_home)) as its_own:
         alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
         async with open_services(alone) as one, open_services(settings) as other:
-            await wait_until(lambda: other.accounts.is_in_sync)
+            await wait_until(lambda: other.token_verifier.is_in_sync)
             signed_in = await signed_in_at(one)
             assert lets_in(other, signed_in)
             await one.accounts.end_sessions(signed_in.user.id)
             await wait_until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
-            assert other.accounts.is_in_sync
+            assert other.token_verifier.is_in_sync
 
 
 async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
@@ -103,12 +103,12 @@ async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
 ) -> None:
     with capture_logs() as logs:
         async with open_services(settings) as one:
-            await wait_until(lambda: one.accounts.is_in_sync)
+            await wait_until(lambda: one.token_verifier.is_in_sync)
             monkeypatch.setattr(one.token_verifier._revocations, "_list_ended", None)  # asking the database fails
             time.sleep(revocations._SYNC_TIMEOUT_S + 0.1)
-            assert not one.accounts.is_in_sync
-            await one.accounts.ensure_current()
-            assert one.accounts.is_in_sync
+            assert not one.token_verifier.is_in_sync
+            await one.token_verifier.ensure_current()
+            assert one.token_verifier.is_in_sync
     assert not any(entry["event"] == "subscription_lost" for entry in logs)
 
 
@@ -136,21 +136,21 @@ async def test_revoked_sessions_stay_out_while_redis_is_away_or_hangs(settings: 
         server_process(server).suspend()  # no connection is closed: it hangs, or a firewall forgot about it
         await an_end_is_heard_of_when_asked(one, other)
         server_process(server).resume()
-        await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
+        await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
     try:
         await an_end_is_heard_of_when_asked(one, other)
         with processes.run_server(server):
-            await wait_until(lambda: one.accounts.is_in_sync and other.accounts.is_in_sync)
+            await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
     finally:
         await opened.__aexit__(None, None, None)
 
 
 async def an_end_is_heard_of_when_asked(one: Services, other: Services) -> None:
     signed_in = await signed_in_at(one)
-    await wait_until(lambda: not other.accounts.is_in_sync, 5)  # a second
+    await wait_until(lambda: not other.token_verifier.is_in_sync, 5)  # a second
     await one.accounts.end_sessions(signed_in.user.id)
     assert not lets_in(one, signed_in)
-    await other.accounts.ensure_current()
+    await other.token_verifier.ensure_current()
     assert not lets_in(other, signed_in)
 
 

@@ -15,9 +15,8 @@ from handlers.http.header_cache import CachingHeaderParser, HeadTooLarge
 from handlers.media import fast_path
 from tests.http.test_malformed_requests import raw_connection
 from tests.support.http_client import HttpClient
-from videoflix.auth import renewals, verifier
-from videoflix.auth.renewals import RenewedTokenCache
-from videoflix.auth.verifier import VerifiedTokenCache
+from videoflix.auth import verifier
+from videoflix.auth.verifier import RenewedTokenCache, VerifiedTokenCache
 from videoflix.media import playlist_cache
 from videoflix.media.playlist_cache import CachedPlaylist, PlaylistCache, PlaylistKey
 from videoflix.models import Identity
@@ -95,14 +94,14 @@ def test_playlists_with_tokens_stay_within_their_memory_limit(monkeypatch: pytes
 
 def test_the_number_of_cached_tokens_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier, "_MAX_CACHED_TOKENS", 100)
-    monkeypatch.setattr(renewals, "_MAX_RENEWED_TOKENS", 100)
+    monkeypatch.setattr(verifier, "_MAX_RENEWED_TOKENS", 100)
     verified = VerifiedTokenCache(lambda token: Identity(1, "s", False, 2.0**40))
     renewed = RenewedTokenCache()
     for number in range(1000):
         verified(str(number))
         verified("x" * 2000 + str(number))
-        renewed.put(str(number), "token")
-    assert len(verified._cached) == len(renewed._cached) == 100
+        renewed[str(number)] = "token"
+    assert len(verified._cached) == len(renewed) == 100
     assert renewed.get("999") == "token"
     assert renewed.get("1") is None
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from videoflix.accounts.last_admin import take_rights
 from videoflix.accounts.passwords import Passwords, find_password_problems
 from videoflix.auth.one_time_tokens import OneTimeTokens, Purpose
-from videoflix.auth.renewals import RenewedTokenCache
-from videoflix.auth.revocations import Revocations
 from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.auth.sessions import Sessions, TokenPair
-from videoflix.auth.tokens import Tokens
 from videoflix.errors import ActivationFailed, BadRequest, Conflict, FieldErrors, Forbidden, NotFound, TokenNotValid
 from videoflix.mail.outbox import MailKind, Outbox
-from videoflix.models import Client, Identity, Session, User, now
+from videoflix.models import Client, Session, User, now
 from videoflix.stores.counters import CounterStore
 from videoflix.stores.one_time_tokens import TokenOwner
 from videoflix.stores.users import UserStore
@@ -38,11 +34,6 @@ class LoginResult:
     user: User
     tokens: TokenPair
 
-    @property
-    def access_token(self) -> str:
-        """The one that opens everything for some minutes."""
-        return self.tokens.access_token
-
 
 class Accounts:
     """Registration, sign-in and sessions."""
@@ -55,8 +46,6 @@ class Accounts:
         one_time_tokens: OneTimeTokens,
         outbox: Outbox,
         passwords: Passwords,
-        tokens: Tokens,
-        revocations: Revocations,
         erasers: Sequence[UserDataEraser] = (),
     ) -> None:
         self._users = users
@@ -65,76 +54,7 @@ class Accounts:
         self._one_time_tokens = one_time_tokens
         self._outbox = outbox
         self._passwords = passwords
-        self._tokens = tokens
-        self._revocations = revocations
         self._erasers = erasers
-        self._renewed_tokens = RenewedTokenCache()
-
-    # Who sends a request.
-
-    def identify(self, access_token: str) -> Identity:
-        """Pure CPU. Raises TokenNotValid, also when the session of the token has ended."""
-        identity = self._tokens.identify(access_token)
-        self.require_living(identity)
-        return identity
-
-    @property
-    def is_in_sync(self) -> bool:
-        """Whether this process hears at once of every session that another one ends."""
-        return self._revocations.is_in_sync
-
-    async def ensure_current(self) -> None:
-        """Await this before `identify`: usually at once, else when every session that has ended is known."""
-        await self._revocations.ensure_current()
-
-    def require_living(self, identity: Identity) -> None:
-        """Raise TokenNotValid when the session has ended since its token was read. Pure CPU."""
-        if self._revocations.is_revoked(identity.session_id):
-            raise TokenNotValid
-
-    async def require_admin(self, identity: Identity) -> None:
-        """Ask the database again, at the end of a call that took long; that a token expires meanwhile does not matter.
-
-        Raises TokenNotValid when the session has ended or the account is gone or disabled, Forbidden for no admin.
-        """
-        await self.ensure_current()
-        self.require_living(identity)
-        user = await self.get_user(identity.user_id)
-        if not user.can_sign_in:
-            raise TokenNotValid
-        if not user.is_admin:
-            raise Forbidden
-
-    def is_access_token_valid(self, access_token: str | None) -> bool:
-        """Whether it opens anything."""
-        try:
-            return bool(access_token and self.identify(access_token))
-        except TokenNotValid:
-            return False
-
-    def is_renewal_due(self, access_token: str | None) -> bool:
-        """Whether it is missing, opens nothing, or is past half its life; that can wait when renewals are put off."""
-        try:
-            identity = self.identify(access_token or "")
-        except TokenNotValid:
-            return True
-        return self._tokens.is_renewal_due(identity) and not self._renewed_tokens.is_suspended
-
-    def suspend_renewals(self) -> None:
-        """The database is away: whoever still has a good access token makes do with it for some seconds."""
-        self._renewed_tokens.suspend()
-
-    async def renew_access_token(self, refresh_token: str, client: Client) -> str | None:
-        """Another access token for whoever holds this refresh token; None when it opens nothing."""
-        known = self._renewed_tokens.get(refresh_token)
-        if known and not self.is_renewal_due(known):
-            return known
-        try:
-            access_token = await self._sessions.renew_access_token(refresh_token, client)
-        except TokenNotValid:
-            return None
-        self._renewed_tokens.put(refresh_token, access_token)
-        return access_token
 
     # In and out. Addresses come in their one spelling, see `addresses`; what is no address belongs to nobody.
 
@@ -278,6 +198,17 @@ class Accounts:
         except NotFound:
             raise TokenNotValid from None
 
+    async def require_admin(self, user_id: int) -> None:
+        """Ask the database whether a user is an admin, at the end of a call that took long.
+
+        Raises TokenNotValid if the account is gone or disabled, Forbidden if the user is no admin.
+        """
+        user = await self.get_user(user_id)
+        if not user.can_sign_in:
+            raise TokenNotValid
+        if not user.is_admin:
+            raise Forbidden
+
     async def list_sessions(self, user_id: int) -> Sequence[Session]:
         """Those that live, the one that was seen last first."""
         return await self._sessions.list_for_user(user_id)
@@ -348,11 +279,6 @@ class Accounts:
         await self._users.add(user)
         log_event(SecurityEvent.USER_CREATED, user=user.id, is_admin=True)
         return user
-
-
-def generate_placeholder_token() -> str:
-    """The `token` that a registration answers: existing pages want one, and it opens nothing."""
-    return secrets.token_urlsafe(24)
 
 
 def _require_valid_password(password: str, email: str, field: str) -> None:

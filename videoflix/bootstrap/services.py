@@ -138,11 +138,11 @@ async def _assemble(
     )
     passwords = stack.enter_context(closing(Passwords(_hash_cost(settings), settings.hashing_threads)))
     accounts = Accounts(
-        stores.users, stores.counters, sessions, one_time_tokens, outbox, passwords, tokens, revocations,
+        stores.users, stores.counters, sessions, one_time_tokens, outbox, passwords,
         erasers=[viewing.forget_user],
     )  # fmt: skip
     await stack.enter_async_context(revocations.run_in_background())
-    token_verifier = TokenVerifier(tokens.identify, playback_tokens, revocations)
+    token_verifier = TokenVerifier(tokens, playback_tokens, revocations, sessions)
     health_checks: HealthChecks = {
         "database": clients.database["counters"].find_one,  # a server that answers a ping may answer nothing else
         "redis": clients.redis.ping,
