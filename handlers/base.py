@@ -176,7 +176,7 @@ class ApiHandler(BaseHandler):
             await self._renew_access_token()
             self.identity = self.authenticate()
             if self.is_admin_only and not self.identity.is_admin:
-                log_event(SecurityEvent.AUTHZ_FAIL, user=self.identity.user_id, client=self.client.address)
+                log_event(SecurityEvent.AUTHZ_FAIL, user_id=self.identity.user_id, client=self.client.address)
                 raise Forbidden
 
     def authenticate(self) -> Identity:

@@ -45,7 +45,7 @@ async def site_of_one(settings: Settings) -> AsyncIterator[Services]:
         yield services
 
 
-async def test_of_many_registrations_of_one_address_one_succeeds(settings: Settings) -> None:
+async def test_of_concurrent_registrations_of_one_address_one_succeeds(settings: Settings) -> None:
     async with open_services(settings) as services:
         results = await asyncio.gather(
             *(services.accounts.register(ADDRESS, PASSWORD) for _ in range(5)), return_exceptions=True
@@ -54,9 +54,7 @@ async def test_of_many_registrations_of_one_address_one_succeeds(settings: Setti
         assert (await services.user_admin.list_page("", 0, 10))[1] == 1
 
 
-async def test_a_sign_in_that_overtakes_a_disabling_opens_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_login_racing_a_disabling_opens_no_session(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with site_of_one(settings) as services:
         await services.accounts.make_admin("other@example.org", PASSWORD)
         verify = Passwords.verify
@@ -88,7 +86,7 @@ async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
     only_its_end_is_known(settings)
 
 
-async def test_a_deleted_user_leaves_nothing_but_the_end_of_the_sessions(settings: Settings) -> None:
+async def test_a_deleted_user_leaves_nothing_but_tombstones_of_sessions(settings: Settings) -> None:
     async with site_of_one(settings) as services:
         await services.accounts.log_in(ADDRESS, PASSWORD)
         await services.accounts.request_password_reset(ADDRESS)

@@ -35,7 +35,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> FailOnce:
     return away
 
 
-async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
+async def test_an_interrupted_password_reset_is_finished_by_repeating_it(
     settings: Settings, fail_once: FailOnce
 ) -> None:
     async with open_services(settings) as services:
@@ -58,9 +58,7 @@ async def test_a_password_reset_that_breaks_off_is_ended_by_the_same_again(
                 await services.accounts.reset_password(token, None, password)
 
 
-async def test_who_registers_again_because_no_answer_came_gets_the_mail(
-    settings: Settings, fail_once: FailOnce
-) -> None:
+async def test_repeating_an_interrupted_registration_sends_the_mail(settings: Settings, fail_once: FailOnce) -> None:
     async with open_services(settings) as services:
         fail_once(OutboxStore, "put")
         with pytest.raises(AutoReconnect):
@@ -75,9 +73,7 @@ async def test_who_registers_again_because_no_answer_came_gets_the_mail(
         assert await deliver_mails(services) == []
 
 
-async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
-    settings: Settings, fail_once: FailOnce
-) -> None:
+async def test_repeating_an_interrupted_demotion_ends_the_sessions(settings: Settings, fail_once: FailOnce) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await services.accounts.make_admin("other@example.org", PASSWORD)
@@ -89,9 +85,7 @@ async def test_who_takes_rights_away_ends_the_sessions_also_at_the_second_try(
         assert not services.token_verifier.is_access_token_valid(token)
 
 
-async def test_an_account_whose_deletion_broke_off_is_deleted_all_the_same(
-    settings: Settings, fail_once: FailOnce
-) -> None:
+async def test_an_interrupted_account_deletion_is_finished_later(settings: Settings, fail_once: FailOnce) -> None:
     async with open_application(settings) as (services, jobs):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await jobs.account_purge.run_once()

@@ -43,7 +43,7 @@ async def left(services: Services) -> int:
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_admins_who_take_rights_from_each_other_at_once_leave_one(settings: Settings, way: str) -> None:
+async def test_admins_who_demote_each_other_concurrently_leave_one(settings: Settings, way: str) -> None:
     """Two processes, some rounds: each has another one ahead."""
     async with open_services(settings) as one, open_services(settings) as other:
         for count in (2, 2, 3, 2, 3):
@@ -54,7 +54,7 @@ async def test_admins_who_take_rights_from_each_other_at_once_leave_one(settings
             assert await left(one) >= 1, results
 
 
-async def test_a_promotion_and_a_demotion_at_once_leave_an_admin(settings: Settings) -> None:
+async def test_a_concurrent_promotion_and_demotion_leave_an_admin(settings: Settings) -> None:
     async with open_services(settings) as services:
         for _ in range(5):
             first, second = await admins(services, 2)
@@ -68,7 +68,7 @@ async def test_a_promotion_and_a_demotion_at_once_leave_an_admin(settings: Setti
             assert await left(services) >= 1
 
 
-async def test_the_last_admin_stays_one_and_of_two_one_can_go(settings: Settings) -> None:
+async def test_the_last_admin_stays_and_one_of_two_can_go(settings: Settings) -> None:
     async with open_services(settings) as services:
         first, second = await admins(services, 2)
         await services.user_admin.update(first, second, is_admin=False)
@@ -84,7 +84,7 @@ async def test_the_last_admin_stays_one_and_of_two_one_can_go(settings: Settings
         assert await left(services) == 1
 
 
-async def test_a_crash_in_the_middle_keeps_nobody_from_being_demoted_for_long(
+async def test_a_crash_while_demoting_blocks_later_demotions_only_briefly(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_services(settings) as services:
@@ -99,7 +99,7 @@ async def test_a_crash_in_the_middle_keeps_nobody_from_being_demoted_for_long(
         assert await left(services) == 1
 
 
-async def test_a_process_that_stood_still_in_the_middle_changes_nothing(
+async def test_a_process_suspended_while_demoting_changes_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its mark has run out meanwhile, and another admin was demoted instead."""

@@ -17,7 +17,7 @@ CHEAP = HashCost(memory_mib=8, iterations=1)
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 
-async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
+async def test_a_hash_is_argon2id_with_the_configured_cost() -> None:
     passwords = Passwords(HashCost(memory_mib=9, iterations=2, parallelism=1), threads=1)
     encoded = await passwords.hash(PASSWORD)
     assert encoded.startswith("$argon2id$v=19$m=9216,t=2,p=1$")
@@ -29,13 +29,13 @@ async def test_a_hash_is_argon2id_with_the_cost_that_is_set() -> None:
     passwords.close()
 
 
-def test_the_usual_cost_is_what_owasp_asks_for() -> None:
+def test_the_default_cost_is_what_owasp_asks_for() -> None:
     usual = {name: field.default for name, field in Settings.model_fields.items()}
     assert HashCost() == HashCost(usual["password_memory_mib"], usual["password_iterations"], usual["password_lanes"])
     assert (HashCost().memory_mib, HashCost().iterations, HashCost().parallelism) == (19, 2, 1)
 
 
-async def test_a_storm_is_computed_a_few_at_a_time_and_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_storm_is_hashed_a_few_at_a_time_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(CHEAP, threads=2, max_waiting=30)
     at_once, most, lock = 0, 0, threading.Lock()
     hasher = passwords._hasher
@@ -70,7 +70,7 @@ async def test_a_storm_is_computed_a_few_at_a_time_and_the_loop_goes_on(monkeypa
     passwords.close()
 
 
-async def test_an_accent_is_the_same_however_a_keyboard_writes_it() -> None:
+async def test_an_accent_matches_however_a_keyboard_encodes_it() -> None:
     passwords = Passwords(CHEAP)
     composed, decomposed = "caf\u00e9 au lait", "cafe\u0301 au lait"
     assert await passwords.verify(await passwords.hash(composed), decomposed)
@@ -82,7 +82,7 @@ async def test_an_accent_is_the_same_however_a_keyboard_writes_it() -> None:
     passwords.close()
 
 
-async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settings) -> None:
+async def test_a_hash_is_renewed_at_login_when_the_cost_rises(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         old = (await services.user_admin.get(1)).password_hash
@@ -95,7 +95,7 @@ async def test_a_hash_is_renewed_at_sign_in_when_the_cost_rises(settings: Settin
         assert (await services.user_admin.get(1)).password_hash == new
 
 
-async def test_making_the_same_admin_again_signs_nobody_out(settings: Settings) -> None:
+async def test_making_the_same_admin_again_ends_no_session(settings: Settings) -> None:
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         signed_in = await services.accounts.log_in(ADDRESS, PASSWORD)

@@ -48,7 +48,7 @@ async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Ser
         yield one, other
 
 
-async def test_a_session_that_ends_in_one_process_is_shut_out_in_the_other(settings: Settings) -> None:
+async def test_a_session_ended_in_one_process_is_rejected_in_the_other(settings: Settings) -> None:
     async with two_processes(settings) as (one, other):
         signed_in = await signed_in_at(one)
         assert lets_in(other, signed_in)
@@ -59,9 +59,7 @@ async def test_a_session_that_ends_in_one_process_is_shut_out_in_the_other(setti
         assert time.monotonic() - begin < 2  # 0.1 on a machine that is not busy
 
 
-async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
-    settings: Settings, redis_home: Path
-) -> None:
+async def test_without_redis_a_revocation_spreads_through_the_database(settings: Settings, redis_home: Path) -> None:
     """Only the process that signs out has lost Redis: here it has another one."""
     with processes.run_server(servers.make_redis_server(redis_home)) as its_own:
         alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
@@ -74,7 +72,7 @@ async def test_who_cannot_tell_the_others_is_heard_of_through_the_database(
             assert other.token_verifier.is_in_sync
 
 
-async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
+async def test_ended_sessions_are_read_once_and_not_every_second(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
@@ -98,7 +96,7 @@ async def test_a_mass_of_ended_sessions_is_read_once_and_not_every_second(
         assert now() - asked[-1] < timedelta(minutes=1)
 
 
-async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
+async def test_a_suspended_process_does_not_take_redis_for_lost(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with capture_logs() as logs:
@@ -112,7 +110,7 @@ async def test_a_process_that_stood_still_does_not_take_redis_for_lost(
     assert not any(entry["event"] == "subscription_lost" for entry in logs)
 
 
-async def test_a_process_that_starts_later_knows_what_ended_before(settings: Settings) -> None:
+async def test_a_process_that_starts_later_knows_earlier_revocations(settings: Settings) -> None:
     async with open_services(settings) as one:
         signed_in = await signed_in_at(one)
         await one.accounts.end_sessions(signed_in.user.id)
@@ -127,7 +125,7 @@ def redis_home(tmp_path: Path) -> Path:
     return home
 
 
-async def test_revoked_sessions_stay_out_while_redis_is_away_or_hangs(settings: Settings, redis_home: Path) -> None:
+async def test_revoked_sessions_are_rejected_while_redis_is_down_or_hangs(settings: Settings, redis_home: Path) -> None:
     server = servers.make_redis_server(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
     with processes.run_server(server):
@@ -154,7 +152,7 @@ async def an_end_is_heard_of_when_asked(one: Services, other: Services) -> None:
     assert not lets_in(other, signed_in)
 
 
-async def test_what_could_not_be_announced_is_announced_when_redis_is_back(
+async def test_pending_revocations_are_published_when_redis_is_back(
     settings: Settings, redis_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nothing(*_: object) -> list[Tombstone]:

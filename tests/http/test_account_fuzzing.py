@@ -50,7 +50,7 @@ def send_bounded(run_async: RunAsync, send: Callable[[], Coroutine[Any, Any, Htt
     return answer
 
 
-def test_any_body_gets_a_response_of_the_contract(run_async: RunAsync, client: HttpClient, services: Services) -> None:
+def test_any_body_gets_a_documented_response(run_async: RunAsync, client: HttpClient, services: Services) -> None:
     services.rate_limiter._factor = 0
 
     @SETTINGS

@@ -45,7 +45,7 @@ async def test_known_and_unknown_addresses_take_the_same_time(
         assert 0.5 < min(known) / min(unknown) < 2, path
 
 
-async def test_the_log_names_every_event_and_gives_nothing_away(
+async def test_the_log_names_every_event_and_reveals_no_secret(
     client: HttpClient, services: Services, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -28,7 +28,7 @@ def cookie_lines(answer: HttpResponse) -> dict[str, str]:
 # Register and activate.
 
 
-async def test_registering_makes_an_inactive_account_and_owes_a_mail(client: HttpClient, services: Services) -> None:
+async def test_registering_adds_an_inactive_account_and_sends_a_mail(client: HttpClient, services: Services) -> None:
     answer = await client.post("/api/register/", registration_body(" Viewer@Example.ORG "))
     assert answer.status == 201
     assert answer.json["user"] == {"id": 1, "email": ADDRESS}
@@ -38,7 +38,7 @@ async def test_registering_makes_an_inactive_account_and_owes_a_mail(client: Htt
     assert (mail["Subject"], mail["To"]) == ("Confirm your email", ADDRESS)
 
 
-async def test_the_token_of_a_registration_opens_nothing(client: HttpClient, services: Services) -> None:
+async def test_the_token_of_a_registration_gives_access_to_nothing(client: HttpClient, services: Services) -> None:
     token = (await register(client)).json["token"]
     uid, _ = link_parameters((await deliver_mails(services))[0])
     for path in (f"/api/activate/{uid}/{token}/", f"/api/activate/{token}/"):
@@ -49,7 +49,7 @@ async def test_the_token_of_a_registration_opens_nothing(client: HttpClient, ser
     assert (await client.post(f"/api/password_confirm/{uid}/{token}/", body)).status == 400
 
 
-async def test_the_second_password_has_three_names_and_bodies_two_kinds(client: HttpClient) -> None:
+async def test_registration_accepts_three_field_names_and_two_body_types(client: HttpClient) -> None:
     for alias in ("confirmed_password", "confirm_password", "repeated_password"):
         body = f"email={alias}%40example.org&password=correct+horse&{alias}=correct+horse&privacy_policy=on".encode()
         answer = await client.post("/api/register", body, Content_Type="application/x-www-form-urlencoded")
@@ -58,7 +58,7 @@ async def test_the_second_password_has_three_names_and_bodies_two_kinds(client: 
         assert (await client.post("/api/register", given)).status == 201
 
 
-async def test_a_known_address_is_refused_in_the_words_of_any_bad_input(client: HttpClient, services: Services) -> None:
+async def test_a_registered_address_is_refused_like_any_bad_input(client: HttpClient, services: Services) -> None:
     await register(client)
     await deliver_mails(services)
     answer = await client.post("/api/register/", registration_body(ADDRESS.upper()))
@@ -153,7 +153,7 @@ async def test_an_activation_link_works_twice_and_with_and_without_uid(client: H
         assert (answer.status, answer.json) == (200, {"message": "Account successfully activated."})
 
 
-async def test_a_link_of_somebody_else_or_another_purpose_is_refused(client: HttpClient, services: Services) -> None:
+async def test_a_link_of_another_user_or_purpose_is_refused(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     await client.post("/api/password_reset/", {"email": ADDRESS})
     reset_uid, reset_token = link_parameters((await deliver_mails(services))[0])
@@ -188,7 +188,7 @@ async def test_an_activation_mail_is_resent_only_to_unconfirmed_accounts(
     }
 
 
-async def test_mails_asked_for_by_strangers_use_none_of_the_owners_up(client: HttpClient, services: Services) -> None:
+async def test_mails_requested_by_strangers_do_not_use_up_the_owners(client: HttpClient, services: Services) -> None:
     """One mail is outstanding at a time: neither does the owner wait, nor does anybody fill the mailbox."""
     await sign_up(client, services)
     for _ in range(12):
@@ -206,7 +206,7 @@ async def test_mails_asked_for_by_strangers_use_none_of_the_owners_up(client: Ht
     assert (await client.post("/api/password_confirm/{}/{}/".format(*link_parameters(second)), body)).status == 400
 
 
-async def test_a_mail_that_does_not_get_through_is_tried_until_it_does(client: HttpClient, services: Services) -> None:
+async def test_an_undeliverable_mail_is_retried_until_it_is_delivered(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     folder = services.settings.mail_dir
     folder.rmdir()
@@ -221,7 +221,7 @@ async def test_a_mail_that_does_not_get_through_is_tried_until_it_does(client: H
 # Sign in and out.
 
 
-async def test_signing_in_sets_the_cookies_and_gives_no_token_away(client: HttpClient, services: Services) -> None:
+async def test_login_sets_the_cookies_and_reveals_no_token(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     answer = await client.post("/api/login", {"email": f" {ADDRESS.upper()} ", "password": PASSWORD})
     assert answer.status == 200
@@ -240,7 +240,7 @@ async def test_signing_in_sets_the_cookies_and_gives_no_token_away(client: HttpC
     assert (await client.get("/api/video/")).json == []
 
 
-async def test_whatever_is_wrong_at_sign_in_the_words_are_the_same(client: HttpClient, services: Services) -> None:
+async def test_every_failed_login_gets_the_same_message(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     await register(client, "inactive@example.org")
     await register(client, "disabled@example.org")
@@ -262,14 +262,14 @@ async def test_whatever_is_wrong_at_sign_in_the_words_are_the_same(client: HttpC
         assert (answer.status, answer.json, client.cookies) == (400, REFUSED, {}), address
 
 
-async def test_a_stale_cookie_stops_nobody_from_signing_in(client: HttpClient, services: Services) -> None:
+async def test_a_stale_cookie_does_not_prevent_a_login(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     client.cookies = {"access_token": "stale", "refresh_token": "stale"}
     await client.log_in(ADDRESS, PASSWORD)
     assert (await client.get("/api/me/")).status == 200
 
 
-async def test_signing_out_ends_the_session_at_once(client: HttpClient, services: Services) -> None:
+async def test_logout_ends_the_session_at_once(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     stolen = dict(client.cookies)
     answer = await client.fetch("POST", "/api/logout/", b"", Content_Type="application/json")
@@ -289,7 +289,7 @@ async def test_signing_out_ends_the_session_at_once(client: HttpClient, services
     assert (await client.post("/api/token/refresh/")).status == 401
 
 
-async def test_signing_out_without_a_session(client: HttpClient) -> None:
+async def test_logout_without_a_session(client: HttpClient) -> None:
     missing = await client.fetch("POST", "/api/logout/", b"", Content_Type="application/json")
     assert (missing.status, missing.json) == (400, {"detail": "Refresh token is missing."})
     client.cookies = {"refresh_token": "nonsense"}
@@ -326,9 +326,7 @@ async def test_a_password_is_reset_and_every_session_ends(client: HttpClient, se
     assert (await client.get("/api/me/")).status == 401
 
 
-async def test_the_new_password_has_other_names_and_the_link_another_form(
-    client: HttpClient, services: Services
-) -> None:
+async def test_a_reset_accepts_other_field_names_and_a_link_without_uid(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     await client.post("/api/password_reset/", {"email": ADDRESS})
     _, token = link_parameters((await deliver_mails(services))[0])
@@ -336,7 +334,7 @@ async def test_the_new_password_has_other_names_and_the_link_another_form(
     assert (await client.post(f"/api/password_confirm/{token}/", body)).status == 200
 
 
-async def test_a_reset_tells_nothing_about_accounts(client: HttpClient, services: Services) -> None:
+async def test_a_reset_reveals_nothing_about_accounts(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     known, unknown = [await client.post("/api/password_reset/", {"email": who}) for who in (ADDRESS, "no@example.org")]
     assert (known.status, known.body) == (unknown.status, unknown.body)
@@ -349,7 +347,7 @@ async def test_a_reset_tells_nothing_about_accounts(client: HttpClient, services
 # Oneself.
 
 
-async def test_one_sees_oneself_and_ones_sessions_and_ends_one(client: HttpClient, services: Services) -> None:
+async def test_users_see_themselves_and_end_one_of_their_sessions(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     first = dict(client.cookies)
     await client.post("/api/login/", {"email": ADDRESS, "password": PASSWORD}, User_Agent="Television/1.0")
@@ -370,7 +368,7 @@ async def test_one_sees_oneself_and_ones_sessions_and_ends_one(client: HttpClien
     assert (await client.get("/api/me/")).status == 401
 
 
-async def test_nobody_ends_a_session_of_somebody_else(client: HttpClient, services: Services) -> None:
+async def test_users_cannot_end_a_session_of_another_user(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     (session,) = (await client.get("/api/me/sessions/")).json["sessions"]
     first = dict(client.cookies)
@@ -380,11 +378,11 @@ async def test_nobody_ends_a_session_of_somebody_else(client: HttpClient, servic
     assert (await client.get("/api/me/")).status == 200
 
 
-async def test_one_deletes_ones_account_with_the_password(client: HttpClient, services: Services) -> None:
+async def test_users_delete_their_account_with_the_password(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     stolen = dict(client.cookies)
     wrong = await client.fetch("DELETE", "/api/me/", {"password": "not it, surely"})
-    assert (wrong.status, wrong.json) == (400, {"password": ["The password is not right."]})
+    assert (wrong.status, wrong.json) == (400, {"password": ["Incorrect password."]})
     gone = await client.fetch("DELETE", "/api/me/", {"password": PASSWORD})
     assert (gone.status, "access_token" in client.cookies) == (200, False)
     client.cookies = stolen
@@ -393,7 +391,7 @@ async def test_one_deletes_ones_account_with_the_password(client: HttpClient, se
     await register(client)  # the address is free again
 
 
-async def test_the_last_admin_cannot_delete_himself(admin: HttpClient, services: Services) -> None:
+async def test_the_last_admin_cannot_delete_their_account(admin: HttpClient, services: Services) -> None:
     password = {"password": "correct horse battery"}
     for number in (2, 3):
         await services.accounts.make_admin(f"admin{number}@example.org", PASSWORD)
@@ -402,7 +400,7 @@ async def test_the_last_admin_cannot_delete_himself(admin: HttpClient, services:
     last = await admin.fetch("DELETE", "/api/me/", password)
     assert (last.status, last.json) == (
         409,
-        {"detail": "You are the last admin: make an admin of somebody else first."},
+        {"detail": "You are the last admin. Make another user an admin first."},
     )
     await services.user_admin.update(1, 2, is_disabled=False)
     assert (await admin.fetch("DELETE", "/api/me/", password)).status == 200
@@ -417,7 +415,7 @@ async def test_the_csrf_cookie_comes_with_the_first_signed_in_get(client: HttpCl
     assert "csrftoken" in client.cookies
 
 
-async def test_a_body_may_be_empty_and_still_called_json(client: HttpClient) -> None:
+async def test_a_json_body_may_be_empty(client: HttpClient) -> None:
     for path in ("/api/logout/", "/api/token/refresh/"):
         answer = await client.fetch("POST", path, b"", Content_Type="application/json")
         assert (answer.status, answer.json) == (400, {"detail": "Refresh token is missing."})

@@ -14,6 +14,7 @@ import pymongo.errors
 import pytest
 
 from tests.support.http_client import HttpClient, HttpResponse
+from tests.support.log_events import find_events
 from tests.support.sites import running_site
 from tests.support.tokens import token_expiring_in
 from tests.support.users import ADDRESS, PASSWORD, sign_up
@@ -41,7 +42,7 @@ async def refresh(client: HttpClient) -> HttpResponse:
     return await client.fetch("POST", "/api/token/refresh/", b"", Content_Type="application/json")
 
 
-async def test_a_refresh_gives_new_cookies_and_no_token_away(client: HttpClient, services: Services) -> None:
+async def test_a_refresh_sets_new_cookies_and_reveals_no_token(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     before = dict(client.cookies)
     answer = await refresh(client)
@@ -51,9 +52,7 @@ async def test_a_refresh_gives_new_cookies_and_no_token_away(client: HttpClient,
     assert (await client.get("/api/me/")).status == 200
 
 
-async def test_two_tabs_that_refresh_at_the_same_moment_both_stay_signed_in(
-    client: HttpClient, services: Services
-) -> None:
+async def test_tabs_that_refresh_concurrently_all_stay_logged_in(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     token = client.cookies["refresh_token"]
     tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
@@ -105,7 +104,7 @@ async def test_every_replaced_token_has_its_own_grace_period(
     assert (await refresh(client)).status == 401  # the family has ended
 
 
-async def test_tabs_that_refresh_at_random_all_stay_signed_in(client: HttpClient, services: Services) -> None:
+async def test_tabs_that_refresh_at_random_all_stay_logged_in(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
     for tab in tabs:
@@ -124,7 +123,7 @@ async def test_tabs_that_refresh_at_random_all_stay_signed_in(client: HttpClient
         tab.close()
 
 
-async def test_an_older_token_ends_the_whole_family(
+async def test_reuse_of_an_older_token_ends_the_session(
     client: HttpClient, services: Services, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     await sign_up(client, services)
@@ -136,13 +135,13 @@ async def test_an_older_token_ends_the_whole_family(
     with_refresh(client, stolen)
     answer = await refresh(client)
     assert (answer.status, answer.json["code"]) == (401, "token_not_valid")
-    assert [r.message for r in caplog.records if r.message.startswith("authn_token_reuse user=1 ")] != []
+    assert find_events(caplog.records, "authn_token_reuse", user_id=1) != []
     client.cookies = owner
     assert (await client.get("/api/me/")).status == 401
     assert (await refresh(client)).status == 401
 
 
-async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
+async def test_the_predecessor_ends_the_session_after_its_grace_period(
     client: HttpClient, services: Services, settings: Settings
 ) -> None:
     await sign_up(client, services)
@@ -156,7 +155,7 @@ async def test_the_predecessor_ends_the_family_when_its_grace_is_over(
     assert (await refresh(client)).status == 401
 
 
-async def test_a_session_that_an_older_version_has_rotated_keeps_its_grace(
+async def test_a_session_rotated_by_an_older_version_keeps_its_grace_period(
     client: HttpClient, services: Services, settings: Settings
 ) -> None:
     await sign_up(client, services)
@@ -200,7 +199,7 @@ async def test_an_expired_session_is_over(client: HttpClient, services: Services
     assert (await refresh(client)).status == 401
 
 
-async def test_a_get_with_an_old_access_cookie_is_served_and_gets_a_fresh_one(
+async def test_a_get_with_an_old_access_cookie_gets_a_fresh_one(
     client: HttpClient, services: Services, settings: Settings
 ) -> None:
     await sign_up(client, services)
@@ -217,7 +216,7 @@ async def test_a_get_with_an_old_access_cookie_is_served_and_gets_a_fresh_one(
         assert (again.status, again.headers.get_list("Set-Cookie")) == (200, [])
 
 
-async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
+async def test_a_player_that_stores_no_cookies_costs_one_query(
     client: HttpClient, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sign_up(client, services)
@@ -241,7 +240,9 @@ async def test_a_player_that_stores_no_cookie_costs_the_database_one_question(
     assert (await client.get("/api/me/")).status == 401
 
 
-async def test_nothing_else_is_renewed(client: HttpClient, services: Services, settings: Settings) -> None:
+async def test_only_safe_requests_with_cookies_renew_the_access_token(
+    client: HttpClient, services: Services, settings: Settings
+) -> None:
     await sign_up(client, services)
     expired = token_expiring_in(client, settings, -5)
     del client.cookies["access_token"]
@@ -253,7 +254,7 @@ async def test_nothing_else_is_renewed(client: HttpClient, services: Services, s
     assert (missing.status, "code" in missing.json) == (401, False)
 
 
-async def test_a_bearer_token_opens_what_the_cookie_opens(client: HttpClient, services: Services) -> None:
+async def test_a_bearer_token_gives_the_access_of_the_cookie(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     token, client.cookies = client.cookies["access_token"], {}
     assert (await client.get("/api/me/", Authorization=f"bearer {token}")).status == 200
@@ -292,7 +293,7 @@ def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
     }
 
 
-async def test_forged_tokens_open_nothing(client: HttpClient, services: Services, settings: Settings) -> None:
+async def test_forged_tokens_give_access_to_nothing(client: HttpClient, services: Services, settings: Settings) -> None:
     await sign_up(client, services)
     secret = settings.secret_key.get_secret_value()
     access, genuine = (client.cookies[name] for name in TOKENS)
@@ -306,7 +307,7 @@ async def test_forged_tokens_open_nothing(client: HttpClient, services: Services
     assert (await refresh(client)).status == 200  # none of it ended the session
 
 
-async def test_whose_account_is_gone_or_disabled_is_signed_out(client: HttpClient, services: Services) -> None:
+async def test_a_user_who_is_deleted_or_disabled_is_logged_out(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     await services.user_admin.update(0, 1, is_disabled=True)
     assert (await client.get("/api/me/")).status == 401
@@ -328,7 +329,7 @@ async def test_whose_account_is_gone_or_disabled_is_signed_out(client: HttpClien
         ({"cookie_samesite": "Strict", "cookie_domain": "films.example"}, {"SameSite=Strict", "Domain=films.example"}),
     ],
 )
-async def test_cookies_have_the_attributes_that_are_set_also_when_they_go(
+async def test_cookies_have_the_configured_attributes_when_set_and_deleted(
     settings: Settings, given: dict[str, Any], attributes: set[str]
 ) -> None:
     async with running_site(settings, **given) as (client, services):

@@ -36,7 +36,9 @@ async def test_users_are_listed_and_searched_a_page_at_a_time(admin: HttpClient,
         assert (await admin.get(f"/api/admin/users/?{bad}")).status == 400, bad
 
 
-async def test_disabling_signs_out_at_once_and_enabling_lets_in_again(admin: HttpClient, services: Services) -> None:
+async def test_disabling_ends_sessions_at_once_and_enabling_permits_logins(
+    admin: HttpClient, services: Services
+) -> None:
     client = await member(admin, services)
     answer = await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": True})
     assert (answer.status, answer.json["is_disabled"]) == (200, True)
@@ -50,9 +52,7 @@ async def test_disabling_signs_out_at_once_and_enabling_lets_in_again(admin: Htt
     client.close()
 
 
-async def test_rights_change_with_the_next_sign_in_and_the_last_one_is_void(
-    admin: HttpClient, services: Services
-) -> None:
+async def test_changed_rights_need_a_new_login(admin: HttpClient, services: Services) -> None:
     client = await member(admin, services)
     await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": True})
     await client.log_in(ADDRESS, PASSWORD)
@@ -64,7 +64,7 @@ async def test_rights_change_with_the_next_sign_in_and_the_last_one_is_void(
     client.close()
 
 
-async def test_a_link_of_before_does_not_undo_what_an_admin_decided(admin: HttpClient, services: Services) -> None:
+async def test_an_earlier_link_does_not_undo_an_admins_decision(admin: HttpClient, services: Services) -> None:
     await register(admin)
     uid, token = link_parameters((await deliver_mails(services))[0])
     assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 200
@@ -76,7 +76,7 @@ async def test_a_link_of_before_does_not_undo_what_an_admin_decided(admin: HttpC
     ).status == 200
 
 
-async def test_deleting_removes_the_user_and_all_that_was_held(admin: HttpClient, services: Services) -> None:
+async def test_deleting_removes_the_user_and_their_data(admin: HttpClient, services: Services) -> None:
     client = await member(admin, services)
     answer = await admin.fetch("DELETE", "/api/admin/users/2/")
     assert (answer.status, answer.json) == (200, {"detail": "User deleted."})
@@ -86,7 +86,7 @@ async def test_deleting_removes_the_user_and_all_that_was_held(admin: HttpClient
     client.close()
 
 
-async def test_nobody_takes_their_own_rights_away(admin: HttpClient) -> None:
+async def test_admins_cannot_remove_their_own_rights(admin: HttpClient) -> None:
     for verb, body in (("PATCH", {"is_admin": False}), ("PATCH", {"is_disabled": True}), ("DELETE", b"")):
         assert (await admin.fetch(verb, "/api/admin/users/1/", body)).status == 409
     wrong = await admin.fetch("PATCH", "/api/admin/users/1/", {"is_admin": "perhaps"})

@@ -1,1 +1,1 @@
-"""Who may do what: passwords, tokens, sessions and the rules of accounts."""
+"""Accounts: registration, login, passwords, rate limits, and the administration of users."""

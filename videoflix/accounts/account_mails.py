@@ -1,4 +1,4 @@
-"""Writes the mails that accounts are owed, with fresh links; who has no account gets none."""
+"""Composes the mails of accounts, with fresh links. An address without an account gets no mail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PURPOSES = {MailKind.ACTIVATION: Purpose.ACTIVATE, MailKind.RESET: Purpose.RESE
 
 
 class AccountMailComposer:
-    """The mailer's `Compose`."""
+    """Turns the outbox's entries into messages, when the mailer is about to send them."""
 
     def __init__(
         self, users: UserStore, one_time_tokens: OneTimeTokens, renderer: MailRenderer, settings: Settings
@@ -30,7 +30,7 @@ class AccountMailComposer:
         }
 
     async def compose(self, mail: OutboxMail) -> EmailMessage | None:
-        """None when there is nobody who should get it, or it would repeat what came a moment ago."""
+        """Return the message, or None if nobody should get it or the same was sent a moment ago."""
         try:
             user = await self._users.get_by_email(mail.address)
         except NotFound:
@@ -43,12 +43,12 @@ class AccountMailComposer:
         purpose = _PURPOSES.get(kind)
         if purpose and await self._one_time_tokens.is_outstanding(user.id, purpose):
             return None
-        facts = {"link": await self._build_link(user, purpose, mail)} if purpose else {}
+        variables = {"link": await self._build_link(user, purpose, mail)} if purpose else {}
         reference = f"{mail.id}.{int(mail.created_at.timestamp() * 1000)}"
-        return self._renderer.render(kind.value, user.email, reference, **facts)
+        return self._renderer.render(kind.value, user.email, reference, **variables)
 
     async def sent(self, mail: OutboxMail) -> None:
-        """The mailer's `OnSent`."""
+        """Record that a mail has been sent."""
         await self._one_time_tokens.set_sent(mail.id)
 
     async def _build_link(self, user: User, purpose: Purpose, mail: OutboxMail) -> str:
@@ -57,7 +57,11 @@ class AccountMailComposer:
 
 
 def _select_kind(requested: MailKind, user: User) -> MailKind | None:
-    """Whose address two people registered sets a password; that confirms the address as well."""
+    """Return the kind of mail that this user gets for a request, or None if there is nothing to send.
+
+    An account without a password, because two people registered its address, gets a link to set one. That confirms the
+    address as well.
+    """
     if user.is_disabled or (requested is MailKind.ACTIVATION and user.is_active):
         return None
     if requested is MailKind.ACTIVATION and not user.password_hash:

@@ -1,9 +1,9 @@
-"""Keeps one admin, whoever takes rights away at the same moment.
+"""Keeps at least one admin, even if several admins lose their rights concurrently.
 
-MongoDB changes one document atomically, and this rule is about several. So whoever is to lose rights is marked first,
-and looks for another admin without a mark after that: of two who are demoted at once, each sees the mark of the other,
-or one of them is done before the other one looks. A mark carries a token, and the change is written only while the mark
-is still there: a process that stood still for longer than marks last changes nothing.
+MongoDB changes one document atomically, and this rule is about several. So a user who is to lose rights is marked
+first, and only then the other admins without a mark are searched. Of two admins who are demoted concurrently, each sees
+the other's mark, or one is done before the other searches. A mark carries a token, and the change is written only while
+that mark is there: a process that was suspended for longer than marks last changes nothing.
 """
 
 from __future__ import annotations
@@ -11,29 +11,30 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import Mapping
+from typing import Unpack
 
 from videoflix.errors import Conflict
 from videoflix.models import User
-from videoflix.stores.users import UserStore
+from videoflix.stores.users import UserFields, UserStore
 
-_TRIES = 5
-_LONGEST_PAUSE_S = 0.2  # between two tries; random, so that of two who were in each other's way one is first
+_MAX_ATTEMPTS = 5
+_MAX_RETRY_DELAY_S = 0.2  # a random part of it, so that of two callers who block each other one goes first
+_MARK_TOKEN_BYTES = 8
 
 
-async def take_rights(users: UserStore, user_id: int, fields: Mapping[str, object], refusal: str) -> User:
-    """Set fields that may end a user's being an admin; return the user as it is then.
+async def update_unless_last_admin(users: UserStore, user_id: int, refusal: str, **fields: Unpack[UserFields]) -> User:
+    """Set fields that may end a user's being an admin, and return the changed user.
 
-    Raises NotFound, and Conflict with the `refusal` when no admin would be left.
+    Raises NotFound, and Conflict with the message `refusal` if no admin would be left.
     """
-    for _ in range(_TRIES):
-        token = secrets.token_hex(8)
+    for _ in range(_MAX_ATTEMPTS):
+        token = secrets.token_hex(_MARK_TOKEN_BYTES)
         user = await users.announce_step_down(user_id, token)
         is_admin = user.is_admin and user.can_sign_in
         if not is_admin or await users.has_staying_admin(besides=user_id):
-            if changed := await users.step_down(user_id, token, fields):
-                return changed
+            if updated := await users.step_down(user_id, token, fields):
+                return updated
         else:
             await users.cancel_step_down(user_id, token)
-        await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  # no secret
+        await asyncio.sleep(random.uniform(0, _MAX_RETRY_DELAY_S))  # noqa: S311  # not a secret
     raise Conflict(refusal)

@@ -1,7 +1,4 @@
-"""Deletions of accounts to their end: what a process that died, or a database that went away, left half done.
-
-Whoever deletes an account is signed out first and cannot ask again.
-"""
+"""Maintenance of accounts in the background; any number of processes may run it."""
 
 from __future__ import annotations
 
@@ -17,34 +14,35 @@ from videoflix.mail.outbox import Outbox
 from videoflix.models import now
 from videoflix.stores.users import UserStore
 
-_PURGE_INTERVAL_S = 60.0  # seconds between two looks
+_PURGE_INTERVAL_S = 60.0
+_UNCONFIRMED_INTERVAL_S = 1800.0
 
 
 class AccountPurge:
-    """Any number of processes may look; every step is safe to repeat."""
+    """Finishes account deletions that a crash or an outage interrupted.
+
+    The users cannot do that themselves: a deletion begins with the end of their sessions.
+    """
 
     def __init__(self, users: UserStore, accounts: Accounts) -> None:
         self._users = users
         self._accounts = accounts
 
     def run_in_background(self) -> AbstractAsyncContextManager[None]:
-        """At once and from time to time, for as long as the block lasts."""
+        """Run at once and then periodically until the block is left."""
         return run_periodically(self.run_once, _PURGE_INTERVAL_S)
 
     async def run_once(self) -> None:
-        """Once, for all accounts that are to be deleted."""
+        """Delete all accounts whose deletion has begun. Idempotent."""
         for user_id in await self._users.list_being_deleted():
-            with suppress(NotFound):  # who began it has ended it
+            with suppress(NotFound):  # its own deletion has finished meanwhile
                 await self._accounts.delete(user_id)
 
 
-_UNCONFIRMED_INTERVAL_S = 1800.0  # seconds between two sweeps
-
-
 class UnconfirmedAccounts:
-    """`days` after the last mail that asked for it; 0 keeps them. Any number of processes may sweep.
+    """Deletes accounts whose address was not confirmed within `max_age_days` of the last mail; 0 keeps them all.
 
-    Only what its registration made: an account that an admin has decided about stays.
+    Accounts that an admin has changed stay.
     """
 
     def __init__(self, users: UserStore, one_time_tokens: OneTimeTokens, outbox: Outbox, max_age_days: int) -> None:
@@ -54,17 +52,17 @@ class UnconfirmedAccounts:
         self._max_age_days = max_age_days
 
     def run_in_background(self) -> AbstractAsyncContextManager[None]:
-        """At once and from time to time, for as long as the block lasts."""
+        """Run at once and then periodically until the block is left."""
         return run_periodically(self.run_once, _UNCONFIRMED_INTERVAL_S)
 
     async def run_once(self) -> None:
-        """Once. Who confirms at this very moment keeps the account."""
+        """Delete the accounts that are due. One whose address is confirmed concurrently stays."""
         if not self._max_age_days:
             return
-        since = now() - timedelta(days=self._max_age_days)
-        for user in await self._users.list_unconfirmed(since):
-            # Before, for afterwards the address may be somebody else's; who confirms needs it no more.
+        asked_before = now() - timedelta(days=self._max_age_days)
+        for user in await self._users.list_unconfirmed(asked_before):
+            # Before the account: afterwards the address may be another user's. Who confirms needs the mail no more.
             await self._outbox.delete_for_address(user.email)
-            if await self._users.delete_unconfirmed(user.id, since):
+            if await self._users.delete_unconfirmed(user.id, asked_before):
                 await self._one_time_tokens.revoke(user.id)
-                log_event(SecurityEvent.USER_DELETED, user=user.id, unconfirmed_days=self._max_age_days)
+                log_event(SecurityEvent.USER_DELETED, user_id=user.id, unconfirmed_days=self._max_age_days)

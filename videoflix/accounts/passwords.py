@@ -1,7 +1,7 @@
-"""Passwords: which are taken, and their argon2id hashes.
+"""Which passwords are accepted, and their argon2id hashes.
 
-Hashes are computed on a small pool of threads, so that the event loop never waits for one. argon2 lets go of Python's
-lock while it works; the pool's size bounds the memory that it takes, and those that wait cost next to nothing.
+Hashes are computed in a small thread pool, so the event loop never waits for one. argon2 releases the GIL while it
+works. The size of the pool bounds the memory used; waiting calls take next to none.
 """
 
 from __future__ import annotations
@@ -24,21 +24,18 @@ from videoflix.errors import Unavailable
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = (
-    8,
-    4096,
-)  # characters; NIST SP 800-63B asks for at least 8 and for no low upper limit
-_COMMON_PASSWORDS = frozenset(
-    FREQUENCY_LISTS["passwords"]
-)  # the 30,000 most frequent ones of what was leaked, in lower case
-# Characters. Unicode's sorting of accents takes a second for 8,000 of them and minutes for a megabyte.
+# Characters. NIST SP 800-63B, section 5.1.1.2, requires a minimum of 8 and asks for no low maximum.
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 4096
+_COMMON_PASSWORDS = frozenset(FREQUENCY_LISTS["passwords"])  # the 30,000 most frequent leaked ones, in lower case
+# Characters. Normalizing 8,000 combining accents takes a second, and a megabyte of them takes minutes.
 _MAX_NORMALIZED_LENGTH = 1000
 _HASHING_NICENESS = 5  # below everything that a viewer waits for
+_RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class HashCost:
-    """What a hash costs. OWASP's Password Storage Cheat Sheet: at least 19 MiB, 2 iterations, 1 lane."""
+    """The cost of a hash. OWASP's Password Storage Cheat Sheet: at least 19 MiB, 2 iterations, 1 lane."""
 
     memory_mib: int = 19
     iterations: int = 2
@@ -46,7 +43,7 @@ class HashCost:
 
 
 def find_password_problems(password: str, email: str = "") -> Iterable[str]:
-    """What speaks against it, as sentences; none when it is taken."""
+    """Return why a password is not acceptable, as sentences; none if it is."""
     if len(password) < MIN_PASSWORD_LENGTH:
         yield f"This password is too short. It must contain at least {MIN_PASSWORD_LENGTH} characters."
     if len(password) > MAX_PASSWORD_LENGTH:
@@ -58,7 +55,7 @@ def find_password_problems(password: str, email: str = "") -> Iterable[str]:
 
 
 class Passwords:
-    """Hash and verify; `threads` of them at once, of which `most_waiting` more may wait their turn."""
+    """Hashes and verifies passwords: up to `threads` at a time, while up to `max_waiting` more calls wait."""
 
     def __init__(self, cost: HashCost = HashCost(), threads: int = 2, max_waiting: int = 500) -> None:  # frozen
         self._hasher = PasswordHasher(
@@ -70,13 +67,14 @@ class Passwords:
         self._dummy_hash = self._hasher.hash("the password of nobody")
 
     async def hash(self, password: str) -> str:
-        """The encoded hash, parameters and salt included. Raises Unavailable."""
+        """Return the encoded hash, with parameters and salt. Raises Unavailable if too many calls wait already."""
         return await self._run(self._hasher.hash, _normalize(password))
 
     async def verify(self, encoded: str | None, password: str) -> bool:
-        """Whether it is the password. None (there is no such user) and "" take the same time and are False.
+        """Return whether this is the password of an encoded hash.
 
-        Raises Unavailable: so many wait already that this one would wait too long.
+        None (there is no such user) and "" (the user has no password) take the same time and return False. Raises
+        Unavailable if too many calls wait already.
         """
         try:
             matches = await self._run(self._hasher.verify, encoded or self._dummy_hash, _normalize(password))
@@ -85,16 +83,16 @@ class Passwords:
         return bool(matches) and bool(encoded)
 
     def is_outdated(self, encoded: str) -> bool:
-        """Whether it was made with other parameters than those of today."""
+        """Return whether a hash was made with parameters other than the current ones."""
         return _parse_parameters(encoded) != _parse_parameters(self._dummy_hash)
 
     def close(self) -> None:
-        """Wait for what is running and end the threads."""
+        """Wait for running hashes, cancel waiting ones and end the threads."""
         self._executor.shutdown(cancel_futures=True)
 
     async def _run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
         if self._pending_count >= self._max_pending:
-            raise Unavailable("Too many people sign in at this moment.", 5)
+            raise Unavailable("Too many sign-ins right now. Try again shortly.", _RETRY_AFTER_S)
         self._pending_count += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
@@ -103,9 +101,10 @@ class Passwords:
 
 
 def _normalize(password: str) -> str:
-    """One text for what keyboards and systems write differently, like an accent (NIST SP 800-63B, 5.1.1.2).
+    """Return the one form of characters that keyboards and systems encode differently, such as accents.
 
-    On the event loop, and with Python's lock: what is longer than anything that people type stays as it is.
+    See NIST SP 800-63B, section 5.1.1.2. This runs on the event loop and holds the GIL, so a text longer than anything
+    that people type is returned as it is.
     """
     if password.isascii() or len(password) > _MAX_NORMALIZED_LENGTH:
         return password
@@ -113,12 +112,18 @@ def _normalize(password: str) -> str:
 
 
 def _parse_parameters(encoded: str) -> tuple[object, ...]:
-    """Everything but salt and digest, of which the lengths; argon2-cffi takes ten times as long to take it apart."""
+    """Return the parameters of a hash, with the lengths of salt and digest.
+
+    argon2-cffi's own parser takes ten times as long.
+    """
     *cost, salt, digest = encoded.split("$")
     return *cost, len(salt), len(digest)
 
 
 def _lower_thread_priority() -> None:
-    """On Linux niceness belongs to a thread: a storm of logins leaves the processor to the event loop."""
+    """Lower the priority of this thread, so that a storm of logins leaves the processor to the event loop.
+
+    On Linux niceness belongs to a thread.
+    """
     with suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, 0, _HASHING_NICENESS)

@@ -1,1 +1,1 @@
-"""Tokens and sessions: who a request comes from."""
+"""Authentication: tokens, sessions, and whom a request comes from."""

@@ -1,10 +1,10 @@
-"""Sessions: from sign-in to sign-out, and the refresh tokens that keep them alive."""
+"""Sessions, from login to logout, and the rotation of their refresh tokens."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from videoflix.auth.revocations import Revocations
@@ -12,27 +12,27 @@ from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.auth.tokens import RefreshToken, Tokens
 from videoflix.errors import NotFound, TokenNotValid
 from videoflix.models import Client, Session, User, now
-from videoflix.stores.sessions import SessionStore
+from videoflix.stores.sessions import LastSeen, SessionStore
 from videoflix.stores.users import UserStore
 
-_REUSE_GRACE_PERIOD = timedelta(seconds=30)  # two tabs, or an answer that was lost: the predecessor may come once more
-_MAX_SESSIONS_PER_USER = 100  # sessions of one user, more or less; a household with many devices has a dozen
-_LOGINS_PER_LIMIT_CHECK = (
-    10  # sign-ins, one of which looks how many there are, by chance: it costs a question to the database
-)
-_MAX_USER_AGENT_LENGTH = 300  # characters of a User-Agent header that are kept
+# How long a replaced refresh token stays valid: two tabs may present the same one, and a response may get lost.
+_REUSE_GRACE_PERIOD = timedelta(seconds=30)
+_MAX_SESSIONS_PER_USER = 100  # approximately; a household with many devices has a dozen
+_LOGINS_PER_LIMIT_CHECK = 10  # on average every tenth login enforces the session limit, to spare a query
+_MAX_USER_AGENT_LENGTH = 300  # characters of the User-Agent header that are stored
+_SESSION_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What the cookies of a session carry, as texts."""
+    """The encoded tokens that the cookies of a session carry."""
 
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
 
 
 class Sessions:
-    """`lifetime` of a session from its last refresh on."""
+    """Opens, refreshes and ends sessions. A session expires `lifetime` after its last refresh."""
 
     def __init__(
         self, store: SessionStore, users: UserStore, tokens: Tokens, revocations: Revocations, lifetime: timedelta
@@ -44,8 +44,8 @@ class Sessions:
         self._lifetime = lifetime
 
     async def open(self, user: User, client: Client) -> TokenPair:
-        """Begin a session. Raises NotFound when the user lost the right to it at this very moment."""
-        token = self._tokens.create_refresh_token(secrets.token_urlsafe(16))
+        """Open a session. Raises NotFound if the user lost the right to log in since `user` was read."""
+        token = self._tokens.create_refresh_token(secrets.token_urlsafe(_SESSION_ID_BYTES))
         session = Session(
             id=token.session_id,
             user_id=user.id,
@@ -55,65 +55,68 @@ class Sessions:
             address=client.address,
         )
         await self._store.add(session)
-        # Whoever disables a user, or sets a password anew, ends the sessions that there are: was this one too late?
+        # Disabling a user and setting a password end the existing sessions. This one may have come too late for that.
         try:
             current = await self._users.get(user.id)
             if current.password_hash != user.password_hash or not current.can_sign_in:
                 raise NotFound
         except NotFound:
-            await self.end(_id=session.id)
+            await self.end([session.id])
             raise
         if secrets.randbelow(_LOGINS_PER_LIMIT_CHECK) == 0:
             await self._enforce_session_limit(user)
-        log_event(SecurityEvent.SESSION_CREATED, user=user.id, session=session.id, client=client.address)
+        log_event(SecurityEvent.SESSION_CREATED, user_id=user.id, session_id=session.id, client=client.address)
         return TokenPair(self._tokens.issue_access_token(current, session.id), self._tokens.encode_refresh_token(token))
 
     async def _enforce_session_limit(self, user: User) -> None:
-        """Those that were not seen for longest make room."""
-        if beyond := await self._store.list_over_limit(user.id, _MAX_SESSIONS_PER_USER):
-            await self.end(_id={"$in": beyond})
+        """End a user's least recently used sessions beyond the limit."""
+        if excess_ids := await self._store.list_over_limit(user.id, _MAX_SESSIONS_PER_USER):
+            await self.end(excess_ids)
 
     async def refresh(self, refresh_token: str, client: Client) -> TokenPair:
-        """Exchange a refresh token for the next one. Raises TokenNotValid."""
+        """Exchange a refresh token for the current one of its session. Raises TokenNotValid."""
         token = self._tokens.decode_refresh_token(refresh_token)
-        following = self._tokens.derive_next_refresh_token(token)
-        seen = {**_last_seen_fields(client), "expires_at": now() + self._lifetime}
-        if not await self._store.rotate(token.session_id, token.hash, following.hash, seen):
-            following = self._newest_after(token, await self._require_predecessor(token, client))
+        next_token = self._tokens.derive_next_refresh_token(token)
+        expires_at = now() + self._lifetime
+        if not await self._store.rotate(token.session_id, token.hash, next_token.hash, _last_seen(client), expires_at):
+            next_token = self._current_after(token, await self._require_predecessor(token, client))
         user = await self._get_owner(token.session_id)
-        log_event(SecurityEvent.SESSION_RENEWED, user=user.id, session=token.session_id, client=client.address)
+        log_event(SecurityEvent.SESSION_RENEWED, user_id=user.id, session_id=token.session_id, client=client.address)
         return TokenPair(
-            self._tokens.issue_access_token(user, token.session_id), self._tokens.encode_refresh_token(following)
+            self._tokens.issue_access_token(user, token.session_id), self._tokens.encode_refresh_token(next_token)
         )
 
     async def renew_access_token(self, refresh_token: str, client: Client) -> str:
-        """Another access token for the holder of a refresh token, which stays as it is. Raises TokenNotValid."""
+        """Return another access token for a refresh token, which is not rotated. Raises TokenNotValid."""
         token = self._tokens.decode_refresh_token(refresh_token)
         session = await self._get_active(token.session_id)
         if session.current != token.hash:
             await self._require_predecessor(token, client)
-        await self._store.touch(session.id, _last_seen_fields(client))
+        await self._store.touch(session.id, _last_seen(client))
         return self._tokens.issue_access_token(await self._get_owner(session.id), session.id)
 
     async def close(self, refresh_token: str, client: Client) -> None:
-        """End the session of a refresh token; one that opens nothing ends nothing."""
+        """End the session of a refresh token; ignore a token that is not valid."""
         try:
             token = self._tokens.decode_refresh_token(refresh_token)
         except TokenNotValid:
             return
-        await self.end(_id=token.session_id)
-        log_event(SecurityEvent.TOKEN_REVOKED, session=token.session_id, client=client.address)
+        await self.end([token.session_id])
+        log_event(SecurityEvent.TOKEN_REVOKED, session_id=token.session_id, client=client.address)
 
     async def list_for_user(self, user_id: int) -> Sequence[Session]:
-        """Those that live, the one that was seen last first."""
+        """Return a user's active sessions, most recently used first."""
         return await self._store.list_for_user(user_id)
 
-    async def end(self, **filters: object) -> int:
-        """End those that match (`_id=`, `user_id=`), at once and in every process; how many there were."""
+    async def end(self, session_ids: Collection[str] | None = None, *, user_id: int | None = None) -> int:
+        """End sessions, at once and in every process; return how many.
+
+        Both conditions apply if both are given; without `session_ids` all sessions of the user end.
+        """
         until = now() + timedelta(seconds=self._revocations.lifetime_s)
-        ended = await self._store.end(until, **filters)
-        await self._revocations.revoke(ended)
-        return len(ended)
+        ended_ids = await self._store.end(until, session_ids, user_id=user_id)
+        await self._revocations.revoke(ended_ids)
+        return len(ended_ids)
 
     async def _get_active(self, session_id: str) -> Session:
         try:
@@ -131,10 +134,10 @@ class Sessions:
             raise TokenNotValid
         return user
 
-    def _newest_after(self, token: RefreshToken, session: Session) -> RefreshToken:
-        """Return the current token of a session, which grew out of one of its predecessors.
+    def _current_after(self, token: RefreshToken, session: Session) -> RefreshToken:
+        """Return the current token of a session, derived from one of its predecessors. Raises TokenNotValid.
 
-        Every replaced token that still has its grace leads there, however often another tab has refreshed since.
+        Every replaced token within its grace period leads there, however often another tab has refreshed since.
         """
         for _ in range(len(session.predecessors) + 1):
             token = self._tokens.derive_next_refresh_token(token)
@@ -145,25 +148,28 @@ class Sessions:
     async def _require_predecessor(self, token: RefreshToken, client: Client) -> Session:
         """Return the session of a genuine token that is not current. Raises TokenNotValid.
 
-        A token has its grace from the moment on in which it was replaced. One that is older was stolen, or its thief
-        was faster; nobody can tell which, so the whole family ends (RFC 9700, 4.14.2).
+        The grace period of a token begins when it is replaced. An older one means theft: it was stolen, or its owner
+        was overtaken by the thief. The two cannot be told apart, so the session ends (RFC 9700, section 4.14.2).
         """
         session = await self._get_active(token.session_id)
         if any(
-            token.hash == hash_ and now() - replaced <= _REUSE_GRACE_PERIOD
-            for hash_, replaced in _predecessors(session)
+            token.hash == hash_ and now() - replaced_at <= _REUSE_GRACE_PERIOD
+            for hash_, replaced_at in _predecessors(session)
         ):
             return session
-        await self.end(_id=session.id)
-        log_event(SecurityEvent.TOKEN_REUSE, user=session.user_id, session=session.id, client=client.address)
+        await self.end([session.id])
+        log_event(SecurityEvent.TOKEN_REUSE, user_id=session.user_id, session_id=session.id, client=client.address)
         raise TokenNotValid
 
 
 def _predecessors(session: Session) -> Iterable[tuple[str, datetime]]:
-    """Return replaced tokens and when; of a session that an older version has rotated, the last one."""
-    last = [(session.previous, session.rotated_at)] if session.previous else []
-    return [*session.predecessors, *last]
+    """Return the hashes of replaced tokens, each with the time of its replacement.
+
+    Sessions rotated by older versions have the last one in fields of its own.
+    """
+    previous = [(session.previous, session.rotated_at)] if session.previous else []
+    return [*session.predecessors, *previous]
 
 
-def _last_seen_fields(client: Client) -> dict[str, object]:
+def _last_seen(client: Client) -> LastSeen:
     return {"last_seen": now(), "device": client.device[:_MAX_USER_AGENT_LENGTH], "address": client.address}

@@ -1,4 +1,4 @@
-"""The collection of tokens that mails carry, as hashes."""
+"""The collection of one-time tokens, as hashes. It is called `links`, after what the tokens are for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from videoflix.models import now
 
 
 class TokenOwner(NamedTuple):
-    """Whose a token is, whether it was used already, and what for."""
+    """The user of a token, whether the token was used already, and what for."""
 
     user_id: int
     is_consumed: bool
@@ -20,19 +20,19 @@ class TokenOwner(NamedTuple):
 
 
 class OneTimeTokenStore:
-    """One document for each token; MongoDB removes it when it has expired."""
+    """One document per token; MongoDB removes it when it has expired."""
 
     def __init__(self, database: AsyncIOMotorDatabase[dict[str, Any]]) -> None:
         self._tokens = database["links"]
 
     async def create_indexes(self) -> None:
-        """Safe to repeat."""
+        """Create the indexes of the collection. Idempotent."""
         await self._tokens.create_index("expires_at", expireAfterSeconds=0)
         await self._tokens.create_index("user_id")
         await self._tokens.create_index("mail_id")
 
     async def add(self, token_hash: str, user_id: int, purpose: str, expires_at: datetime, mail_id: str) -> None:
-        """Keep the hash of a token, and of which mail it is."""
+        """Add the hash of a token that is sent in a mail."""
         await self._tokens.insert_one(
             {
                 "_id": token_hash,
@@ -46,30 +46,30 @@ class OneTimeTokenStore:
         )
 
     async def set_sent(self, mail_id: str, moment: datetime) -> None:
-        """Note that the mail with this token has gone out. Safe to repeat."""
+        """Record when the mail with a token was sent. Idempotent."""
         await self._tokens.update_many({"mail_id": mail_id, "sent_at": None}, {"$set": {"sent_at": moment}})
 
     async def was_sent(self, user_id: int, purpose: str, since: datetime) -> bool:
-        """Return whether a mail with a token that is still good has gone out since then."""
-        good = {"user_id": user_id, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}}
-        return await self._tokens.find_one({**good, "sent_at": {"$gte": since}}, {"_id": 1}) is not None
+        """Return whether a mail with a token that is still valid was sent since then."""
+        valid = {"user_id": user_id, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}}
+        return await self._tokens.find_one({**valid, "sent_at": {"$gte": since}}, {"_id": 1}) is not None
 
     async def get_owner(self, token_hash: str, purpose: str) -> TokenOwner:
-        """Raises NotFound."""
-        found = await self._tokens.find_one({"_id": token_hash, "purpose": purpose, "expires_at": {"$gt": now()}})
-        if found is None:
+        """Return the owner of a token, even if it was used. Raises NotFound."""
+        document = await self._tokens.find_one({"_id": token_hash, "purpose": purpose, "expires_at": {"$gt": now()}})
+        if document is None:
             raise NotFound
-        return TokenOwner(found["user_id"], found["used_at"] is not None, found.get("used_for"))
+        return TokenOwner(document["user_id"], document["used_at"] is not None, document.get("used_for"))
 
     async def consume(self, token_hash: str, purpose: str, consumed_by: str) -> None:
-        """Use it up, for this: only one caller ever succeeds. Raises NotFound."""
-        found = await self._tokens.update_one(
+        """Mark a token as used. Raises NotFound if it is not valid any more; of concurrent calls one succeeds."""
+        result = await self._tokens.update_one(
             {"_id": token_hash, "purpose": purpose, "used_at": None, "expires_at": {"$gt": now()}},
             {"$set": {"used_at": now(), "used_for": consumed_by}},
         )
-        if found.modified_count == 0:
+        if result.modified_count == 0:
             raise NotFound
 
     async def delete(self, user_id: int, purpose: str | None = None) -> None:
-        """Forget the tokens of a user. Safe to repeat."""
+        """Delete a user's tokens, of one purpose or all. Idempotent."""
         await self._tokens.delete_many({"user_id": user_id, **({"purpose": purpose} if purpose else {})})

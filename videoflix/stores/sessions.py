@@ -1,14 +1,14 @@
 """The collection of sessions.
 
-One document is one family of refresh tokens; a session that ended stays as a tombstone for as long as access tokens
-of it may live.
+A document is one session with its chain of refresh tokens. A session that ended stays as a tombstone for as long as
+its access tokens may live.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING
@@ -17,9 +17,17 @@ from videoflix.batching import Batcher
 from videoflix.errors import NotFound
 from videoflix.models import Session, Tombstone, now
 
-# Refreshes within the grace of a replaced token that a session may have without forgetting one that still has it.
+# Replaced tokens that are stored per session: as many refreshes as fit into the grace period of one token.
 _MAX_PREDECESSORS = 20
-_PERSONAL = ("user_id", "device", "address", "current", "previous", "predecessors")  # what goes when a session ends
+_PERSONAL_FIELDS = ("user_id", "device", "address", "current", "previous", "predecessors")  # not kept in tombstones
+
+
+class LastSeen(TypedDict):
+    """When a session was last used, and by which client."""
+
+    last_seen: datetime
+    device: str
+    address: str
 
 
 class SessionStore:
@@ -30,13 +38,13 @@ class SessionStore:
         self._batched_insert: Batcher[Session, None] = Batcher(self._insert_batch)
 
     async def create_indexes(self) -> None:
-        """Safe to repeat."""
+        """Create the indexes of the collection. Idempotent."""
         await self._sessions.create_index("expires_at", expireAfterSeconds=0)
         await self._sessions.create_index([("user_id", 1), ("last_seen", DESCENDING)])
         await self._sessions.create_index("ended_at")
 
     async def add(self, session: Session) -> None:
-        """Open a session."""
+        """Add a session."""
         await self._batched_insert(session)
 
     async def _insert_batch(self, sessions: Sequence[Session]) -> Sequence[None]:
@@ -44,66 +52,71 @@ class SessionStore:
         return [None] * len(sessions)
 
     async def get(self, session_id: str) -> Session:
-        """A session that lives. Raises NotFound."""
-        found = await self._sessions.find_one({"_id": session_id, "ended_at": None, "expires_at": {"$gt": now()}})
-        if found is None:
+        """Return an active session. Raises NotFound."""
+        document = await self._sessions.find_one({"_id": session_id, "ended_at": None, "expires_at": {"$gt": now()}})
+        if document is None:
             raise NotFound
-        return _from_document(found)
+        return _from_document(document)
 
     async def rotate(
-        self, session_id: str, token_hash: str, next_hash: str, last_seen_fields: Mapping[str, object]
+        self, session_id: str, token_hash: str, next_hash: str, last_seen: LastSeen, expires_at: datetime
     ) -> bool:
-        """Put the next refresh token in the place of the current one; False when this one is not current any more."""
+        """Replace the current refresh token by the next one. Return False if `token_hash` is not current any more."""
         moment = now()
         replaced = {"$each": [[token_hash, moment]], "$slice": -_MAX_PREDECESSORS}
-        done = await self._sessions.update_one(
+        rotated = {"current": next_hash, "previous": token_hash, "rotated_at": moment, "expires_at": expires_at}
+        result = await self._sessions.update_one(
             {"_id": session_id, "current": token_hash, "ended_at": None, "expires_at": {"$gt": moment}},
-            {
-                "$set": {"current": next_hash, "previous": token_hash, "rotated_at": moment, **last_seen_fields},
-                "$push": {"predecessors": replaced},
-            },
+            {"$set": {**rotated, **last_seen}, "$push": {"predecessors": replaced}},
         )
-        return done.modified_count == 1
+        return result.modified_count == 1
 
-    async def touch(self, session_id: str, last_seen_fields: Mapping[str, object]) -> None:
-        """Note when, from where and with what it was seen last."""
-        await self._sessions.update_one({"_id": session_id, "ended_at": None}, {"$set": dict(last_seen_fields)})
+    async def touch(self, session_id: str, last_seen: LastSeen) -> None:
+        """Record the last use of an active session."""
+        await self._sessions.update_one({"_id": session_id, "ended_at": None}, {"$set": last_seen})
 
     async def list_for_user(self, user_id: int) -> list[Session]:
-        """Those that live, the one that was seen last first."""
-        found = self._sessions.find({"user_id": user_id, "ended_at": None, "expires_at": {"$gt": now()}})
-        return [_from_document(document) async for document in found.sort("last_seen", DESCENDING)]
+        """Return a user's active sessions, most recently used first."""
+        cursor = self._sessions.find({"user_id": user_id, "ended_at": None, "expires_at": {"$gt": now()}})
+        return [_from_document(document) async for document in cursor.sort("last_seen", DESCENDING)]
 
     async def list_over_limit(self, user_id: int, limit: int) -> list[str]:
-        """Ids of this user's living sessions but for the `most` that were seen last."""
-        found = self._sessions.find({"user_id": user_id, "ended_at": None}, {"_id": 1})
-        return [document["_id"] async for document in found.sort("last_seen", DESCENDING).skip(limit)]
+        """Return the ids of a user's sessions except for the `limit` most recently used ones."""
+        cursor = self._sessions.find({"user_id": user_id, "ended_at": None}, {"_id": 1})
+        return [document["_id"] async for document in cursor.sort("last_seen", DESCENDING).skip(limit)]
 
-    async def end(self, until: datetime, **filters: object) -> Sequence[str]:
-        """End the living sessions that match (`_id=`, `user_id=`), keep tombstones `until` then; their ids."""
-        query = {**filters, "ended_at": None}
-        ids = [document["_id"] async for document in self._sessions.find(query, {"_id": 1})]
+    async def end(
+        self, until: datetime, session_ids: Collection[str] | None = None, *, user_id: int | None = None
+    ) -> Sequence[str]:
+        """End sessions by id, by user, or by both; return the ids of those that were active.
+
+        Their tombstones stay `until` then. Raises ValueError without a condition.
+        """
+        if session_ids is None and user_id is None:
+            raise ValueError("Name the sessions to end, or their user.")
+        query: dict[str, Any] = {"ended_at": None}
+        if session_ids is not None:
+            query["_id"] = {"$in": list(session_ids)}
+        if user_id is not None:
+            query["user_id"] = user_id
+        ended_ids = [document["_id"] async for document in self._sessions.find(query, {"_id": 1})]
         await self._sessions.update_many(
-            {"_id": {"$in": ids}, "ended_at": None},
+            {"_id": {"$in": ended_ids}, "ended_at": None},
             {
                 "$set": {"expires_at": until},
-                "$currentDate": {"ended_at": True},  # by the clock of the database: those of web processes differ
-                "$unset": {
-                    "user_id": "",
-                    "device": "",
-                    "address": "",
-                    "current": "",
-                    "previous": "",
-                    "predecessors": "",
-                },
+                "$currentDate": {"ended_at": True},  # by the database's clock: those of web processes differ
+                "$unset": dict.fromkeys(_PERSONAL_FIELDS, ""),
             },
         )
-        return ids
+        return ended_ids
 
     async def list_ended_since(self, since: datetime) -> list[Tombstone]:
-        """The tombstones of sessions that ended after that."""
-        found = self._sessions.find({"ended_at": {"$gt": since}}, {"ended_at": 1, "expires_at": 1})
-        return [Tombstone(it["_id"], it["ended_at"], it["expires_at"].timestamp()) for it in await found.to_list(None)]
+        """Return the tombstones of sessions that ended after `since`."""
+        documents = self._sessions.find({"ended_at": {"$gt": since}}, {"ended_at": 1, "expires_at": 1})
+        return [
+            Tombstone(document["_id"], document["ended_at"], document["expires_at"].timestamp())
+            for document in await documents.to_list(None)
+        ]
 
 
 def _to_document(session: Session) -> dict[str, Any]:

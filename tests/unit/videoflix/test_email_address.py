@@ -44,13 +44,13 @@ def test_an_address_has_one_spelling(given: str, kept: str) -> None:
         "viewer@" + "e" * 250 + ".org",
     ],
 )
-def test_what_is_no_address_is_refused_and_nobodys(given: str) -> None:
+def test_an_invalid_address_is_refused_and_belongs_to_no_account(given: str) -> None:
     with pytest.raises(ValueError, match="Enter a valid email address"):
         normalize_address(given)
     assert normalize_address_or_empty(given) == ""
 
 
-def test_a_megabyte_is_refused_as_fast_as_anything_else() -> None:
+def test_a_megabyte_is_refused_as_fast_as_a_short_text() -> None:
     """The event loop waits for this."""
 
     def seconds(text: str) -> float:

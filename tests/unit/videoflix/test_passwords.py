@@ -21,5 +21,5 @@ from videoflix.accounts.passwords import find_password_problems
         ("        ", True),  # eight characters are eight characters
     ],
 )
-def test_what_is_taken(password: str, is_taken: bool) -> None:
+def test_which_passwords_are_accepted(password: str, is_taken: bool) -> None:
     assert (list(find_password_problems(password, "viewer@example.org")) == []) is is_taken
