@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from tests.support.http_client import HttpClient, HttpResponse
+from tests.support.log_events import find_events
 from tests.support.processes import server_process
 from tests.support.sites import running_site
 from tests.support.users import ADDRESS, PASSWORD, deliver_mails, link_parameters, sign_up
 from videoflix.accounts import rate_limits
+from videoflix.accounts.rate_limits import LimitedAction, RateLimiter
 from videoflix.embedded import processes, servers
 from videoflix.settings import Settings
 
@@ -23,9 +28,7 @@ async def attempt(client: HttpClient, address: str = ADDRESS, **headers: str) ->
     return await client.post("/api/login/", {"email": address, "password": "a wrong one"}, **headers)
 
 
-async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
-    settings: Settings, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_account_allows_a_few_wrong_passwords(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
     async with running_site(settings, rate_limit_factor=0.5) as (client, services):
         await sign_up(client, services)
         for address in (ADDRESS, "unknown@example.org"):
@@ -39,10 +42,10 @@ async def test_an_account_takes_a_few_wrong_passwords_and_then_none(
             assert "retry-after" in answer.headers["Access-Control-Expose-Headers"]
         right = await client.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})
         assert right.status == 429
-        assert any(r.message.startswith("excess_rate_limit_exceeded call=login by=pair") for r in caplog.records)
+        assert find_events(caplog.records, "excess_rate_limit_exceeded", action="login", limit="pair")
 
 
-async def test_a_right_password_makes_up_for_wrong_ones(settings: Settings) -> None:
+async def test_a_successful_login_resets_the_limit(settings: Settings) -> None:
     async with running_site(settings, rate_limit_factor=0.5) as (client, services):
         await sign_up(client, services)
         for _ in range(3):
@@ -70,7 +73,7 @@ async def guess_from(client: HttpClient, *addresses: str) -> list[int]:
 
 
 @pytest.mark.parametrize("network", [["192.0.2.1"], [f"192.0.2.{n}" for n in range(40)]])
-async def test_one_network_keeps_no_owner_out_of_a_new_place(settings: Settings, network: list[str]) -> None:
+async def test_one_network_cannot_lock_out_an_owner_at_a_new_place(settings: Settings, network: list[str]) -> None:
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         statuses = await guess_from(client, *(network * 40)[:40])
@@ -79,11 +82,11 @@ async def test_one_network_keeps_no_owner_out_of_a_new_place(settings: Settings,
             assert await log_in_from(client, place) == 200
 
 
-async def test_guessing_from_everywhere_is_slowed_but_locks_no_owner_out(
+async def test_distributed_guessing_is_slowed_and_locks_no_owner_out(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "_TURN_S", 0.05)  # at this factor a second
-    monkeypatch.setattr(rate_limits, "_LONGEST_TURN_S", 3.0)
+    monkeypatch.setattr(rate_limits, "_TURN_INTERVAL_S", 0.05)  # at this factor a second
+    monkeypatch.setattr(rate_limits, "_MAX_TURN_WAIT_S", 3.0)
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert await log_in_from(client, HOME) == 200
@@ -97,7 +100,8 @@ async def test_guessing_from_everywhere_is_slowed_but_locks_no_owner_out(
         looked_at = [answer for answer in answers if answer.status == 400]
         assert len(looked_at) <= 2 + time.monotonic() - begun  # one a second
         assert {answer.status for answer in answers} == {400, 429}
-        assert any("call=login by=account client=192.0." in record.message for record in caplog.records)
+        events = find_events(caplog.records, "excess_rate_limit_exceeded", action="login", limit="account")
+        assert any(" client=192.0." in event.getMessage() for event in events)
         tries = 1
         while (await owner) != 200:  # too many were before it
             tries += 1
@@ -107,7 +111,7 @@ async def test_guessing_from_everywhere_is_slowed_but_locks_no_owner_out(
         assert await log_in_from(client, HOME) == 200  # has not to wait for strangers
 
 
-async def test_a_browser_that_has_signed_in_before_is_no_stranger_anywhere(settings: Settings) -> None:
+async def test_a_browser_that_has_logged_in_before_is_known_anywhere(settings: Settings) -> None:
     """Also at an address from which somebody guesses."""
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
@@ -139,10 +143,10 @@ async def test_a_browser_that_has_signed_in_before_is_no_stranger_anywhere(setti
         assert [(await attempt(client, X_Forwarded_For=HOME)).status for _ in range(2)] == [400, 429]
 
 
-async def test_a_password_set_by_mail_lets_its_owner_in_whatever_strangers_do(
+async def test_a_password_reset_lets_the_owner_in_despite_an_attack(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "_LONGEST_TURN_S", 0.0)
+    monkeypatch.setattr(rate_limits, "_MAX_TURN_WAIT_S", 0.0)
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert 429 in await guess_from(client, *(f"192.0.{n}.1" for n in range(9)))
@@ -156,7 +160,7 @@ async def test_a_password_set_by_mail_lets_its_owner_in_whatever_strangers_do(
         assert (await client.post("/api/login/", RIGHT, X_Forwarded_For="203.0.113.200")).status == 200
 
 
-async def test_a_client_is_counted_over_all_accounts_and_every_call_for_itself(settings: Settings) -> None:
+async def test_a_client_is_counted_per_action_over_all_accounts(settings: Settings) -> None:
     async with running_site(settings, rate_limit_factor=0.1, trusted_proxies=1) as (client, _):
         for path, most in (("/api/password_reset/", 3), ("/api/resend_activation/", 3)):
             for number in range(most):
@@ -169,7 +173,7 @@ async def test_a_client_is_counted_over_all_accounts_and_every_call_for_itself(s
             assert (await client.post(path, more, X_Forwarded_For="192.0.2.1, 192.0.2.2")).status == 200
 
 
-async def test_nobody_believes_the_header_without_a_proxy(settings: Settings) -> None:
+async def test_the_forwarded_header_is_ignored_without_a_proxy(settings: Settings) -> None:
     async with running_site(settings, rate_limit_factor=0.1) as (client, _):
         statuses = []
         for number in range(4):
@@ -180,13 +184,38 @@ async def test_nobody_believes_the_header_without_a_proxy(settings: Settings) ->
         assert statuses == [200, 200, 200, 429]
 
 
-async def test_a_limit_of_nothing_counts_nobody(settings: Settings) -> None:
+async def test_concurrent_counts_and_resets_take_one_round_trip(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`clear` of the `limits` library deletes both keys of a window at the same time, and our client batches them."""
+    batches: list[list[str]] = []
+    send = rate_limits._BatchingRedis._send_batch
+
+    async def record(self: rate_limits._BatchingRedis, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        batches.append([str(name) for name, *_ in commands])
+        return await send(self, commands)
+
+    monkeypatch.setattr(rate_limits._BatchingRedis, "_send_batch", record)
+    async with Redis.from_url(redis_url) as client:
+        limiter = RateLimiter(client, "a secret")
+        await limiter.hit(LimitedAction.LOGIN, "192.0.2.1", ADDRESS)
+        batches.clear()
+        await asyncio.gather(*(limiter.hit(LimitedAction.REGISTER, f"192.0.2.{n}") for n in range(5)))
+        assert batches == [["EVALSHA"] * 5]
+        batches.clear()
+        await limiter.reset(LimitedAction.LOGIN, "192.0.2.1", ADDRESS)
+        assert batches
+        assert all(sorted(batch) == ["DEL", "DEL", "SET"] for batch in batches)
+        assert [key async for key in client.scan_iter("videoflix:limits:*pair*")] == []
+
+
+async def test_a_factor_of_zero_turns_the_limits_off(settings: Settings) -> None:
     async with running_site(settings, rate_limit_factor=0.0) as (client, _):
         for _ in range(12):
             assert (await client.post("/api/password_reset/", {"email": ADDRESS})).status == 200
 
 
-async def test_without_redis_people_get_in_and_the_log_says_so(settings: Settings, tmp_path: Path) -> None:
+async def test_without_redis_nothing_is_limited_and_that_is_logged(settings: Settings, tmp_path: Path) -> None:
     home = tmp_path / "own_redis"
     home.mkdir()
     server = servers.make_redis_server(home)
