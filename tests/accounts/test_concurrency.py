@@ -1,4 +1,4 @@
-"""What happens between two steps of somebody else, and what is held of a user who goes."""
+"""Account changes that race each other, and what remains of a deleted user."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from videoflix.stores.sessions import SessionStore
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 
-def documents(settings: Settings) -> dict[str, int]:
-    """How many there are in each collection."""
+def count_documents(settings: Settings) -> dict[str, int]:
+    """Return the number of documents in each collection."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         database = client[settings.mongodb_db]
         return {name: database[name].count_documents({}) for name in database.list_collection_names()}
 
 
-def only_its_end_is_known(settings: Settings) -> None:
-    """The one session that there was: nothing in its document tells whose it was."""
+def assert_anonymous_tombstone(settings: Settings) -> None:
+    """Assert that the document of the only session does not tell whose it was."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         tombstone = client[settings.mongodb_db]["sessions"].find_one()
     assert tombstone is not None
@@ -38,8 +38,8 @@ def only_its_end_is_known(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def site_of_one(settings: Settings) -> AsyncIterator[Services]:
-    """With the user 1."""
+async def site_with_user(settings: Settings) -> AsyncIterator[Services]:
+    """Open a site with one user, whose id is 1."""
     async with open_services(settings) as services:
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         yield services
@@ -55,16 +55,16 @@ async def test_of_concurrent_registrations_of_one_address_one_succeeds(settings:
 
 
 async def test_a_login_racing_a_disabling_opens_no_session(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with site_of_one(settings) as services:
+    async with site_with_user(settings) as services:
         await services.accounts.make_admin("other@example.org", PASSWORD)
         verify = Passwords.verify
 
-        async def disabled_meanwhile(self: Passwords, encoded: str | None, password: str) -> bool:
+        async def verify_then_disable(self: Passwords, encoded: str | None, password: str) -> bool:
             matches = await verify(self, encoded, password)
             await services.user_admin.update(0, 1, is_disabled=True)
             return matches
 
-        monkeypatch.setattr(Passwords, "verify", disabled_meanwhile)
+        monkeypatch.setattr(Passwords, "verify", verify_then_disable)
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD)
         assert list(await services.accounts.list_sessions(1)) == []
@@ -73,26 +73,26 @@ async def test_a_login_racing_a_disabling_opens_no_session(settings: Settings, m
 async def test_a_login_racing_a_deletion_opens_and_leaves_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with site_of_one(settings) as services:
+    async with site_with_user(settings) as services:
         add = SessionStore.add
 
-        async def deleted_meanwhile(self: SessionStore, session: Session) -> None:
+        async def delete_then_add(self: SessionStore, session: Session) -> None:
             await services.accounts.delete(1)
             await add(self, session)
 
-        monkeypatch.setattr(SessionStore, "add", deleted_meanwhile)
+        monkeypatch.setattr(SessionStore, "add", delete_then_add)
         with pytest.raises(BadRequest):
             await services.accounts.log_in(ADDRESS, PASSWORD, Client("192.0.2.1", "a browser"))
-    only_its_end_is_known(settings)
+    assert_anonymous_tombstone(settings)
 
 
 async def test_a_deleted_user_leaves_nothing_but_tombstones_of_sessions(settings: Settings) -> None:
-    async with site_of_one(settings) as services:
+    async with site_with_user(settings) as services:
         await services.accounts.log_in(ADDRESS, PASSWORD)
         await services.accounts.request_password_reset(ADDRESS)
         await run_mailer(services)
         await services.accounts.request_password_reset(ADDRESS)
         await services.accounts.delete(1)
-    left = documents(settings)
-    assert {name: number for name, number in left.items() if number} == {"counters": 1, "sessions": 1}
-    only_its_end_is_known(settings)
+    counts = count_documents(settings)
+    assert {name: number for name, number in counts.items() if number} == {"counters": 1, "sessions": 1}
+    assert_anonymous_tombstone(settings)

@@ -1,4 +1,4 @@
-"""The database goes away in the middle of something; whoever asks again gets all of it."""
+"""Changes that a database outage interrupts halfway: repeating the call completes them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FailOnce = Callable[[type, str], None]
 
 @pytest.fixture
 def fail_once(monkeypatch: pytest.MonkeyPatch) -> FailOnce:
-    """Lets the next call of a store's method fail."""
+    """Return a function that makes the next call of a store's method fail."""
 
-    def away(store: type, name: str) -> None:
+    def patch(store: type, name: str) -> None:
         method = getattr(store, name)
 
         async def fails(*_: object, **__: object) -> None:
@@ -32,7 +32,7 @@ def fail_once(monkeypatch: pytest.MonkeyPatch) -> FailOnce:
 
         monkeypatch.setattr(store, name, fails)
 
-    return away
+    return patch
 
 
 async def test_an_interrupted_password_reset_is_finished_by_repeating_it(
@@ -49,7 +49,7 @@ async def test_an_interrupted_password_reset_is_finished_by_repeating_it(
             fail_once(*step)
             with pytest.raises(AutoReconnect):
                 await services.accounts.reset_password(token, None, password)
-            with pytest.raises(BadRequest):  # the link is good for that password alone
+            with pytest.raises(BadRequest):  # the link sets no password but that one
                 await services.accounts.reset_password(token, None, PASSWORD)
             await services.accounts.reset_password(token, None, password)
             assert not services.token_verifier.is_access_token_valid(before)

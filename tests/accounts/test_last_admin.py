@@ -1,4 +1,4 @@
-"""One admin stays, whoever takes rights away at the same moment."""
+"""One admin always stays, even if admins remove each other's rights concurrently."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from videoflix.stores import users
 from videoflix.stores.users import UserStore
 
 PASSWORD = "correct horse battery"
-TakeAway = Callable[[Services, int, int], Awaitable[object]]
+RemoveRights = Callable[[Services, int, int], Awaitable[object]]
 
-WAYS: dict[str, TakeAway] = {
+METHODS: dict[str, RemoveRights] = {
     "demote": lambda services, by, user: services.user_admin.update(by, user, is_admin=False),
     "disable": lambda services, by, user: services.user_admin.update(by, user, is_disabled=True),
     "deactivate": lambda services, by, user: services.user_admin.update(by, user, is_active=False),
@@ -30,34 +30,36 @@ WAYS: dict[str, TakeAway] = {
 }
 
 
-async def admins(services: Services, count: int) -> list[int]:
-    """So many admins, and no others."""
+async def reset_admins(services: Services, count: int) -> list[int]:
+    """Replace all users by `count` admins; return their ids."""
     for user in (await services.user_admin.list_page("", 0, 100))[0]:
         await services.accounts.delete(user.id)
     return [(await services.accounts.make_admin(f"admin{n}@example.org", PASSWORD)).id for n in range(count)]
 
 
-async def left(services: Services) -> int:
-    found, _ = await services.user_admin.list_page("", 0, 100)
-    return sum(user.is_admin and user.can_sign_in for user in found)
+async def count_admins(services: Services) -> int:
+    all_users, _ = await services.user_admin.list_page("", 0, 100)
+    return sum(user.is_admin and user.can_sign_in for user in all_users)
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_admins_who_demote_each_other_concurrently_leave_one(settings: Settings, way: str) -> None:
-    """Two processes, some rounds: each has another one ahead."""
+@pytest.mark.parametrize("method", METHODS)
+async def test_admins_who_demote_each_other_concurrently_leave_one(settings: Settings, method: str) -> None:
+    """Two processes and some rounds, since a different one may be first each time."""
     async with open_services(settings) as one, open_services(settings) as other:
         for count in (2, 2, 3, 2, 3):
-            ids = await admins(one, count)
-            calls = [WAYS[way]((one, other)[at % 2], user_id, ids[(at + 1) % count]) for at, user_id in enumerate(ids)]
+            ids = await reset_admins(one, count)
+            calls = [
+                METHODS[method]((one, other)[at % 2], user_id, ids[(at + 1) % count]) for at, user_id in enumerate(ids)
+            ]
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(result, ServiceError) for result in results if isinstance(result, BaseException))
-            assert await left(one) >= 1, results
+            assert await count_admins(one) >= 1, results
 
 
 async def test_a_concurrent_promotion_and_demotion_leave_an_admin(settings: Settings) -> None:
     async with open_services(settings) as services:
         for _ in range(5):
-            first, second = await admins(services, 2)
+            first, second = await reset_admins(services, 2)
             await services.user_admin.update(first, second, is_admin=False)
             await asyncio.gather(
                 services.user_admin.update(first, second, is_admin=True),
@@ -65,12 +67,12 @@ async def test_a_concurrent_promotion_and_demotion_leave_an_admin(settings: Sett
                 services.user_admin.update(0, second, is_disabled=True),
                 return_exceptions=True,
             )
-            assert await left(services) >= 1
+            assert await count_admins(services) >= 1
 
 
 async def test_the_last_admin_stays_and_one_of_two_can_go(settings: Settings) -> None:
     async with open_services(settings) as services:
-        first, second = await admins(services, 2)
+        first, second = await reset_admins(services, 2)
         await services.user_admin.update(first, second, is_admin=False)
         for call in (
             services.user_admin.update(second, first, is_admin=False),
@@ -81,14 +83,14 @@ async def test_the_last_admin_stays_and_one_of_two_can_go(settings: Settings) ->
         assert (await services.user_admin.get(first)).is_admin
         await services.user_admin.update(first, second, is_admin=True)
         await services.user_admin.delete(second, first)
-        assert await left(services) == 1
+        assert await count_admins(services) == 1
 
 
 async def test_a_crash_while_demoting_blocks_later_demotions_only_briefly(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_services(settings) as services:
-        first, second = await admins(services, 2)
+        first, second = await reset_admins(services, 2)
         with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
             mark = {"stepping_down": {"token": "of a process that died", "since": now()}}
             client[settings.mongodb_db]["users"].update_one({"_id": first}, {"$set": mark})
@@ -96,25 +98,25 @@ async def test_a_crash_while_demoting_blocks_later_demotions_only_briefly(
             await services.user_admin.update(first, second, is_admin=False)
         monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
         await services.user_admin.update(first, second, is_admin=False)
-        assert await left(services) == 1
+        assert await count_admins(services) == 1
 
 
 async def test_a_process_suspended_while_demoting_changes_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its mark has run out meanwhile, and another admin was demoted instead."""
+    """Its mark has expired meanwhile, and another admin was demoted instead."""
     step_down = UserStore.step_down
     async with open_services(settings) as services:
-        first, second = await admins(services, 2)
+        first, second = await reset_admins(services, 2)
 
-        async def late(self: UserStore, *given: Any) -> Any:
+        async def resume_late(self: UserStore, *args: Any) -> Any:
             monkeypatch.setattr(UserStore, "step_down", step_down)
             monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(0))
             await services.user_admin.update(second, first, is_admin=False)
             monkeypatch.setattr(users, "_STEP_DOWN_TIMEOUT", timedelta(60))
-            return await step_down(self, *given)
+            return await step_down(self, *args)
 
-        monkeypatch.setattr(UserStore, "step_down", late)
+        monkeypatch.setattr(UserStore, "step_down", resume_late)
         with pytest.raises(Conflict):
             await services.user_admin.update(first, second, is_admin=False)
         assert (await services.user_admin.get(second)).is_admin

@@ -1,4 +1,4 @@
-"""Accounts whose address nobody confirmed go after some days, and no others."""
+"""Deletion of accounts whose address was not confirmed, and the repetition of periodic steps."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from videoflix.stores.users import UserStore
 PASSWORD = "correct horse battery"
 
 
-def age(settings: Settings, days: float) -> None:
-    """Those who were asked to confirm were asked so long ago."""
+def age_requests(settings: Settings, days: float) -> None:
+    """Date the last request to confirm an address back by some days, for all unconfirmed accounts."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
-        asked = {"asked_to_confirm_at": now() - timedelta(days=days)}
-        client[settings.mongodb_db]["users"].update_many({"asked_to_confirm_at": {"$ne": None}}, {"$set": asked})
+        fields = {"asked_to_confirm_at": now() - timedelta(days=days)}
+        client[settings.mongodb_db]["users"].update_many({"asked_to_confirm_at": {"$ne": None}}, {"$set": fields})
 
 
-async def registered(services: Services, *names: str) -> None:
+async def register_all(services: Services, *names: str) -> None:
     for name in names:
         await services.accounts.register(f"{name}@example.org", PASSWORD)
 
 
-async def left(services: Services) -> Collection[str]:
+async def list_names(services: Services) -> Collection[str]:
     users, _ = await services.user_admin.list_page("", 0, 100)
     return {user.email.partition("@")[0] for user in users}
 
@@ -47,7 +47,7 @@ async def test_only_unconfirmed_accounts_are_deleted_after_some_days(
     caplog.set_level(logging.INFO)
     async with open_application(settings) as (services, jobs):
         await services.accounts.make_admin("admin@example.org", PASSWORD)
-        await registered(services, "never", "active", "disabled", "enabled", "deactivated")
+        await register_all(services, "never", "active", "disabled", "enabled", "deactivated")
         for user_id, rights in (
             (3, {"is_active": True}),
             (4, {"is_disabled": True}),
@@ -59,48 +59,48 @@ async def test_only_unconfirmed_accounts_are_deleted_after_some_days(
         await services.user_admin.update(1, 6, is_active=False)
         for address in ("active", "disabled", "enabled", "deactivated"):
             await services.outbox.delete_for_address(f"{address}@example.org")
-        age(settings, 6.9)
+        age_requests(settings, 6.9)
         await jobs.unconfirmed_accounts.run_once()
-        assert "never" in await left(services)
-        age(settings, 7.1)
+        assert "never" in await list_names(services)
+        age_requests(settings, 7.1)
         await jobs.unconfirmed_accounts.run_once()
-        assert await left(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
-        assert await services.outbox.list_all() == []  # nor is a mail owed that could not be delivered
+        assert await list_names(services) == {"admin", "active", "disabled", "enabled", "deactivated"}
+        assert await services.outbox.list_all() == []  # also the mail to the deleted account
         assert find_events(caplog.records, "user_deleted", user_id=2, unconfirmed_days=7)
-        await registered(services, "never")  # the address is free again
+        await register_all(services, "never")  # the address is available again
 
 
 async def test_a_resent_mail_extends_the_deadline_and_0_days_disables_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_application(settings) as (services, jobs):
-        await registered(services, "late", "never")
+        await register_all(services, "late", "never")
         await run_mailer(services)
-        age(settings, 8)
+        age_requests(settings, 8)
         await services.accounts.resend_activation("late@example.org")
         await run_mailer(services)
-        with monkeypatch.context() as patient:
-            patient.setattr(jobs.unconfirmed_accounts, "_max_age_days", 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(jobs.unconfirmed_accounts, "_max_age_days", 0)
             await jobs.unconfirmed_accounts.run_once()
-        assert await left(services) == {"late", "never"}
+        assert await list_names(services) == {"late", "never"}
         await jobs.unconfirmed_accounts.run_once()
-        assert await left(services) == {"late"}
+        assert await list_names(services) == {"late"}
 
 
 async def test_an_account_confirmed_while_being_purged_is_kept(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = UserStore.list_unconfirmed
+    list_unconfirmed = UserStore.list_unconfirmed
 
-    async def confirmed_meanwhile(self: UserStore, since: datetime) -> list[User]:
-        users = await found(self, since)
+    async def list_then_activate(self: UserStore, since: datetime) -> list[User]:
+        users = await list_unconfirmed(self, since)
         await self.activate(1)
         return users
 
-    monkeypatch.setattr(UserStore, "list_unconfirmed", confirmed_meanwhile)
+    monkeypatch.setattr(UserStore, "list_unconfirmed", list_then_activate)
     async with open_application(settings) as (services, jobs):
-        await registered(services, "viewer")
-        age(settings, 8)
+        await register_all(services, "viewer")
+        age_requests(settings, 8)
         await jobs.unconfirmed_accounts.run_once()
         await services.accounts.log_in("viewer@example.org", PASSWORD)
 

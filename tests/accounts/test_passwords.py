@@ -1,4 +1,4 @@
-"""Passwords: what is taken, what a hash costs, and what becomes of old ones."""
+"""Password hashes: their cost, their renewal, and hashing off the event loop."""
 
 from __future__ import annotations
 
@@ -29,44 +29,38 @@ async def test_a_hash_is_argon2id_with_the_configured_cost() -> None:
     passwords.close()
 
 
-def test_the_default_cost_is_what_owasp_asks_for() -> None:
-    usual = {name: field.default for name, field in Settings.model_fields.items()}
-    assert HashCost() == HashCost(usual["password_memory_mib"], usual["password_iterations"], usual["password_lanes"])
-    assert (HashCost().memory_mib, HashCost().iterations, HashCost().parallelism) == (19, 2, 1)
-
-
 async def test_a_storm_is_hashed_a_few_at_a_time_off_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(CHEAP, threads=2, max_waiting=30)
-    at_once, most, lock = 0, 0, threading.Lock()
+    running, peak, lock = 0, 0, threading.Lock()
     hasher = passwords._hasher
 
-    def counted(password: str) -> str:
-        nonlocal at_once, most
+    def hash_counted(password: str) -> str:
+        nonlocal running, peak
         with lock:
-            at_once += 1
-            most = max(most, at_once)
+            running += 1
+            peak = max(peak, running)
         try:
             return hasher.hash(password)
         finally:
             with lock:
-                at_once -= 1
+                running -= 1
 
-    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(hash=counted))
+    monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(hash=hash_counted))
     turns = 0
 
-    async def other_work() -> None:
+    async def count_turns() -> None:
         nonlocal turns
         while True:
             await asyncio.sleep(0)
             turns += 1
 
-    busy = asyncio.create_task(other_work())
+    busy = asyncio.create_task(count_turns())
     results = await asyncio.gather(*(passwords.hash(PASSWORD) for _ in range(60)), return_exceptions=True)
     busy.cancel()
-    assert most == 2
+    assert peak == 2
     assert sum(isinstance(result, Unavailable) for result in results) == 60 - 32
     assert turns > 100
-    assert await passwords.hash(PASSWORD)  # room again
+    assert await passwords.hash(PASSWORD)  # there is capacity again
     passwords.close()
 
 
@@ -76,7 +70,7 @@ async def test_an_accent_matches_however_a_keyboard_encodes_it() -> None:
     assert await passwords.verify(await passwords.hash(composed), decomposed)
     assert await passwords.verify(await passwords.hash(decomposed), composed)
     assert not await passwords.verify(await passwords.hash(composed), "cafe au lait")
-    # Unicode's sorting of so many accents would hold up the whole process, for minutes where it is a megabyte.
+    # Normalizing so many accents would block the whole process, for minutes if they are a megabyte.
     assert not await passwords.verify(await passwords.hash(500 * composed), 500 * decomposed)
     assert not await passwords.verify(None, "e" + "\u0301\u0316" * 200_000)
     passwords.close()

@@ -1,4 +1,4 @@
-"""A session that ended in one web process is shut out in all others, whatever becomes of Redis."""
+"""A session that one web process ends is rejected by all others, also while Redis is down."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from videoflix.stores.sessions import SessionStore
 ADDRESS, PASSWORD = "viewer@example.org", "correct horse battery"
 
 
-def lets_in(services: Services, signed_in: LoginResult) -> bool:
+def is_accepted(services: Services, login: LoginResult) -> bool:
     try:
-        services.token_verifier.verify_access_token(signed_in.tokens.access_token)
+        services.token_verifier.verify_access_token(login.tokens.access_token)
     except TokenNotValid:
         return False
     return True
 
 
-async def signed_in_at(services: Services) -> LoginResult:
+async def log_in_at(services: Services) -> LoginResult:
     await services.accounts.make_admin(ADDRESS, PASSWORD)
     return await services.accounts.log_in(ADDRESS, PASSWORD)
 
 
 @asynccontextmanager
 async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Services]]:
-    """The services of two web processes of one site, both in step."""
+    """Open the services of two web processes of one site, and wait until both are in sync."""
     async with open_services(settings) as one, open_services(settings) as other:
         await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
         yield one, other
@@ -50,50 +50,48 @@ async def two_processes(settings: Settings) -> AsyncIterator[tuple[Services, Ser
 
 async def test_a_session_ended_in_one_process_is_rejected_in_the_other(settings: Settings) -> None:
     async with two_processes(settings) as (one, other):
-        signed_in = await signed_in_at(one)
-        assert lets_in(other, signed_in)
-        begin = time.monotonic()
-        await one.accounts.end_sessions(signed_in.user.id)
-        assert not lets_in(one, signed_in)
-        await wait_until(lambda: not lets_in(other, signed_in))
-        assert time.monotonic() - begin < 2  # 0.1 on a machine that is not busy
+        login = await log_in_at(one)
+        assert is_accepted(other, login)
+        started_at = time.monotonic()
+        await one.accounts.end_sessions(login.user.id)
+        assert not is_accepted(one, login)
+        await wait_until(lambda: not is_accepted(other, login))
+        assert time.monotonic() - started_at < 2  # 0.1 s on an idle machine
 
 
 async def test_without_redis_a_revocation_spreads_through_the_database(settings: Settings, redis_home: Path) -> None:
-    """Only the process that signs out has lost Redis: here it has another one."""
-    with processes.run_server(servers.make_redis_server(redis_home)) as its_own:
-        alone = settings.model_copy(update={"redis_url": SecretStr(its_own.url)})
-        async with open_services(alone) as one, open_services(settings) as other:
+    """Only the process that ends the session has lost Redis: here it has another server."""
+    with processes.run_server(servers.make_redis_server(redis_home)) as own_server:
+        isolated = settings.model_copy(update={"redis_url": SecretStr(own_server.url)})
+        async with open_services(isolated) as one, open_services(settings) as other:
             await wait_until(lambda: other.token_verifier.is_in_sync)
-            signed_in = await signed_in_at(one)
-            assert lets_in(other, signed_in)
-            await one.accounts.end_sessions(signed_in.user.id)
-            await wait_until(lambda: not lets_in(other, signed_in), 5)  # about a second, when the machine is not busy
+            login = await log_in_at(one)
+            assert is_accepted(other, login)
+            await one.accounts.end_sessions(login.user.id)
+            await wait_until(lambda: not is_accepted(other, login), 5)  # about a second on an idle machine
             assert other.token_verifier.is_in_sync
 
 
 async def test_ended_sessions_are_read_once_and_not_every_second(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[datetime] = []
-    ended = SessionStore.list_ended_since
+    queried_since: list[datetime] = []
+    list_ended_since = SessionStore.list_ended_since
 
-    async def watched(self: SessionStore, since: datetime) -> list[Tombstone]:
-        asked.append(since)
-        return await ended(self, since)
+    async def list_recorded(self: SessionStore, since: datetime) -> list[Tombstone]:
+        queried_since.append(since)
+        return await list_ended_since(self, since)
 
-    monkeypatch.setattr(SessionStore, "list_ended_since", watched)
+    monkeypatch.setattr(SessionStore, "list_ended_since", list_recorded)
     monkeypatch.setattr(revocations, "_RECONCILE_INTERVAL_S", 0.02)
     overlap = timedelta(seconds=0.5)
     monkeypatch.setattr(revocations, "_RECONCILE_OVERLAP", overlap)
     async with open_services(settings) as one:
-        signed_in = await signed_in_at(one)
-        await one.accounts.end_sessions(signed_in.user.id)
-        await wait_until(
-            lambda: asked[-1] - overlap in asked
-        )  # for a while what may have become visible late, then no more
-        assert set(asked) == {revocations._EARLIEST, asked[-1] - overlap, asked[-1]}
-        assert now() - asked[-1] < timedelta(minutes=1)
+        login = await log_in_at(one)
+        await one.accounts.end_sessions(login.user.id)
+        await wait_until(lambda: queried_since[-1] - overlap in queried_since)  # once with the overlap, once without
+        assert set(queried_since) == {revocations._EARLIEST, queried_since[-1] - overlap, queried_since[-1]}
+        assert now() - queried_since[-1] < timedelta(minutes=1)
 
 
 async def test_a_suspended_process_does_not_take_redis_for_lost(
@@ -102,7 +100,7 @@ async def test_a_suspended_process_does_not_take_redis_for_lost(
     with capture_logs() as logs:
         async with open_services(settings) as one:
             await wait_until(lambda: one.token_verifier.is_in_sync)
-            monkeypatch.setattr(one.token_verifier._revocations, "_list_ended", None)  # asking the database fails
+            monkeypatch.setattr(one.token_verifier._revocations, "_list_ended", None)  # a query would fail
             time.sleep(revocations._SYNC_TIMEOUT_S + 0.1)
             assert not one.token_verifier.is_in_sync
             await one.token_verifier.ensure_current()
@@ -112,10 +110,18 @@ async def test_a_suspended_process_does_not_take_redis_for_lost(
 
 async def test_a_process_that_starts_later_knows_earlier_revocations(settings: Settings) -> None:
     async with open_services(settings) as one:
-        signed_in = await signed_in_at(one)
-        await one.accounts.end_sessions(signed_in.user.id)
+        login = await log_in_at(one)
+        await one.accounts.end_sessions(login.user.id)
     async with open_services(settings) as later:
-        assert not lets_in(later, signed_in)
+        assert not is_accepted(later, login)
+
+
+async def test_sessions_are_never_ended_without_a_condition(settings: Settings) -> None:
+    async with open_services(settings) as one:
+        login = await log_in_at(one)
+        with pytest.raises(ValueError, match="sessions to end"):
+            await one.accounts._sessions.end()
+        assert is_accepted(one, login)
 
 
 @pytest.fixture
@@ -131,43 +137,43 @@ async def test_revoked_sessions_are_rejected_while_redis_is_down_or_hangs(settin
     with processes.run_server(server):
         opened = two_processes(settings)
         one, other = await opened.__aenter__()
-        server_process(server).suspend()  # no connection is closed: it hangs, or a firewall forgot about it
-        await an_end_is_heard_of_when_asked(one, other)
+        server_process(server).suspend()  # connections stay open: it hangs, or a firewall drops packets
+        await assert_revocation_is_known_when_current(one, other)
         server_process(server).resume()
         await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
     try:
-        await an_end_is_heard_of_when_asked(one, other)
+        await assert_revocation_is_known_when_current(one, other)
         with processes.run_server(server):
             await wait_until(lambda: one.token_verifier.is_in_sync and other.token_verifier.is_in_sync)
     finally:
         await opened.__aexit__(None, None, None)
 
 
-async def an_end_is_heard_of_when_asked(one: Services, other: Services) -> None:
-    signed_in = await signed_in_at(one)
-    await wait_until(lambda: not other.token_verifier.is_in_sync, 5)  # a second
-    await one.accounts.end_sessions(signed_in.user.id)
-    assert not lets_in(one, signed_in)
+async def assert_revocation_is_known_when_current(one: Services, other: Services) -> None:
+    login = await log_in_at(one)
+    await wait_until(lambda: not other.token_verifier.is_in_sync, 5)  # about a second
+    await one.accounts.end_sessions(login.user.id)
+    assert not is_accepted(one, login)
     await other.token_verifier.ensure_current()
-    assert not lets_in(other, signed_in)
+    assert not is_accepted(other, login)
 
 
 async def test_pending_revocations_are_published_when_redis_is_back(
     settings: Settings, redis_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(*_: object) -> list[Tombstone]:
+    async def list_nothing(*_: object) -> list[Tombstone]:
         return []
 
-    monkeypatch.setattr(SessionStore, "list_ended_since", nothing)
+    monkeypatch.setattr(SessionStore, "list_ended_since", list_nothing)
     server = servers.make_redis_server(redis_home)
     settings = settings.model_copy(update={"redis_url": SecretStr(server.url)})
     with processes.run_server(server):
         opened = two_processes(settings)
         one, other = await opened.__aenter__()
-        signed_in = await signed_in_at(one)
+        login = await log_in_at(one)
     try:
-        await one.accounts.end_sessions(signed_in.user.id)
+        await one.accounts.end_sessions(login.user.id)
         with processes.run_server(server):
-            await wait_until(lambda: not lets_in(other, signed_in))
+            await wait_until(lambda: not is_accepted(other, login))
     finally:
         await opened.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""What an outsider learns: from the time that answers take, and from the log."""
+"""What outsiders can learn from response times, and readers of the log from its lines."""
 
 from __future__ import annotations
 
@@ -16,23 +16,21 @@ from videoflix.settings import Settings
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A hash costs what it usually does."""
-    usual = HashCost()
-    return settings.model_copy(
-        update={"password_memory_mib": usual.memory_mib, "password_iterations": usual.iterations}
-    )
+    """Make hashes as costly as in production."""
+    cost = HashCost()
+    return settings.model_copy(update={"password_memory_mib": cost.memory_mib, "password_iterations": cost.iterations})
 
 
-async def seconds(client: HttpClient, path: str, body: dict[str, str]) -> float:
-    begin = time.perf_counter()
+async def measure_s(client: HttpClient, path: str, body: dict[str, str]) -> float:
+    started_at = time.perf_counter()
     await client.post(path, body)
-    return time.perf_counter() - begin
+    return time.perf_counter() - started_at
 
 
 async def test_known_and_unknown_addresses_take_the_same_time(
     client: HttpClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Quickest of interleaved requests; without the dummy hash an unknown one is answered ten times as fast."""
+    """The fastest of interleaved requests; without the dummy hash unknown addresses are ten times as fast."""
     await sign_up(client, services)
     monkeypatch.setattr(services.rate_limiter, "_factor", 0)
     client.cookies = {}
@@ -40,8 +38,8 @@ async def test_known_and_unknown_addresses_take_the_same_time(
         known, unknown = [], []
         for _ in range(9):
             stranger = "nobody@example.org"
-            known.append(await seconds(client, path, {"email": ADDRESS, "password": "a wrong one"}))
-            unknown.append(await seconds(client, path, {"email": stranger, "password": "a wrong one"}))
+            known.append(await measure_s(client, path, {"email": ADDRESS, "password": "a wrong one"}))
+            unknown.append(await measure_s(client, path, {"email": stranger, "password": "a wrong one"}))
         assert 0.5 < min(known) / min(unknown) < 2, path
 
 

@@ -1,4 +1,4 @@
-"""The Accounts table of the HTTP contract, call by call, over real sockets."""
+"""The HTTP endpoints of accounts, call by call, over real sockets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NEW = "another horse battery"
 
 
 def cookie_lines(answer: HttpResponse) -> dict[str, str]:
-    """Set-Cookie lines by name."""
+    """Return the Set-Cookie lines of a response by cookie name."""
     return {line.partition("=")[0]: line for line in answer.headers.get_list("Set-Cookie")}
 
 
-# Register and activate.
+# Registration and activation
 
 
 async def test_registering_adds_an_inactive_account_and_sends_a_mail(client: HttpClient, services: Services) -> None:
@@ -63,10 +63,10 @@ async def test_a_registered_address_is_refused_like_any_bad_input(client: HttpCl
     await deliver_mails(services)
     answer = await client.post("/api/register/", registration_body(ADDRESS.upper()))
     assert (answer.status, answer.json) == (400, REFUSED)
-    assert await deliver_mails(services) == []  # the first one has just come
+    assert await deliver_mails(services) == []  # the first one was just sent
     age_sent_mails(services)
     assert (await client.post("/api/register/", registration_body())).status == 400
-    (mail,) = await deliver_mails(services)  # the address waits for its confirmation; and nobody else is told
+    (mail,) = await deliver_mails(services)  # since the address is not confirmed yet
     await client.get("/api/activate/{}/{}/".format(*link_parameters(mail)))
     await client.log_in(ADDRESS, PASSWORD)
     answer = await client.post("/api/register/", registration_body())
@@ -74,40 +74,40 @@ async def test_a_registered_address_is_refused_like_any_bad_input(client: HttpCl
     assert await deliver_mails(services) == []
 
 
-STRANGERS = "the password of a stranger"
+STRANGERS_PASSWORD = "the password of a stranger"
 
 
 async def refuses(client: HttpClient, *passwords: str) -> bool:
-    said = [(await client.post("/api/login/", {"email": ADDRESS, "password": each})).json for each in passwords]
-    return said == [REFUSED] * len(passwords)
+    bodies = [(await client.post("/api/login/", {"email": ADDRESS, "password": text})).json for text in passwords]
+    return bodies == [REFUSED] * len(passwords)
 
 
 async def test_registering_a_foreign_address_first_gives_no_access(client: HttpClient, services: Services) -> None:
-    await register(client, password=STRANGERS)
+    await register(client, password=STRANGERS_PASSWORD)
     (sent_for_the_stranger,) = await deliver_mails(services)
     assert (await client.post("/api/register/", registration_body())).json == REFUSED
     (mail,) = await deliver_mails(services)
     assert mail["Subject"] == "Reset your password"
     assert (await client.get("/api/activate/{}/{}/".format(*link_parameters(sent_for_the_stranger)))).status == 200
-    assert await refuses(client, STRANGERS, PASSWORD)  # whose of the two it is, nobody knows
+    assert await refuses(client, STRANGERS_PASSWORD, PASSWORD)  # nobody knows which of them the owner chose
     body = {"new_password": NEW, "confirm_password": NEW}
     assert (await client.post("/api/password_confirm/{}/{}/".format(*link_parameters(mail)), body)).status == 200
-    assert await refuses(client, STRANGERS)
+    assert await refuses(client, STRANGERS_PASSWORD)
     await client.log_in(ADDRESS, NEW)
-    await client.post("/api/register/", registration_body(password=STRANGERS))  # too late
+    await client.post("/api/register/", registration_body(password=STRANGERS_PASSWORD))  # too late
     await client.log_in(ADDRESS, NEW)
 
 
 async def test_a_password_reset_confirms_an_unconfirmed_account(client: HttpClient, services: Services) -> None:
-    await register(client, password=STRANGERS)
+    await register(client, password=STRANGERS_PASSWORD)
     await deliver_mails(services)
     await client.post("/api/password_reset/", {"email": ADDRESS})
     uid, token = link_parameters((await deliver_mails(services))[0])
     assert (await client.get(f"/api/activate/{uid}/{token}/")).status == 400
-    assert await refuses(client, STRANGERS)
+    assert await refuses(client, STRANGERS_PASSWORD)
     body = {"new_password": NEW, "confirm_password": NEW}
     assert (await client.post(f"/api/password_confirm/{uid}/{token}/", body)).status == 200
-    assert await refuses(client, STRANGERS)
+    assert await refuses(client, STRANGERS_PASSWORD)
     await client.log_in(ADDRESS, NEW)
 
 
@@ -189,19 +189,20 @@ async def test_an_activation_mail_is_resent_only_to_unconfirmed_accounts(
 
 
 async def test_mails_requested_by_strangers_do_not_use_up_the_owners(client: HttpClient, services: Services) -> None:
-    """One mail is outstanding at a time: neither does the owner wait, nor does anybody fill the mailbox."""
+    """One mail is outstanding at a time: the owner need not wait, and no stranger can flood the mailbox."""
     await sign_up(client, services)
     for _ in range(12):
         assert (await client.post("/api/password_reset/", {"email": ADDRESS})).status == 200
         await run_mailer(services)
     uid, token = link_parameters(*await deliver_mails(services))
     age_sent_mails(services)
-    await client.post("/api/password_reset/", {"email": ADDRESS})  # the owner, who has lost the first one
+    await client.post("/api/password_reset/", {"email": ADDRESS})  # by the owner, who lost the first mail
     (second,) = await deliver_mails(services)
     body = {"new_password": NEW, "confirm_password": NEW}
     assert (await client.post(f"/api/password_confirm/{uid}/{token}/", body)).status == 200
     await deliver_mails(services)
-    await client.post("/api/password_reset/", {"email": ADDRESS})  # both links are void now: another one, at once
+    # Both links are invalid now, so a new mail is sent at once.
+    await client.post("/api/password_reset/", {"email": ADDRESS})
     assert len(await deliver_mails(services)) == 1
     assert (await client.post("/api/password_confirm/{}/{}/".format(*link_parameters(second)), body)).status == 400
 
@@ -214,11 +215,11 @@ async def test_an_undeliverable_mail_is_retried_until_it_is_delivered(client: Ht
     await client.post("/api/password_reset/", {"email": ADDRESS})
     assert await run_mailer(services)
     folder.unlink()
-    await client.post("/api/password_reset/", {"email": ADDRESS})  # makes it due
+    await client.post("/api/password_reset/", {"email": ADDRESS})  # makes the mail due
     assert len(await deliver_mails(services)) == 1
 
 
-# Sign in and out.
+# Login and logout
 
 
 async def test_login_sets_the_cookies_and_reveals_no_token(client: HttpClient, services: Services) -> None:
@@ -256,7 +257,7 @@ async def test_every_failed_login_gets_the_same_message(client: HttpClient, serv
         ("disabled@example.org", PASSWORD),
         ("no address", PASSWORD),
         (ADDRESS + "\0", PASSWORD),
-        ("\uff56iewer@example.org", PASSWORD),  # a v of full width
+        ("\uff56iewer@example.org", PASSWORD),  # a full-width v
     ):
         answer = await client.post("/api/login/", {"email": address, "password": password})
         assert (answer.status, answer.json, client.cookies) == (400, REFUSED, {}), address
@@ -297,7 +298,7 @@ async def test_logout_without_a_session(client: HttpClient) -> None:
     assert (invalid.status, "refresh_token" in cookie_lines(invalid)) == (200, True)
 
 
-# Reset the password.
+# Password reset
 
 
 async def test_a_password_is_reset_and_every_session_ends(client: HttpClient, services: Services) -> None:
@@ -344,7 +345,7 @@ async def test_a_reset_reveals_nothing_about_accounts(client: HttpClient, servic
     }
 
 
-# Oneself.
+# The user's own account
 
 
 async def test_users_see_themselves_and_end_one_of_their_sessions(client: HttpClient, services: Services) -> None:
@@ -388,7 +389,7 @@ async def test_users_delete_their_account_with_the_password(client: HttpClient, 
     client.cookies = stolen
     assert (await client.get("/api/me/")).status == 401
     assert (await client.post("/api/login/", {"email": ADDRESS, "password": PASSWORD})).json == REFUSED
-    await register(client)  # the address is free again
+    await register(client)  # the address is available again
 
 
 async def test_the_last_admin_cannot_delete_their_account(admin: HttpClient, services: Services) -> None:

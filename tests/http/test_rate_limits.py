@@ -1,4 +1,4 @@
-"""Who tries too often has to wait: by client address, by account, behind proxies, and without Redis."""
+"""Rate limits by client address and by account, behind proxies, and without Redis."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ async def test_a_successful_login_resets_the_limit(settings: Settings) -> None:
             await client.log_in(ADDRESS, PASSWORD)
 
 
-# Of 100 attempts an hour 5 remain, of 30 of a network 2.
+# At this factor 5 of 100 attempts per hour remain, and 2 of the 30 of a network.
 LIMITED: dict[str, object] = {"rate_limit_factor": 0.05, "trusted_proxies": 1}
 RIGHT = {"email": ADDRESS, "password": PASSWORD}
 HOME, NEW_PLACE = "198.51.100.1", "203.0.113.77"
 
 
 async def log_in_from(client: HttpClient, address: str) -> int:
-    """Sign in from there, with a client that has no cookies."""
+    """Log in from an address without cookies; return the status."""
     client.cookies = {}
     return (await client.post("/api/login/", RIGHT, X_Forwarded_For=address)).status
 
 
 async def guess_from(client: HttpClient, *addresses: str) -> list[int]:
-    """Wrong passwords with a client without cookies."""
+    """Try a wrong password from each address without cookies; return the statuses."""
     client.cookies = {}
     return [(await attempt(client, X_Forwarded_For=address)).status for address in addresses]
 
@@ -77,7 +77,7 @@ async def test_one_network_cannot_lock_out_an_owner_at_a_new_place(settings: Set
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         statuses = await guess_from(client, *(network * 40)[:40])
-        assert statuses.count(400) <= 2  # guesses that were looked at
+        assert statuses.count(400) <= 2  # guesses that were checked
         for place in (NEW_PLACE, HOME):
             assert await log_in_from(client, place) == 200
 
@@ -85,34 +85,34 @@ async def test_one_network_cannot_lock_out_an_owner_at_a_new_place(settings: Set
 async def test_distributed_guessing_is_slowed_and_locks_no_owner_out(
     settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rate_limits, "_TURN_INTERVAL_S", 0.05)  # at this factor a second
+    monkeypatch.setattr(rate_limits, "_TURN_INTERVAL_S", 0.05)  # one second at this factor
     monkeypatch.setattr(rate_limits, "_MAX_TURN_WAIT_S", 3.0)
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert await log_in_from(client, HOME) == 200
-        # Of 5: one was the owner's own.
+        # Of 5 attempts, one was the owner's.
         assert await guess_from(client, *(f"192.0.{n}.1" for n in range(4))) == [400] * 4
         client.cookies = {}
-        begun = time.monotonic()
+        started_at = time.monotonic()
         calls = [attempt(client, X_Forwarded_For=f"192.0.{n}.1") for n in range(10, 30)]
         owner = asyncio.ensure_future(log_in_from(client, NEW_PLACE))
         answers = await asyncio.gather(*calls)
-        looked_at = [answer for answer in answers if answer.status == 400]
-        assert len(looked_at) <= 2 + time.monotonic() - begun  # one a second
+        checked = [answer for answer in answers if answer.status == 400]
+        assert len(checked) <= 2 + time.monotonic() - started_at  # one per second
         assert {answer.status for answer in answers} == {400, 429}
         events = find_events(caplog.records, "excess_rate_limit_exceeded", action="login", limit="account")
         assert any(" client=192.0." in event.getMessage() for event in events)
-        tries = 1
-        while (await owner) != 200:  # too many were before it
-            tries += 1
-            assert tries < 20
+        attempts = 1
+        while (await owner) != 200:  # too many were ahead of it
+            attempts += 1
+            assert attempts < 20
             await asyncio.sleep(0.3)
             owner = asyncio.ensure_future(log_in_from(client, NEW_PLACE))
-        assert await log_in_from(client, HOME) == 200  # has not to wait for strangers
+        assert await log_in_from(client, HOME) == 200  # does not queue with strangers
 
 
 async def test_a_browser_that_has_logged_in_before_is_known_anywhere(settings: Settings) -> None:
-    """Also at an address from which somebody guesses."""
+    """Also at an address from which passwords are guessed."""
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         await services.accounts.make_admin("other@example.org", PASSWORD)
@@ -134,7 +134,7 @@ async def test_a_browser_that_has_logged_in_before_is_known_anywhere(settings: S
         ):
             client.cookies = {"known_device": forged}
             assert (await client.post("/api/login/", RIGHT, X_Forwarded_For="192.0.2.1")).status == 429, forged
-        client.cookies = dict(known)  # opens nothing, and is worth nothing for another account
+        client.cookies = dict(known)  # gives access to nothing, and is ignored for another account
         assert (await client.get("/api/me/")).status == 401
         others = {"email": "other@example.org", "password": "a wrong one"}
         statuses = [(await client.post("/api/login/", others, X_Forwarded_For=HOME)).status for _ in range(3)]
@@ -150,7 +150,7 @@ async def test_a_password_reset_lets_the_owner_in_despite_an_attack(
     async with running_site(settings, **LIMITED) as (client, services):
         await services.accounts.make_admin(ADDRESS, PASSWORD)
         assert 429 in await guess_from(client, *(f"192.0.{n}.1" for n in range(9)))
-        assert await log_in_from(client, NEW_PLACE) == 429  # no turn is to be had
+        assert await log_in_from(client, NEW_PLACE) == 429  # no turn is free
         client.cookies = {}
         await client.post("/api/password_reset/", {"email": ADDRESS}, X_Forwarded_For=NEW_PLACE)
         uid, token = link_parameters(*await deliver_mails(services))
@@ -162,13 +162,13 @@ async def test_a_password_reset_lets_the_owner_in_despite_an_attack(
 
 async def test_a_client_is_counted_per_action_over_all_accounts(settings: Settings) -> None:
     async with running_site(settings, rate_limit_factor=0.1, trusted_proxies=1) as (client, _):
-        for path, most in (("/api/password_reset/", 3), ("/api/resend_activation/", 3)):
-            for number in range(most):
+        for path, limit in (("/api/password_reset/", 3), ("/api/resend_activation/", 3)):
+            for number in range(limit):
                 body = {"email": f"viewer{number}@example.org"}
                 assert (await client.post(path, body, X_Forwarded_For="192.0.2.1")).status == 200
             more = {"email": "one-more@example.org"}
             assert (await client.post(path, more, X_Forwarded_For="192.0.2.1")).status == 429
-            # Whatever a client writes stands before what the proxy wrote.
+            # What a client sends comes before what the proxy adds.
             assert (await client.post(path, more, X_Forwarded_For="10.9.8.7, 192.0.2.1")).status == 429
             assert (await client.post(path, more, X_Forwarded_For="192.0.2.1, 192.0.2.2")).status == 200
 
@@ -223,8 +223,8 @@ async def test_without_redis_nothing_is_limited_and_that_is_logged(settings: Set
         opened = running_site(settings, redis_url=SecretStr(server.url))
         client, services = await opened.__aenter__()
         await sign_up(client, services)
-        begin = time.monotonic()
-        server_process(server).suspend()  # it hangs
+        started_at = time.monotonic()
+        server_process(server).suspend()  # so that it hangs
         with capture_logs() as logs:
             await client.log_in(ADDRESS, PASSWORD)
         assert any(entry["event"] == "redis_call_failed" and entry["purpose"] == "rate_limits" for entry in logs)
@@ -234,6 +234,6 @@ async def test_without_redis_nothing_is_limited_and_that_is_logged(settings: Set
             await client.log_in(ADDRESS, PASSWORD)
         assert (await client.get("/api/me/")).status == 200
         assert (await client.post("/api/logout/")).status == 200
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - started_at < 20
     finally:
         await opened.__aexit__(None, None, None)

@@ -1,4 +1,4 @@
-"""Sessions over real sockets: refresh tokens that rotate, thieves, tabs, renewal on the way, and forged tokens."""
+"""Sessions over real sockets: rotation, reuse and expiry of refresh tokens, renewal of access tokens, forged tokens."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ TOKENS = ("access_token", "refresh_token")
 
 
 def change_session(settings: Settings, **fields: object) -> None:
-    """What time would do."""
+    """Set fields of all sessions, as time would change them."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
         client[settings.mongodb_db]["sessions"].update_many({}, {"$set": fields})
 
 
-def with_refresh(client: HttpClient, token: str) -> None:
+def use_refresh_token(client: HttpClient, token: str) -> None:
     client.cookies = {"refresh_token": token}
 
 
@@ -57,7 +57,7 @@ async def test_tabs_that_refresh_concurrently_all_stay_logged_in(client: HttpCli
     token = client.cookies["refresh_token"]
     tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
     for tab in tabs:
-        with_refresh(tab, token)
+        use_refresh_token(tab, token)
     answers = await asyncio.gather(*(refresh(tab) for tab in tabs))
     assert [answer.status for answer in answers] == [200] * 4
     assert len({tab.cookies["refresh_token"] for tab in tabs}) == 1
@@ -69,12 +69,12 @@ async def test_tabs_that_refresh_concurrently_all_stay_logged_in(client: HttpCli
         tab.close()
 
 
-def replaced_earlier(settings: Settings, seconds: float, at: int) -> None:
-    """The token that was replaced as the `at`-th one was so that long ago."""
+def age_replacement(settings: Settings, seconds: float, at: int) -> None:
+    """Date the `at`-th replacement of a refresh token back by some seconds."""
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as client:
-        found = client[settings.mongodb_db]["sessions"].find_one({"ended_at": None})
-        assert found is not None
-        predecessors = found["predecessors"]
+        session = client[settings.mongodb_db]["sessions"].find_one({"ended_at": None})
+        assert session is not None
+        predecessors = session["predecessors"]
         predecessors[at][1] -= timedelta(seconds=seconds)
         last = predecessors[-1][1]
     change_session(settings, predecessors=predecessors, rotated_at=last)
@@ -90,25 +90,25 @@ async def test_every_replaced_token_has_its_own_grace_period(
         chain.append(client.cookies["refresh_token"])
     assert len(set(chain)) == 6
     for old in chain[:5]:
-        with_refresh(client, old)
+        use_refresh_token(client, old)
         assert (await refresh(client)).status == 200
-        assert client.cookies["refresh_token"] == chain[-1]  # the newest, in whichever tab
-    replaced_earlier(settings, 29, at=1)
-    with_refresh(client, chain[1])
-    assert (await client.get("/api/me/")).status == 200  # renewed on the way
+        assert client.cookies["refresh_token"] == chain[-1]  # the current one, in every tab
+    age_replacement(settings, 29, at=1)
+    use_refresh_token(client, chain[1])
+    assert (await client.get("/api/me/")).status == 200  # with a renewed access token
     assert (await refresh(client)).status == 200
-    replaced_earlier(settings, 2, at=1)
-    with_refresh(client, chain[1])
+    age_replacement(settings, 2, at=1)
+    use_refresh_token(client, chain[1])
     assert (await refresh(client)).status == 401
-    with_refresh(client, chain[-1])
-    assert (await refresh(client)).status == 401  # the family has ended
+    use_refresh_token(client, chain[-1])
+    assert (await refresh(client)).status == 401  # the session has ended
 
 
 async def test_tabs_that_refresh_at_random_all_stay_logged_in(client: HttpClient, services: Services) -> None:
     await sign_up(client, services)
     tabs = [HttpClient(int(client.url.rpartition(":")[2])) for _ in range(4)]
     for tab in tabs:
-        with_refresh(tab, client.cookies["refresh_token"])
+        use_refresh_token(tab, client.cookies["refresh_token"])
 
     async def use(tab: HttpClient, pause: float) -> list[int]:
         statuses = []
@@ -130,9 +130,9 @@ async def test_reuse_of_an_older_token_ends_the_session(
     stolen = client.cookies["refresh_token"]
     await refresh(client)
     await refresh(client)
-    replaced_earlier(settings, 31, at=0)
+    age_replacement(settings, 31, at=0)
     owner = dict(client.cookies)
-    with_refresh(client, stolen)
+    use_refresh_token(client, stolen)
     answer = await refresh(client)
     assert (answer.status, answer.json["code"]) == (401, "token_not_valid")
     assert find_events(caplog.records, "authn_token_reuse", user_id=1) != []
@@ -148,8 +148,8 @@ async def test_the_predecessor_ends_the_session_after_its_grace_period(
     token = client.cookies["refresh_token"]
     await refresh(client)
     owner = dict(client.cookies)
-    replaced_earlier(settings, 31, at=0)
-    with_refresh(client, token)
+    age_replacement(settings, 31, at=0)
+    use_refresh_token(client, token)
     assert (await refresh(client)).status == 401
     client.cookies = owner
     assert (await refresh(client)).status == 401
@@ -164,7 +164,7 @@ async def test_a_session_rotated_by_an_older_version_keeps_its_grace_period(
     newest = client.cookies["refresh_token"]
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as mongo:
         mongo[settings.mongodb_db]["sessions"].update_many({}, {"$unset": {"predecessors": ""}})
-    with_refresh(client, token)
+    use_refresh_token(client, token)
     assert ((await refresh(client)).status, client.cookies["refresh_token"]) == (200, newest)
     assert (await refresh(client)).status == 200
 
@@ -182,8 +182,8 @@ async def test_the_session_limit_ends_the_least_recently_used_session(
     for _ in range(3):
         await client.log_in(ADDRESS, PASSWORD)
         kept.append(dict(client.cookies))
-        with_refresh(client, kept[0]["refresh_token"])
-        assert (await refresh(client)).status == 200  # seen again
+        use_refresh_token(client, kept[0]["refresh_token"])
+        assert (await refresh(client)).status == 200  # used again
         kept[0] = dict(client.cookies)
     statuses = []
     for client.cookies in (*kept, *other):
@@ -220,21 +220,21 @@ async def test_a_player_that_stores_no_cookies_costs_one_query(
     client: HttpClient, services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sign_up(client, services)
-    questions = 0
-    ask = SessionStore.touch
+    query_count = 0
+    touch = SessionStore.touch
 
-    async def counted(*given: Any) -> None:
-        nonlocal questions
-        questions += 1
-        await ask(*given)
+    async def touch_counted(*args: Any) -> None:
+        nonlocal query_count
+        query_count += 1
+        await touch(*args)
 
-    monkeypatch.setattr(SessionStore, "touch", counted)
+    monkeypatch.setattr(SessionStore, "touch", touch_counted)
     old = {"access_token": token_expiring_in(client, settings, 60), "refresh_token": client.cookies["refresh_token"]}
     for _ in range(5):
         client.cookies = dict(old)
         assert (await client.get("/api/me/")).status == 200
         assert client.cookies["access_token"] != old["access_token"]
-    assert questions == 1
+    assert query_count == 1
     await services.accounts.end_sessions(1)
     client.cookies = old
     assert (await client.get("/api/me/")).status == 401
@@ -249,7 +249,7 @@ async def test_only_safe_requests_with_cookies_renew_the_access_token(
     assert (await client.post("/api/me/")).status == 405
     assert (await client.fetch("DELETE", "/api/me/", {"password": PASSWORD})).status == 401
     assert (await client.get("/api/me/", Authorization=f"Bearer {expired}")).status == 401
-    with_refresh(client, client.cookies["refresh_token"][:-2])
+    use_refresh_token(client, client.cookies["refresh_token"][:-2])
     missing = await client.get("/api/me/")
     assert (missing.status, "code" in missing.json) == (401, False)
 
@@ -262,8 +262,8 @@ async def test_a_bearer_token_gives_the_access_of_the_cookie(client: HttpClient,
     assert (await client.get("/api/me/", Authorization="Basic dXNlcjpwYXNz")).status == 401
 
 
-def forgeries(access: str, refresh_token: str, secret: str) -> dict[str, str]:
-    """What a client might send in the place of its access token."""
+def forge_tokens(access: str, refresh_token: str, secret: str) -> dict[str, str]:
+    """Return what an attacker might send instead of an access token, by description."""
     claims = jwt.decode(access, secret, ["HS256"])
     head, body, signature = access.split(".")
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "JWT"}).encode()).decode().rstrip("=")
@@ -297,13 +297,13 @@ async def test_forged_tokens_give_access_to_nothing(client: HttpClient, services
     await sign_up(client, services)
     secret = settings.secret_key.get_secret_value()
     access, genuine = (client.cookies[name] for name in TOKENS)
-    for what, token in forgeries(access, genuine, secret).items():
+    for description, token in forge_tokens(access, genuine, secret).items():
         client.cookies = {"access_token": token}
         denied = await client.get("/api/me/")
-        assert (denied.status, denied.json.get("code")) == (401, "token_not_valid"), what
-        with_refresh(client, token if what != "another purpose" else access)
-        assert (await refresh(client)).status == 401, what
-    with_refresh(client, genuine)
+        assert (denied.status, denied.json.get("code")) == (401, "token_not_valid"), description
+        use_refresh_token(client, token if description != "another purpose" else access)
+        assert (await refresh(client)).status == 401, description
+    use_refresh_token(client, genuine)
     assert (await refresh(client)).status == 200  # none of it ended the session
 
 
@@ -321,7 +321,7 @@ async def test_a_user_who_is_deleted_or_disabled_is_logged_out(client: HttpClien
 
 
 @pytest.mark.parametrize(
-    ("given", "attributes"),
+    ("changes", "attributes"),
     [
         ({"public_url": "https://films.example"}, {"Secure", "SameSite=Lax"}),
         ({"cookie_samesite": "None"}, {"Secure", "SameSite=None"}),
@@ -330,9 +330,9 @@ async def test_a_user_who_is_deleted_or_disabled_is_logged_out(client: HttpClien
     ],
 )
 async def test_cookies_have_the_configured_attributes_when_set_and_deleted(
-    settings: Settings, given: dict[str, Any], attributes: set[str]
+    settings: Settings, changes: dict[str, Any], attributes: set[str]
 ) -> None:
-    async with running_site(settings, **given) as (client, services):
+    async with running_site(settings, **changes) as (client, services):
         await sign_up(client, services)
         for answer, seconds in (
             (await refresh(client), ("1800", "604800")),
@@ -340,7 +340,7 @@ async def test_cookies_have_the_configured_attributes_when_set_and_deleted(
         ):
             lines = {line.partition("=")[0]: line for line in answer.headers.get_list("Set-Cookie")}
             for name, life in zip(TOKENS, seconds, strict=True):
-                found = {part.strip() for part in lines[name].split(";")[1:]}
-                assert found == attributes | {"HttpOnly", "Path=/", f"Max-Age={life}"}
-            if "csrftoken" in lines:  # for scripts of pages below the same domain
+                parts = {part.strip() for part in lines[name].split(";")[1:]}
+                assert parts == attributes | {"HttpOnly", "Path=/", f"Max-Age={life}"}
+            if "csrftoken" in lines:  # read by scripts of pages below the same domain
                 assert ("Domain=films.example" in lines["csrftoken"]) == ("Domain=films.example" in attributes)

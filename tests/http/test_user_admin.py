@@ -1,4 +1,4 @@
-"""What admins do with users and mails."""
+"""The HTTP endpoints for admins: users and queued mails."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.support.users import ADDRESS, PASSWORD, deliver_mails, link_parameter
 from videoflix.services import Services
 
 
-async def member(admin: HttpClient, services: Services) -> HttpClient:
-    """Somebody who is signed in on a device of their own."""
+async def log_in_member(admin: HttpClient, services: Services) -> HttpClient:
+    """Return the client of a user who is logged in on another device."""
     client = HttpClient(int(admin.url.rpartition(":")[2]))
     await sign_up(client, services)
     return client
@@ -19,10 +19,10 @@ async def member(admin: HttpClient, services: Services) -> HttpClient:
 async def test_users_are_listed_and_searched_a_page_at_a_time(admin: HttpClient, services: Services) -> None:
     for number in range(3):
         await register(admin, f"viewer.{number}@example.org")
-    found = (await admin.get("/api/admin/users")).json
-    assert (found["count"], [user["id"] for user in found["users"]]) == (4, [1, 2, 3, 4])
-    assert found["users"][0].pop("created_at").endswith("Z")
-    assert found["users"][0] == {
+    listing = (await admin.get("/api/admin/users")).json
+    assert (listing["count"], [user["id"] for user in listing["users"]]) == (4, [1, 2, 3, 4])
+    assert listing["users"][0].pop("created_at").endswith("Z")
+    assert listing["users"][0] == {
         "id": 1,
         "email": "admin@videoflix.example",
         "is_active": True,
@@ -31,7 +31,7 @@ async def test_users_are_listed_and_searched_a_page_at_a_time(admin: HttpClient,
     }
     page = (await admin.get("/api/admin/users/?search=VIEWER.&limit=1&offset=1")).json
     assert (page["count"], [user["email"] for user in page["users"]]) == (3, ["viewer.1@example.org"])
-    assert (await admin.get("/api/admin/users/?search=.*")).json["count"] == 0  # no pattern, a text
+    assert (await admin.get("/api/admin/users/?search=.*")).json["count"] == 0  # a text, not a pattern
     for bad in ("limit=x", "offset=-1", "limit=0x10", "limit=99999999999", "search=a%00b"):
         assert (await admin.get(f"/api/admin/users/?{bad}")).status == 400, bad
 
@@ -39,7 +39,7 @@ async def test_users_are_listed_and_searched_a_page_at_a_time(admin: HttpClient,
 async def test_disabling_ends_sessions_at_once_and_enabling_permits_logins(
     admin: HttpClient, services: Services
 ) -> None:
-    client = await member(admin, services)
+    client = await log_in_member(admin, services)
     answer = await admin.fetch("PATCH", "/api/admin/users/2/", {"is_disabled": True})
     assert (answer.status, answer.json["is_disabled"]) == (200, True)
     assert (await client.get("/api/me/")).status == 401
@@ -53,7 +53,7 @@ async def test_disabling_ends_sessions_at_once_and_enabling_permits_logins(
 
 
 async def test_changed_rights_need_a_new_login(admin: HttpClient, services: Services) -> None:
-    client = await member(admin, services)
+    client = await log_in_member(admin, services)
     await admin.fetch("PATCH", "/api/admin/users/2/", {"is_admin": True})
     await client.log_in(ADDRESS, PASSWORD)
     assert (await client.get("/api/admin/users/")).status == 200
@@ -70,14 +70,14 @@ async def test_an_earlier_link_does_not_undo_an_admins_decision(admin: HttpClien
     assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 200
     await admin.fetch("PATCH", "/api/admin/users/2/", {"is_active": False})
     assert (await admin.get(f"/api/activate/{uid}/{token}/")).status == 400
-    await admin.post("/api/resend_activation/", {"email": ADDRESS})  # the address has to be confirmed anew
+    await admin.post("/api/resend_activation/", {"email": ADDRESS})  # the address has to be confirmed again
     assert (
         await admin.get("/api/activate/{}/{}/".format(*link_parameters((await deliver_mails(services))[0])))
     ).status == 200
 
 
 async def test_deleting_removes_the_user_and_their_data(admin: HttpClient, services: Services) -> None:
-    client = await member(admin, services)
+    client = await log_in_member(admin, services)
     answer = await admin.fetch("DELETE", "/api/admin/users/2/")
     assert (answer.status, answer.json) == (200, {"detail": "User deleted."})
     assert (await client.get("/api/me/")).status == 401

@@ -1,4 +1,4 @@
-"""Users of the tests: they register, read their mails and follow the links in them."""
+"""Users in tests: they register, read their mails and follow the links in them."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ async def deliver_mails(services: Services) -> list[EmailMessage]:
     """Send every queued mail; return those that arrived and remove them from the mail folder."""
     await run_mailer(services)
     files = sorted(services.settings.mail_dir.glob("*.eml"), key=lambda file: file.stat().st_mtime_ns)
-    found = [read_mail(file) for file in files]
+    mails = [read_mail(file) for file in files]
     for file in files:
         file.unlink()
-    return found
+    return mails
 
 
 def age_sent_mails(services: Services) -> None:
-    """Move every sent mail back by the time after which another one is sent."""
+    """Date every sent mail back by the time after which another one is sent."""
     settings = services.settings
     with pymongo.MongoClient[dict[str, Any]](settings.mongodb_uri.get_secret_value()) as mongo:
         collection = mongo[settings.mongodb_db]["links"]
-        for found in list(collection.find({"sent_at": {"$ne": None}})):
+        for token in list(collection.find({"sent_at": {"$ne": None}})):
             collection.update_one(
-                {"_id": found["_id"]}, {"$set": {"sent_at": found["sent_at"] - one_time_tokens._RESEND_AFTER}}
+                {"_id": token["_id"]}, {"$set": {"sent_at": token["sent_at"] - one_time_tokens._RESEND_AFTER}}
             )
 
 
@@ -60,13 +60,13 @@ def read_mail(file: Path) -> EmailMessage:
 
 def link_parameters(message: EmailMessage) -> tuple[str, str]:
     """Return `uid` and `token` of the link in a mail, which both of its parts must share."""
-    found = []
+    links = []
     for kind in ("plain", "html"):
         part = message.get_body((kind,))
         assert part is not None
-        found.append(re.findall(r"uid=([\w-]+)(?:&|&amp;)token=([\w-]+)", part.get_content())[0])
-    assert found[0] == found[1]
-    uid, token = found[0]
+        links.append(re.findall(r"uid=([\w-]+)(?:&|&amp;)token=([\w-]+)", part.get_content())[0])
+    assert links[0] == links[1]
+    uid, token = links[0]
     return uid, token
 
 

@@ -15,7 +15,7 @@ Guessing passwords is to be slow, and must not lock out the owner of the account
   it has attempts of its own, wherever it is and whoever else shares its address. The cookie is for one account and
   gives access to nothing. Setting a password by mail yields the cookie too: that is the way in for an owner at a new
   place whose account is attacked from so many networks that no turn is free.
-* Requests for mails have no limit per account: see `one_time_tokens`.
+* Requests for mails have no limit per account: see `auth.one_time_tokens`.
 """
 
 from __future__ import annotations
