@@ -30,7 +30,7 @@ class AccountMailComposer:
         }
 
     async def compose(self, mail: OutboxMail) -> EmailMessage | None:
-        """Return the message, or None if nobody should get it or the same was sent a moment ago."""
+        """Return the message, or None if there is no recipient or the same mail was sent a moment ago."""
         try:
             user = await self._users.get_by_email(mail.address)
         except NotFound:

@@ -179,10 +179,10 @@ class RateLimiter:
 
     async def reset(self, action: LimitedAction, address: str, account: str, device: str = "") -> None:
         """Reset this client's limits after a successful login and remember it as a known client of the account."""
-        for counter in (
-            *self._counters(action, address, account),
-            *self._counters(action, address, account, device),
-        ):
+        counters = list(self._counters(action, address, account))
+        if device:
+            counters += self._counters(action, address, account, device)
+        for counter in counters:
             if counter.scope in ("pair", "device"):
                 await self._breaker.call(self._remember_client(_known_client_key(address, account), counter), None)
 

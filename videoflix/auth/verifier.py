@@ -125,6 +125,11 @@ class TokenVerifier:
         if self._revocations.is_revoked(identity.session_id):
             raise TokenNotValid
 
+    async def recheck(self, identity: Identity) -> None:
+        """Raise TokenNotValid if the session has ended by now, in whichever process: for the end of a long call."""
+        await self.ensure_current()
+        self.require_active(identity)
+
     def is_renewal_due(self, identity: Identity) -> bool:
         """Return whether the access token is in the second half of its lifetime."""
         return self._tokens.is_renewal_due(identity)

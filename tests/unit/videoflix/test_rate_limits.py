@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from redis.asyncio import ConnectionPool
 
@@ -38,7 +40,7 @@ def test_a_network_is_one_neighbourhood(address: str, neighbourhood: str) -> Non
 def test_the_limits_library_uses_our_redis_client() -> None:
     """Its `connection_getter` and `register_scripts` are not documented."""
     client = _BatchingRedis(ConnectionPool())
-    bridge = _create_storage(client).bridge
+    bridge: Any = _create_storage(client).bridge
     assert bridge.get_connection() is bridge.get_connection(readonly=True) is client
     for script in (bridge.lua_sliding_window, bridge.lua_acquire_sliding_window):
         assert script.registered_client is client

@@ -60,7 +60,7 @@ def test_tokens_with_malformed_times_are_rejected(claims: dict[str, object]) -> 
 
 def other_spellings(token: str) -> list[str]:
     """Return texts that lenient decoders take for the same token."""
-    *_, last = token
+    last = token[-1]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     start = alphabet.index(last) // 4 * 4  # the last two bits of the last letter mean nothing
     same_bits = [token[:-1] + letter for letter in alphabet[start : start + 4] if letter != last]
