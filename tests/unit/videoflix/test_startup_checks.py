@@ -27,7 +27,7 @@ def test_a_media_folder_across_several_volumes_is_refused(
     disk.mkdir()
     try:
         (tmp_path / "videos").symlink_to(disk)
-        with pytest.raises(CommandError, match="must be on one volume"):
+        with pytest.raises(CommandError, match="must lie on one volume"):
             require_media_root(tmp_path)
         assert list(disk.iterdir()) == list((tmp_path / "scratch").iterdir()) == []
     finally:
