@@ -65,7 +65,7 @@ async def test_a_stopping_process_ends_what_it_began(settings: Settings, monkeyp
     monkeypatch.setenv("MIN_FREE_GIB", "0")
     async with open_services(settings) as services:
         user = (await services.accounts.make_admin("admin@videoflix.example", "correct horse battery")).id
-        token = (await services.accounts.log_in("admin@videoflix.example", "correct horse battery")).access_token
+        token = (await services.accounts.log_in("admin@videoflix.example", "correct horse battery")).tokens.access_token
     async with open_clients(settings) as clients:
         await VideoStore(clients.database).add(make_video(7))
     with running_web_processes(settings) as (process, url):

@@ -39,12 +39,13 @@ from videoflix.auth.playback_tokens import PlaybackTokens
 from videoflix.auth.tokens import Tokens
 from videoflix.catalogue import validation as video_texts
 from videoflix.catalogue.search import extract_words
+from videoflix.catalogue.validation import default_title
 from videoflix.email_address import normalize_address
 from videoflix.errors import BadRequest, FieldErrors, TokenNotValid
 from videoflix.mail import transport
 from videoflix.media import published_names
 from videoflix.media.playlist_cache import PlaylistKey, _rewrite_uris
-from videoflix.upload_storage import default_title, safe_suffix
+from videoflix.upload_storage import safe_suffix
 
 HALF, WHOLE = 32 * 1024, 64 * 1024
 SHORT_S = 0.1  # too short for anything quadratic with 64 KB
