@@ -83,11 +83,11 @@ def test_chromium_draws_the_colours_of_the_source(
     film.encode_chunks()
     page.goto(files)
     player = Player(page)
-    player.native(f"{files}/media/hls/1/{film.timeline.top_rendition.name}/index.m3u8")
+    player.native(f"{files}/media/hls/1/{film.presentation.top_rendition.name}/index.m3u8")
     player.wait("seen.ended")
     found = player.ask(_PIXELS)
     # Chromium's own arithmetic for BT.709 without a graphics card is some levels off in strong colours.
-    tolerance = 3 if video_filters.color_tags(film.timeline)[1] == "smpte170m" else 8
+    tolerance = 3 if video_filters.color_tags(film.presentation)[1] == "smpte170m" else 8
     for number, (drawn, patch) in enumerate(zip(found, PATCHES, strict=True)):
         most = 3 if number < 2 else tolerance  # greys come first
         assert max(abs(one - other) for one, other in zip(drawn, patch, strict=True)) <= most, f"{drawn} for {patch}"

@@ -15,7 +15,7 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.registry import run_task
 
 
-class RecordingMonitor(ProgressSink):
+class RecordingProgressSink(ProgressSink):
     """A monitor that records progress; it stops the task once its progress reaches `stop_at`."""
 
     def __init__(self, stop_at: float = 2.0) -> None:
@@ -43,14 +43,14 @@ class VideoBuilder:
     root: Path
     source: Path
     tools: FfmpegBinaries
-    known: dict[str, Any] | None = None
+    presentation_json: dict[str, Any] | None = None
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
-    def timeline(self) -> Presentation:
+    def presentation(self) -> Presentation:
         """Return the presentation that the probe found."""
-        assert self.known is not None
-        return Presentation.from_json(self.known)
+        assert self.presentation_json is not None
+        return Presentation.from_json(self.presentation_json)
 
     @property
     def folder(self) -> Path:
@@ -59,10 +59,16 @@ class VideoBuilder:
 
     def segment_paths(self, rendition: str = "480p") -> list[Path]:
         """Return the paths of a rendition's segments."""
-        return [paths.segment_path(self.root, 1, rendition, number) for number in range(self.timeline.segment_count)]
+        return [
+            paths.segment_path(self.root, 1, rendition, number) for number in range(self.presentation.segment_count)
+        ]
 
     def run_task(
-        self, kind: str, index: int = 0, rendition: str | None = None, watch: RecordingMonitor | None = None
+        self,
+        kind: str,
+        index: int = 0,
+        rendition: str | None = None,
+        progress_sink: RecordingProgressSink | None = None,
     ) -> dict[str, Any]:
         """Perform one task and remember its result."""
         scratch = paths.attempt_dir(self.root, 1, secrets.token_hex(4))
@@ -71,9 +77,10 @@ class VideoBuilder:
             found = run_task(
                 TaskContext(
                     kind, 1, str(self.source), self.root, scratch, self.tools,
-                    known_presentation=self.timeline if self.known else None, index=index, rendition=rendition,
+                    known_presentation=self.presentation if self.presentation_json else None,
+                    index=index, rendition=rendition,
                 ),
-                watch or RecordingMonitor(),
+                progress_sink or RecordingProgressSink(),
             )  # fmt: skip
         finally:
             shutil.rmtree(scratch)
@@ -82,17 +89,17 @@ class VideoBuilder:
 
     def probe(self) -> Presentation:
         """Run the probe; return the presentation."""
-        self.known = self.run_task("probe")
-        return self.timeline
+        self.presentation_json = self.run_task("probe")
+        return self.presentation
 
     def encode_audio(self) -> None:
         """Encode the audio, if there is any."""
-        if self.timeline.audio:
+        if self.presentation.audio:
             self.run_task("audio")
 
     def encode_chunks(self) -> None:
         """Encode all chunks."""
-        for index in range(self.timeline.grid.chunk_count):
+        for index in range(self.presentation.grid.chunk_count):
             self.run_task("chunk", index)
 
     def build(self) -> Presentation:
@@ -101,10 +108,10 @@ class VideoBuilder:
         self.run_task("thumbnail")
         self.encode_audio()
         self.encode_chunks()
-        if len(self.timeline.audio) > 1:
+        if len(self.presentation.audio) > 1:
             self.run_task("tracks")
-        if self.timeline.subtitles:
+        if self.presentation.subtitles:
             self.run_task("subtitles")
         for kind in ("iframes", "storyboard", "finish"):
             self.run_task(kind)
-        return self.timeline
+        return self.presentation

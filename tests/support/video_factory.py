@@ -16,9 +16,9 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 class InspectedVideo:
     """A finished video: how it was built, its segments of the smallest rendition, and those decoded."""
 
-    studio: VideoBuilder
+    builder: VideoBuilder
     segments: list[SegmentPackets]
-    played: DecodedPlaylist
+    decoded: DecodedPlaylist
 
 
 def build_and_inspect(tools: FfmpegBinaries, source: Path, folder: Path) -> InspectedVideo:
@@ -27,7 +27,7 @@ def build_and_inspect(tools: FfmpegBinaries, source: Path, folder: Path) -> Insp
     builder.build()
     segments = [read_packets(tools, file) for file in builder.segment_paths()]
     playlist = builder.folder / "480p" / "index.m3u8"
-    has_audio = bool(builder.timeline.audio)
+    has_audio = bool(builder.presentation.audio)
     return InspectedVideo(builder, segments, decode_playlist(tools, playlist, folder, sound=has_audio))
 
 

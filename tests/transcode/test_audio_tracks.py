@@ -311,7 +311,7 @@ def test_two_mono_tracks_that_are_left_and_right_are_one_sound(
     film = make(name, LEFT_AND_RIGHT, *options)
     film.probe()
     film.run_task("segment", 0, "480p")  # alone, before there is any other sound
-    assert len(film.timeline.audio) == 1
+    assert len(film.presentation.audio) == 1
     alone = sides(film)
     film.build()
     for left, right in (alone, sides(film)):
@@ -383,8 +383,8 @@ def test_a_working_copy_for_an_older_version_keeps_its_stream_order(make: Make, 
     )
     timeline = film.probe()
     assert (timeline.remuxed, timeline.copied) == (True, (0, 1, 2))
-    assert film.known is not None
-    del film.known["copied"]
+    assert film.presentation_json is not None
+    del film.presentation_json["copied"]
     paths.remuxed_path(film.root, 1).unlink()
     film.probe()
     copy = paths.remuxed_path(film.root, 1)
@@ -398,8 +398,8 @@ def test_a_track_that_fails_keeps_no_other_from_being_made(make: Make) -> None:
         "film.mkv", [*tone(300), *tone(400), *tone(500)], *("-map", "1", "-map", "2", "-map", "3"), *sample_videos.AAC
     )
     film.probe()
-    assert film.known is not None
-    film.known["audio"][1]["index"] = 77  # there is no such stream
+    assert film.presentation_json is not None
+    film.presentation_json["audio"][1]["index"] = 77  # there is no such stream
     film.encode_audio()
     film.encode_chunks()
     assert film.run_task("tracks") == {"tracks": [2]}

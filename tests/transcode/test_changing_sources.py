@@ -29,22 +29,22 @@ def broadcast(tools: FfmpegBinaries, folder: Path) -> Path:
 
 def test_a_recording_that_changes_its_streams_stays_one_video(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = build_and_inspect(tools, broadcast(tools, tmp_path), tmp_path)
-    assert film.played.complaints == ""
+    assert film.decoded.complaints == ""
     hls_checks.check_audio_continuity([time for segment in film.segments for time in segment.audio_times])
-    hls_checks.check_audio_track(film.studio.folder / "audio1" / "index.m3u8", tools)
+    hls_checks.check_audio_track(film.builder.folder / "audio1" / "index.m3u8", tools)
 
     def shows(at: float, numbers: range, part: int) -> bool:
         """Black stands beside the square picture."""
-        luma = film.played.luma[round(at * 25)]
+        luma = film.decoded.luma[round(at * 25)]
         found = luma if part < 2 else (32 * luma - 14 * 16) / 18
         return any(abs(luma_of(number) - found) <= 8 for number in numbers)
 
-    onsets = ffprobe.beep_times(film.played.samples)
+    onsets = ffprobe.beep_times(film.decoded.samples)
     assert onsets == pytest.approx(range(6), abs=0.1)  # the clocks of the parts overlap a little
     for second, onset in enumerate(onsets):
         number = second % 2 * 25
         assert shows(onset + 0.2, range(number + 3, number + 8), second // 2)
-    alone = VideoBuilder(tmp_path / "alone", film.studio.source, tools)
+    alone = VideoBuilder(tmp_path / "alone", film.builder.source, tools)
     alone.probe()
     alone.run_task("segment", 1, "480p")
     assert (
@@ -60,7 +60,7 @@ def test_the_last_slide_is_shown_however_short_its_frame_is(tools: FfmpegBinarie
     )
     film = build_and_inspect(tools, source, tmp_path)
     expected = [luma_of(0)] * 40 + [luma_of(100)] * 20 + [luma_of(149)] * 20
-    assert list(film.played.luma) == pytest.approx(expected, abs=4)
+    assert list(film.decoded.luma) == pytest.approx(expected, abs=4)
 
 
 def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: FfmpegBinaries, tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_a_picture_that_stands_for_seconds_stands_in_every_segment(tools: Ffmpeg
         tools, *picture, *sample_videos.beep_input(9), *sample_videos.H264, "-fps_mode", "vfr", str(source)
     )
     film = build_and_inspect(tools, source, tmp_path)
-    rate = film.studio.timeline.grid.fps
-    still = film.played.luma[int(2.2 * rate) : int(6.8 * rate)]
+    rate = film.builder.presentation.grid.fps
+    still = film.decoded.luma[int(2.2 * rate) : int(6.8 * rate)]
     assert list(still) == pytest.approx([luma_of(49)] * len(still), abs=4)
-    assert any(abs(film.played.luma[int(8 * rate)] - luma_of(number)) <= 4 for number in range(197, 203))
-    assert ffprobe.beep_times(film.played.samples) == pytest.approx(range(9), abs=0.012)
+    assert any(abs(film.decoded.luma[int(8 * rate)] - luma_of(number)) <= 4 for number in range(197, 203))
+    assert ffprobe.beep_times(film.decoded.samples) == pytest.approx(range(9), abs=0.012)
 
 
 def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: FfmpegBinaries, tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_sound_that_is_away_for_a_while_comes_back_in_its_time(tools: FfmpegBina
         str(source),
     )
     film = build_and_inspect(tools, source, tmp_path)
-    assert film.studio.timeline.duration == pytest.approx(16, abs=0.2)
-    assert ffprobe.beep_times(film.played.samples) == pytest.approx([0, 1, 14, 15], abs=0.04)
+    assert film.builder.presentation.duration == pytest.approx(16, abs=0.2)
+    assert ffprobe.beep_times(film.decoded.samples) == pytest.approx([0, 1, 14, 15], abs=0.04)

@@ -65,7 +65,7 @@ def hdr_film(
 def test_hdr_is_tone_mapped(tools: FfmpegBinaries, tmp_path: Path, transfer: str, signals: list[float]) -> None:
     """White of a page is 203 nits in HDR10 and 75 per cent of an HLG signal (ITU-R BT.2408), and near white in SDR."""
     film, played = hdr_film(tools, tmp_path, transfer, signals)
-    assert film.timeline.video.is_hdr
+    assert film.presentation.video.is_hdr
     black, *greys, white, glare = played.luma
     assert black <= 17
     assert greys == sorted(greys)

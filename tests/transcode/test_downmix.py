@@ -102,14 +102,14 @@ def test_a_loud_segment_that_is_encoded_alone_fits_its_neighbours(tools: FfmpegB
     film = make_presentation(tools, tmp_path, [music] * 6, "5.1")
     film.encode_audio()
     film.encode_chunks()
-    alone = VideoBuilder(tmp_path / "alone", film.source, tools, known=film.known)
+    alone = VideoBuilder(tmp_path / "alone", film.source, tools, presentation_json=film.presentation_json)
     shutil.copytree(film.root, alone.root)
     shutil.rmtree(paths.chunk_audio_dir(alone.root, 1))
     alone.segment_paths()[1].unlink()
     alone.run_task("segment", 1, "480p")
     run, own = (_samples(tools, one) for one in (film, alone))
     assert len(own) == len(run)
-    border = round(audio_filters.SAMPLE_RATE_HZ * film.timeline.grid.segment_start(1)) + ffprobe.AAC_FRAME
+    border = round(audio_filters.SAMPLE_RATE_HZ * film.presentation.grid.segment_start(1)) + ffprobe.AAC_FRAME
     places = range(border - 4800, border + 48_000)
     difference = sum((run[place] - own[place]) ** 2 for place in places)
     assert difference < sum(run[place] ** 2 for place in places) / 1000  # 30 dB below it

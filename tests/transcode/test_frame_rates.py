@@ -91,9 +91,9 @@ def test_every_picture_of_a_variable_rate_is_kept(
     film = sample_videos.video_input("30", 10, filters=f"select='{chosen}'")
     sample_videos.run_ffmpeg(tools, *film, *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source))
     made = build_and_inspect(tools, source, tmp_path)
-    assert made.studio.timeline.grid.fps == 30
+    assert made.builder.presentation.grid.fps == 30
     there = [frame for frame in range(300) if is_there(frame)]
-    lost = [frame for frame in there if abs(made.played.luma[frame] - luma_of(frame)) > 4]
+    lost = [frame for frame in there if abs(made.decoded.luma[frame] - luma_of(frame)) > 4]
     assert not lost
 
 
@@ -133,8 +133,8 @@ def telecine(tools: FfmpegBinaries, folder: Path, suffix: str, film_frames: int,
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
 def test_a_telecined_film_gets_its_own_rate_back(tools: FfmpegBinaries, tmp_path: Path, suffix: str) -> None:
     made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 144, 144), tmp_path)
-    assert (made.studio.timeline.grid.fps, made.studio.timeline.grid.frame_count) == (FILM, 144)
-    assert list(made.played.luma) == pytest.approx([luma_of(frame) for frame in range(144)], abs=4)
+    assert (made.builder.presentation.grid.fps, made.builder.presentation.grid.frame_count) == (FILM, 144)
+    assert list(made.decoded.luma) == pytest.approx([luma_of(frame) for frame in range(144)], abs=4)
 
 
 @pytest.mark.parametrize("suffix", ["ts", "mkv"])
@@ -142,12 +142,12 @@ def test_a_film_that_is_telecined_in_parts_keeps_every_picture(
     tools: FfmpegBinaries, tmp_path: Path, suffix: str
 ) -> None:
     made = build_and_inspect(tools, telecine(tools, tmp_path, suffix, 72, 144), tmp_path)
-    grid = made.studio.timeline.grid
+    grid = made.builder.presentation.grid
     assert grid.fps in (NTSC, 2 * NTSC)
     for frame in range(144):
         fields = 5 * (frame // 2) + 3 * (frame % 2) if frame < 72 else 2 * frame + 36
         place = fields * float(grid.fps) * 1001 / 60000
-        near = made.played.luma[max(0, int(place)) : int(place) + 2]
+        near = made.decoded.luma[max(0, int(place)) : int(place) + 2]
         assert any(abs(luma - luma_of(frame)) <= 4 for luma in near), frame
 
 

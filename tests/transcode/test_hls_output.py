@@ -13,7 +13,7 @@ import m3u8
 import pytest
 
 from tests.support import ffprobe, hls_checks, sample_videos
-from tests.support.video_builder import RecordingMonitor, VideoBuilder
+from tests.support.video_builder import RecordingProgressSink, VideoBuilder
 from transcode import paths
 from transcode.errors import InputMissing
 from transcode.ffmpeg.binaries import FfmpegBinaries
@@ -68,7 +68,7 @@ class Published:
     film: VideoBuilder
     opened: m3u8.M3U8
     made: m3u8.M3U8
-    watches: dict[str, RecordingMonitor]
+    watches: dict[str, RecordingProgressSink]
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ def published(source: Path, tools: FfmpegBinaries, tmp_path_factory: pytest.Temp
     film.encode_audio()
     film.encode_chunks()
     made = m3u8.load(str(film.folder / "master.m3u8"))
-    watches = {kind: RecordingMonitor() for kind in ("tracks", "subtitles", "iframes", "storyboard", "finish")}
+    watches = {kind: RecordingProgressSink() for kind in ("tracks", "subtitles", "iframes", "storyboard", "finish")}
     for kind, watch in watches.items():
-        film.run_task(kind, watch=watch)
+        film.run_task(kind, progress_sink=watch)
     return Published(film, opened, made, watches)
 
 
@@ -109,7 +109,7 @@ def test_the_master_lists_every_rendition_with_what_a_player_must_know(film: Vid
     assert master.is_variant
     assert master.is_independent_segments
     assert [playlist.uri for playlist in master.playlists] == ["480p/index.m3u8", "720p/index.m3u8"]
-    for playlist, rendition in zip(master.playlists, film.timeline.renditions, strict=True):
+    for playlist, rendition in zip(master.playlists, film.presentation.renditions, strict=True):
         info = playlist.stream_info
         assert (info.resolution, info.frame_rate) == ((rendition.width, rendition.height), 5)
         assert (info.audio, info.subtitles) == ("audio", "subs")
@@ -119,7 +119,7 @@ def test_bandwidths_start_at_the_caps_and_decrease_during_encoding(published: Pu
     film, opened, made = published.film, published.opened, published.made
     assert not opened.media
     assert not [*opened.iframe_playlists, *made.iframe_playlists]
-    for rendition, first, now in zip(film.timeline.renditions, opened.playlists, made.playlists, strict=True):
+    for rendition, first, now in zip(film.presentation.renditions, opened.playlists, made.playlists, strict=True):
         assert rendition.cap < first.stream_info.bandwidth < 1.2 * rendition.cap
         full = [8 * file.stat().st_size / 4 for file in film.segment_paths(rendition.name)[:3]]
         assert max(full) <= now.stream_info.bandwidth < 0.8 * first.stream_info.bandwidth
@@ -158,7 +158,7 @@ def test_every_file_that_is_read_or_published_is_a_sign_of_life(published: Publi
         assert published.watches[kind].counts[-len(files) :] == files
 
 
-IN_ANOTHER_LOCALE = """
+PUBLISH_IN_ANOTHER_LOCALE = """
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -169,18 +169,19 @@ from transcode.presentation import SubtitleTrack
 from transcode.tasks.context import TaskContext
 from transcode.tasks.master import publish_master
 
-root, film = Path(sys.argv[1]), replace(make_presentation(8), subtitles=(SubtitleTrack(2, "fra", "Fran\\u00e7ais"),))
+root, subtitles = Path(sys.argv[1]), (SubtitleTrack(2, "fra", "Fran\\u00e7ais"),)
 for folder in ("480p", "subs1"):
     (paths.video_dir(root, 1) / folder).mkdir(parents=True)
 (paths.video_dir(root, 1) / "subs1" / "index.m3u8").touch()
-publish_master(TaskContext("chunk", 1, "", root, root, NO_TOOLS, film))
+presentation = replace(make_presentation(8), subtitles=subtitles)
+publish_master(TaskContext("chunk", 1, "", root, root, NO_TOOLS, presentation))
 """
 
 
 def test_a_master_with_any_script_is_written_in_any_locale(tmp_path: Path) -> None:
     """It is read again after it was written, and written again if it says something else."""
     environment = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": str(ROOT)}
-    argv = [sys.executable, "-c", IN_ANOTHER_LOCALE, str(tmp_path)]
+    argv = [sys.executable, "-c", PUBLISH_IN_ANOTHER_LOCALE, str(tmp_path)]
     subprocess.run(argv, env=environment, check=True, timeout=30)
     assert 'NAME="Français"' in (paths.video_dir(tmp_path, 1) / "master.m3u8").read_text("utf-8")
 
@@ -248,7 +249,8 @@ def test_the_result_says_what_is_beside_the_renditions(film: VideoBuilder) -> No
     assert film.results["storyboard"] == {"pictures": 4, "sheets": 1, "width": 160, "height": 90}
     assert (found["audio"], found["subtitles"]) == ([1, 2], [1, 2, 3])
     assert found["bytes"] == {
-        name: sum(file.stat().st_size for file in film.segment_paths(name)) for name in film.timeline.rendition_names
+        name: sum(file.stat().st_size for file in film.segment_paths(name))
+        for name in film.presentation.rendition_names
     }
 
 
@@ -263,7 +265,7 @@ def test_tracks_are_offered_as_soon_as_they_are_there(source: Path, tools: Ffmpe
 
 def test_a_video_is_finished_without_the_tracks_that_could_not_be_made(film: VideoBuilder, tmp_path: Path) -> None:
     shutil.copytree(film.root, tmp_path / "media")
-    poorer = VideoBuilder(tmp_path / "media", film.source, film.tools, known=film.known)
+    poorer = VideoBuilder(tmp_path / "media", film.source, film.tools, presentation_json=film.presentation_json)
     for track in ("audio1", "audio2", "subs1", "subs3"):
         shutil.rmtree(poorer.folder / track)
     assert poorer.run_task("finish")["subtitles"] == [2]
@@ -291,8 +293,8 @@ def test_a_fragmented_video_keeps_its_subtitles_and_languages(tools: FfmpegBinar
     )  # fmt: skip
     film = VideoBuilder(tmp_path / "media", source, tools)
     film.build()
-    assert film.timeline.remuxed
-    assert (film.timeline.audio[0].language, film.timeline.subtitles[0].language) == ("fra", "ger")
+    assert film.presentation.remuxed
+    assert (film.presentation.audio[0].language, film.presentation.subtitles[0].language) == ("fra", "ger")
     # In fragments, the end of the words is only known from the next ones.
     assert "00:00:03.000 --> 00:00:08.000\nHallo" in (film.folder / "subs1" / "0000.vtt").read_text()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support import hls_checks, sample_videos
 from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import TaskScript, make_presentation
-from tests.support.video_builder import RecordingMonitor, VideoBuilder
+from tests.support.video_builder import RecordingProgressSink, VideoBuilder
 from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, wait_for_job
 from transcode import paths, task_graph
@@ -152,7 +152,7 @@ def test_a_task_that_lost_its_lease_publishes_nothing(
 ) -> None:
     made = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=1), *sample_videos.H264, str(made))
-    film, watch, run = VideoBuilder(tmp_path, made, tools), RecordingMonitor(), FfmpegProcess.__call__
+    film, watch, run = VideoBuilder(tmp_path, made, tools), RecordingProgressSink(), FfmpegProcess.__call__
     film.probe()
 
     def paused_at_its_end(self: FfmpegProcess) -> str:
@@ -162,7 +162,7 @@ def test_a_task_that_lost_its_lease_publishes_nothing(
 
     monkeypatch.setattr(FfmpegProcess, "__call__", paused_at_its_end)
     with pytest.raises(Stopped):
-        film.run_task("chunk", watch=watch)
+        film.run_task("chunk", progress_sink=watch)
     assert not any(segment.exists() for segment in film.segment_paths())
 
 

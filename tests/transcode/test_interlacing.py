@@ -37,7 +37,7 @@ def check_fields(tools: FfmpegBinaries, film: VideoBuilder, folder: Path) -> Non
     subprocess.run(command, check=True, env=ffprobe.ENVIRONMENT)
     data = pictures.read_bytes()
     frames = [data[place : place + 32] for place in range(0, len(data), 48)]
-    assert len(frames) == film.timeline.grid.frame_count
+    assert len(frames) == film.presentation.grid.frame_count
     for number, frame in enumerate(frames):
         assert abs(frame[16] - luma_of(2 * number)) <= 6, number
         assert max(frame) - min(frame) <= 8, number

@@ -47,8 +47,8 @@ def spoiled(
 
 
 def check_pictures(film: InspectedVideo) -> None:
-    wrong = [frame for frame, luma in enumerate(film.played.luma) if abs(luma - luma_of(frame)) > 6]
-    assert len(film.played.luma) == 25 * SECONDS
+    wrong = [frame for frame, luma in enumerate(film.decoded.luma) if abs(luma - luma_of(frame)) > 6]
+    assert len(film.decoded.luma) == 25 * SECONDS
     assert not wrong
 
 
@@ -74,10 +74,10 @@ def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
     keyed: bool,
 ) -> None:
     film = build_and_inspect(tools, spoiled(tools, tmp_path, codec, suffix, spoil), tmp_path)
-    assert film.studio.timeline.keyed == keyed
-    assert (film.studio.timeline.video.refresh > 0) == (not keyed)
+    assert film.builder.presentation.keyed == keyed
+    assert (film.builder.presentation.video.refresh > 0) == (not keyed)
     check_pictures(film)
-    alone = VideoBuilder(tmp_path / "alone", film.studio.source, tools)
+    alone = VideoBuilder(tmp_path / "alone", film.builder.source, tools)
     alone.probe()
     alone.run_task("segment", 2, "480p")
     assert ffprobe.read_packets(tools, alone.segment_paths()[2]) == film.segments[2]
@@ -106,7 +106,7 @@ def test_a_large_film_with_a_wrong_index_is_listed_whole(
 def test_a_right_index_is_believed(tools: FfmpegBinaries, tmp_path: Path, codec: Sequence[str], suffix: str) -> None:
     film = VideoBuilder(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
     assert not film.probe().keyed
-    assert (film.timeline.video.refresh, film.timeline.remuxed) == (0, False)
+    assert (film.presentation.video.refresh, film.presentation.remuxed) == (0, False)
 
 
 def unit(header: int, *content: int) -> bytes:

@@ -95,8 +95,8 @@ def test_a_storyboard_has_all_its_pictures_at_any_length(
     beginning: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path, hours: float
 ) -> None:
     """At 30 hours, more than a published film may have, the clock of a transport stream has begun anew."""
-    fps = beginning.timeline.grid.fps
-    board = Storyboard(Grid(fps, int(hours * HOUR * fps)), beginning.timeline.renditions[0])
+    fps = beginning.presentation.grid.fps
+    board = Storyboard(Grid(fps, int(hours * HOUR * fps)), beginning.presentation.renditions[0])
     kinds = [place.read_bytes()[: first_picture_size(place)] for place in beginning.segment_paths()[:2]]
     is_bright = [place * 7 // 5 % 2 for place in range(len(board.segments))]
     starts = [
@@ -170,8 +170,8 @@ def film(source: Path, tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathF
 
 
 def test_a_film_of_twelve_hours_is_published_with_names_of_five_digits(film: VideoBuilder) -> None:
-    assert film.timeline.grid == Grid(Fraction(1), HOURS * HOUR)
-    assert film.timeline.segment_count == 10_800
+    assert film.presentation.grid == Grid(Fraction(1), HOURS * HOUR)
+    assert film.presentation.segment_count == 10_800
     names = {paths.segment_name(number) for number in range(10_800)}
     assert {"9999.ts", "10000.ts", "10799.ts"} <= names
     assert {place.name for place in (film.folder / "480p").glob("*.ts")} == names
@@ -222,7 +222,7 @@ def test_a_viewer_gets_a_segment_near_its_end_at_once(film: VideoBuilder) -> Non
 
 def test_nothing_of_it_is_taken_for_lost(film: VideoBuilder) -> None:
     repository = InMemoryRepository()
-    repository.add(1, film.timeline, range(film.timeline.grid.chunk_count))
+    repository.add(1, film.presentation, range(film.presentation.grid.chunk_count))
     kinds = frozenset({"thumbnail", "subtitles", "iframes", "storyboard", "finish"})
     entry = replace(repository.records[1], tasks_done=kinds, task_results=film.results)
     assert not integrity.find_missing(entry, film.root)
@@ -246,9 +246,9 @@ def test_sound_is_counted_in_more_than_31_bits(tools: FfmpegBinaries, tmp_path: 
     begun = VideoBuilder(tmp_path / "media", source, tools)
     begun.probe()
     # The same source as the end of a long film, whose picture and sound begin at 0.
-    known = replace(begun.timeline, grid=Grid(fps, seconds), origin=0.0)
-    film = VideoBuilder(begun.root, source, tools, known=known.as_json())
-    number = film.timeline.segment_count - 3
+    known = replace(begun.presentation, grid=Grid(fps, seconds), origin=0.0)
+    film = VideoBuilder(begun.root, source, tools, presentation_json=known.as_json())
+    number = film.presentation.segment_count - 3
     film.run_task("segment", number, "480p")
     place = film.segment_paths()[number]
     times = ffprobe.run_ffprobe(
@@ -302,14 +302,14 @@ def test_a_chunk_that_takes_more_than_the_master_says_corrects_it_at_once(tmp_pa
     folder.mkdir(parents=True)
     index = 301
     master.publish_master(chunk_assignment(film, tmp_path, index))
-    peak = playlists.listed_peaks((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
+    peak = playlists.parse_bandwidths((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
     sizes = dict.fromkeys(
         film.grid.chunk_segments(index), peak
     )  # bytes, so eight times as much in a quarter of the time
     for number, size in sizes.items():
         (folder / paths.segment_name(number)).write_bytes(b"\0" * size)
     master.publish_master_after_chunk(chunk_assignment(film, tmp_path, index), {"480p": sizes})
-    listed = playlists.listed_peaks((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
+    listed = playlists.parse_bandwidths((tmp_path / "hls" / "1" / "master.m3u8").read_text())["480p"]
     assert listed >= bandwidth.measure_segments(sizes, film.grid).peak > peak
 
 

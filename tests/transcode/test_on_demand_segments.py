@@ -45,7 +45,7 @@ def bulk(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Vid
 
 def copy_of(bulk: VideoBuilder, folder: Path) -> VideoBuilder:
     shutil.copytree(bulk.root, folder / "media")
-    return VideoBuilder(folder / "media", bulk.source, bulk.tools, known=bulk.known)
+    return VideoBuilder(folder / "media", bulk.source, bulk.tools, presentation_json=bulk.presentation_json)
 
 
 def replaced(film: VideoBuilder, numbers: Sequence[int]) -> None:
@@ -64,7 +64,7 @@ def playlist(film: VideoBuilder) -> Path:
 
 
 def test_the_stitched_sound_is_the_very_sound_of_one_uncut_encoding(bulk: VideoBuilder, tmp_path: Path) -> None:
-    argv = AudioPlan(bulk.timeline, bulk.source).argv()
+    argv = AudioPlan(bulk.presentation, bulk.source).argv()
     whole = tmp_path / "whole.ts"
     cut = argv.index("segment") - 1
     sample_videos.run_ffmpeg(bulk.tools, *argv[:cut], "-f", "mpegts", "-mpegts_copyts", "1", str(whole))
@@ -94,7 +94,7 @@ def test_without_the_finished_audio_samples_shift_under_a_millisecond(bulk: Vide
     own, run = (ffprobe.decode_audio(bulk.tools, "-i", str(playlist(one)))[::2] for one in (film, bulk))
     assert len(own) == len(run)
     for number in (0, 1, 3, 5):
-        middle = round(audio_filters.SAMPLE_RATE_HZ * (bulk.timeline.grid.segment_start(number) + 1))
+        middle = round(audio_filters.SAMPLE_RATE_HZ * (bulk.presentation.grid.segment_start(number) + 1))
         places = range(middle, middle + 6000, 3)
         loud = sum(abs(run[place]) for place in places)
         # Matroska's clock ticks in milliseconds, so a beginning in the middle is only known that well.

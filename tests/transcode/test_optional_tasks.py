@@ -232,7 +232,7 @@ def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Vid
 
 
 def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
-    name = made.timeline.top_rendition.name
+    name = made.presentation.top_rendition.name
     playlist = paths.rendition_dir(made.root, 1, name) / paths.IFRAME_PLAYLIST
     playlist.unlink(missing_ok=True)
     measured = made.run_task("finish")["bandwidths"][name]
@@ -261,13 +261,13 @@ def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: VideoBuil
     for kind in ("iframes", "storyboard", "finish"):
         made.run_task(kind)
     repository = InMemoryRepository()
-    repository.add(1, made.timeline, range(made.timeline.grid.chunk_count))
+    repository.add(1, made.presentation, range(made.presentation.grid.chunk_count))
     entry = replace(repository.records[1], tasks_done=frozenset({"iframes", "storyboard", "finish"}))
     assert not integrity.find_missing(entry, made.root)
     (made.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
     assert integrity.find_missing(entry, made.root).kinds == {"storyboard"}
     (tmp_path / "index.vtt").rename(made.folder / "storyboard" / "index.vtt")
-    (made.folder / made.timeline.top_rendition.name / "iframes.m3u8").unlink()
+    (made.folder / made.presentation.top_rendition.name / "iframes.m3u8").unlink()
     assert integrity.find_missing(entry, made.root).kinds == {"iframes"}
     made.run_task("iframes")
 
@@ -287,12 +287,12 @@ def test_sound_whose_loudness_cannot_be_measured_is_encoded(
     film = VideoBuilder(tmp_path / "media", made.source, FfmpegBinaries(str(broken), tools.ffprobe))
     film.probe()
     assert film.run_task("audio") == {"loudness": None, "unmeasured": True}
-    for chunk in range(film.timeline.grid.chunk_count):
+    for chunk in range(film.presentation.grid.chunk_count):
         parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
         assert parts[0] == parts[1]
     with pytest.raises(MediaError):
         film.run_task("loudness")
-    mended = VideoBuilder(tmp_path / "media", made.source, tools, known=film.known)
+    mended = VideoBuilder(tmp_path / "media", made.source, tools, presentation_json=film.presentation_json)
     assert mended.run_task("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
 
 

@@ -22,7 +22,7 @@ of_every_kind = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: re
 
 @of_every_kind
 def test_the_probe_finds_rate_length_and_size(recipe: Recipe, video: InspectedVideo) -> None:
-    timeline = video.studio.timeline
+    timeline = video.builder.presentation
     assert (timeline.grid.fps, timeline.grid.frame_count) == (recipe.rate, recipe.frames)
     assert (timeline.top_rendition.width, timeline.top_rendition.height) == recipe.size
     assert timeline.remuxed == recipe.remuxed
@@ -31,7 +31,7 @@ def test_the_probe_finds_rate_length_and_size(recipe: Recipe, video: InspectedVi
 
 @of_every_kind
 def test_every_segment_holds_exactly_the_frames_of_the_grid(recipe: Recipe, video: InspectedVideo) -> None:
-    grid = video.studio.timeline.grid
+    grid = video.builder.presentation.grid
     for number, segment in enumerate(video.segments):
         frames = range(number * grid.gop, min((number + 1) * grid.gop, grid.frame_count))
         assert sorted(segment.presentation_times) == [ffprobe.ticks(frame, recipe.rate) for frame in frames]
@@ -52,15 +52,15 @@ def test_the_sound_runs_through_all_segments_without_a_step(recipe: Recipe, vide
 
 @of_every_kind
 def test_it_plays_without_a_complaint(recipe: Recipe, video: InspectedVideo) -> None:
-    assert video.played.complaints == ""
-    assert len(video.played.luma) == recipe.frames
+    assert video.decoded.complaints == ""
+    assert len(video.decoded.luma) == recipe.frames
 
 
 @of_every_kind
 def test_every_frame_shows_what_the_source_shows_then(recipe: Recipe, video: InspectedVideo) -> None:
     wrong = {
         frame: luma
-        for frame, luma in enumerate(video.played.luma)
+        for frame, luma in enumerate(video.decoded.luma)
         if not any(abs(luma_of(number) - luma) <= 4 for number in recipe.shown(frame))
     }
     assert not wrong
@@ -68,12 +68,12 @@ def test_every_frame_shows_what_the_source_shows_then(recipe: Recipe, video: Ins
 
 @of_every_kind
 def test_every_beep_is_heard_when_the_source_beeps(recipe: Recipe, video: InspectedVideo) -> None:
-    assert ffprobe.beep_times(video.played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
+    assert ffprobe.beep_times(video.decoded.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
 
 
 @of_every_kind
 def test_the_playlist_tells_the_length_of_the_video(recipe: Recipe, video: InspectedVideo) -> None:
-    playlist = m3u8.load(str(video.studio.folder / "480p" / "index.m3u8"))
+    playlist = m3u8.load(str(video.builder.folder / "480p" / "index.m3u8"))
     lengths = [Fraction(str(segment.duration)) for segment in playlist.segments]
     assert abs(sum(lengths) - Fraction(recipe.frames) / recipe.rate) < 1 / recipe.rate
     assert max(lengths) <= playlist.target_duration + Fraction(1, 2)
@@ -83,7 +83,7 @@ def test_the_playlist_tells_the_length_of_the_video(recipe: Recipe, video: Inspe
 
 @of_every_kind
 def test_every_playlist_and_every_segment_keeps_the_rules(recipe: Recipe, video: InspectedVideo) -> None:
-    studio = video.studio
+    studio = video.builder
     known = dict(zip(studio.segment_paths(), video.segments, strict=True))
     hls_checks.check(studio.folder, studio.tools, known)
     (variant,) = m3u8.load(str(studio.folder / "master.m3u8")).playlists
@@ -93,14 +93,14 @@ def test_every_playlist_and_every_segment_keeps_the_rules(recipe: Recipe, video:
 @pytest.mark.parametrize("name", ["interlaced", "ts_mpeg2"])
 def test_interlaced_videos_are_deinterlaced(video_factory: VideoFactory, name: str) -> None:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
-    assert video_factory.submit(recipe).result(timeout=120).studio.timeline.video.interlaced
+    assert video_factory.submit(recipe).result(timeout=120).builder.presentation.video.interlaced
 
 
 @pytest.mark.parametrize("name", ["odd", "dvd", "avi_mpeg4", "mono_44100", "sound_late", "sound_short", "sound_first"])
 def test_on_demand_segments_alone_make_the_same_video(video_factory: VideoFactory, tmp_path: Path, name: str) -> None:
     recipe = next(recipe for recipe in RECIPES if recipe.name == name)
     video = video_factory.submit(recipe).result(timeout=120)
-    alone = VideoBuilder(tmp_path, video.studio.source, video.studio.tools)
+    alone = VideoBuilder(tmp_path, video.builder.source, video.builder.tools)
     for number in range(alone.probe().segment_count):
         alone.run_task("segment", number, "480p")
     assert [ffprobe.read_packets(alone.tools, file) for file in alone.segment_paths()] == video.segments
@@ -119,14 +119,14 @@ def test_a_video_without_key_frames_is_given_some(
     )
     source = recipe.make(tools, tmp_path)
     video = build_and_inspect(tools, source, tmp_path)
-    assert video.studio.timeline.keyed
+    assert video.builder.presentation.keyed
     assert [len(segment.presentation_times) for segment in video.segments] == [100, 50]
-    assert all(abs(luma_of(frame) - luma) <= 4 for frame, luma in enumerate(video.played.luma))
-    assert ffprobe.beep_times(video.played.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
-    lost = video.studio.segment_paths()[1]
+    assert all(abs(luma_of(frame) - luma) <= 4 for frame, luma in enumerate(video.decoded.luma))
+    assert ffprobe.beep_times(video.decoded.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
+    lost = video.builder.segment_paths()[1]
     lost.unlink()
-    video.studio.run_task("probe")  # the copy is gone by now, and made again
-    video.studio.run_task("segment", 1, "480p")
+    video.builder.run_task("probe")  # the copy is gone by now, and made again
+    video.builder.run_task("segment", 1, "480p")
     assert ffprobe.read_packets(tools, lost) == video.segments[1]
 
 
@@ -140,7 +140,7 @@ def test_a_picture_that_comes_half_a_minute_late_is_found(tools: FfmpegBinaries,
         video.run_task("segment", number, "480p")
         assert (
             len(ffprobe.read_packets(tools, video.segment_paths()[number]).presentation_times)
-            == video.timeline.grid.gop
+            == video.presentation.grid.gop
         )
 
 

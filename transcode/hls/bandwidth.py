@@ -29,7 +29,7 @@ class Rates:
 
 
 ZERO_RATES = Rates(0, 0)
-SOUND_TRACK_PEAK = audio_filters.BITRATE_BPS * 5 // 4  # of a sound track in segments of its own, at most
+ALTERNATE_AUDIO_PEAK_BPS = audio_filters.BITRATE_BPS * 5 // 4  # of a sound track in segments of its own, at most
 
 
 def measure_rates(sizes: Sequence[int], durations: Sequence[Fraction], target_duration: int) -> Rates:

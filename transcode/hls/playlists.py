@@ -138,7 +138,7 @@ def parse_iframes(playlist: str) -> dict[int, int]:
     return {number: int(size) for number, size in enumerate(_IFRAME_PATTERN.findall(playlist))}
 
 
-def listed_peaks(master: str) -> dict[str, int]:
+def parse_bandwidths(master: str) -> dict[str, int]:
     """Return the BANDWIDTH of each rendition in one of our master playlists, by the rendition's name."""
     return {name: int(peak) for peak, name in _STREAM.findall(master)}
 

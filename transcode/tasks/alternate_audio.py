@@ -93,7 +93,7 @@ def _encode(context: TaskContext, progress_sink: ProgressSink, plan: AlternateAu
 def _run(assignment: TaskContext, monitor: ProgressSink, plan: AlternateAudioPlan) -> None:
     """Raises Changed."""
     progress = encode.progress_with_keepalive(plan.presentation.duration, monitor)
-    limits = encode.whole_film(plan.presentation.duration * (len(plan.presentation.audio) - 1))
+    limits = encode.whole_video_limits(plan.presentation.duration * (len(plan.presentation.audio) - 1))
     done = encode.run_ffmpeg(assignment, monitor, plan.argv(), limits, progress, require_uniform_format)
     require_uniform_format(done.stderr_tail)
 

@@ -29,13 +29,13 @@ class AudioPlan:
 
     presentation: Presentation
     source: Path
-    measured: bool = True
+    measure_loudness: bool = True
 
     def argv(self) -> list[str]:
         """Arguments of ffmpeg."""
         track = self.presentation.audio[0]
         filters = (
-            *((audio_filters.MEASURE_LOUDNESS,) if self.measured else ()),
+            *((audio_filters.MEASURE_LOUDNESS,) if self.measure_loudness else ()),
             f"asetpts=PTS+{audio_filters.AAC_FRAME_SAMPLES}",
         )
         return [
@@ -83,7 +83,7 @@ def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> dict[str,
         words = _encode_any(context, progress_sink, plan)
     except (ProcessFailed, NeedsMemory):
         _clear(context)
-        _encode_any(context, progress_sink, replace(plan, measured=False))
+        _encode_any(context, progress_sink, replace(plan, measure_loudness=False))
         return {"loudness": None, "unmeasured": True}
     return {"loudness": parse_loudness(words)}
 
@@ -113,7 +113,7 @@ def _encode(context: TaskContext, progress_sink: ProgressSink, plan: AudioPlan) 
         pieces.publish_complete()
         return seconds(block)
 
-    limits = encode.whole_film(plan.presentation.duration)
+    limits = encode.whole_video_limits(plan.presentation.duration)
     done = encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress, require_uniform_format)
     require_uniform_format(done.stderr_tail)
     pieces.publish_rest()

@@ -15,7 +15,7 @@ BATCH_LIMITS = ResourceLimits(nice=10)  # behind web processes and behind what v
 ON_DEMAND_LIMITS = ResourceLimits()
 
 
-def whole_film(seconds: float) -> ResourceLimits:
+def whole_video_limits(seconds: float) -> ResourceLimits:
     """Return the limits of one run through a whole film: a slow machine needs as long as the film is for its sound."""
     return replace(BATCH_LIMITS, cpu_seconds=BATCH_LIMITS.cpu_seconds + int(seconds))
 

@@ -13,7 +13,7 @@ from transcode.hls.playlists import IFrame
 from transcode.tasks.context import ProgressSink, TaskContext
 
 
-def iframes(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+def publish_iframe_playlists(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     """Publish one playlist per rendition; return `pictures`, the number in each. The master lists them at the end.
 
     Raise Lost when a segment is missing.
@@ -34,12 +34,12 @@ def _measured(segments: list[Path], monitor: ProgressSink) -> list[IFrame]:
     for number, segment in enumerate(segments):
         if monitor.is_stop_requested():
             raise Stopped
-        found.append(IFrame(number, picture_size(segment)))
+        found.append(IFrame(number, iframe_size(segment)))
         monitor.report_parts(len(found))
     return found
 
 
-def picture_size(segment: Path) -> int:
+def iframe_size(segment: Path) -> int:
     """Return the bytes up to the end of the first picture. Raise MediaError for a segment without one."""
     try:
         return first_picture_size(segment)

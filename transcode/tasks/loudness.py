@@ -19,15 +19,15 @@ from transcode.tasks.working_copy import working_source
 class LoudnessPlan:
     """Writes nothing, and reports the loudness at the end."""
 
-    timeline: Presentation
+    presentation: Presentation
     source: Path
 
     def argv(self) -> list[str]:
         """Return the arguments of ffmpeg."""
         return [
             *LOG_INFO, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-sn", "-dn"),
-            *audio_filters.clock_filters(self.timeline, self.timeline.audio[0], audio_filters.MEASURE_LOUDNESS), "-f",
-            "null", "-",
+            *audio_filters.clock_filters(self.presentation, self.presentation.audio[0], audio_filters.MEASURE_LOUDNESS),
+            "-f", "null", "-",
         ]  # fmt: skip
 
 
@@ -35,6 +35,9 @@ def measure_loudness(assignment: TaskContext, monitor: ProgressSink) -> dict[str
     """Return `loudness`: integrated, in LUFS (EBU R128), None for silence."""
     timeline = assignment.presentation
     plan = LoudnessPlan(timeline, working_source(assignment))
-    limits, progress = encode.whole_film(timeline.duration), encode.progress_with_keepalive(timeline.duration, monitor)
+    limits, progress = (
+        encode.whole_video_limits(timeline.duration),
+        encode.progress_with_keepalive(timeline.duration, monitor),
+    )
     done = encode.run_ffmpeg(assignment, monitor, plan.argv(), limits, progress)
     return {"loudness": parse_loudness(done.stderr_tail)}

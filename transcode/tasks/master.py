@@ -65,7 +65,10 @@ def _covers(master: str, timeline: Presentation, sizes: Mapping[str, Mapping[int
 
     What it lists includes the largest of the sound tracks beside the renditions, where there are any.
     """
-    peaks, beside = playlists.listed_peaks(master), bandwidth.SOUND_TRACK_PEAK if "TYPE=AUDIO" in master else 0
+    peaks, beside = (
+        playlists.parse_bandwidths(master),
+        bandwidth.ALTERNATE_AUDIO_PEAK_BPS if "TYPE=AUDIO" in master else 0,
+    )
     measured = {name: bandwidth.measure_segments(found, timeline.grid).peak for name, found in sizes.items()}
     return all(peak + beside <= peaks.get(name, 0) for name, peak in measured.items())
 

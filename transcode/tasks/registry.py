@@ -12,11 +12,11 @@ from transcode.tasks.audio import encode_audio
 from transcode.tasks.chunk import encode_chunk
 from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.finalize import finalize
-from transcode.tasks.iframes import iframes
+from transcode.tasks.iframes import publish_iframe_playlists
 from transcode.tasks.loudness import measure_loudness
 from transcode.tasks.probe import probe_video
 from transcode.tasks.segment import encode_segment
-from transcode.tasks.storyboard import storyboard
+from transcode.tasks.storyboard import make_storyboard
 from transcode.tasks.subtitles import extract_subtitles
 from transcode.tasks.thumbnail import make_thumbnail
 
@@ -31,8 +31,8 @@ TASKS: Mapping[str, TaskFunction] = {
     "tracks": encode_alternate_audio,
     "subtitles": extract_subtitles,
     "loudness": measure_loudness,
-    "iframes": iframes,
-    "storyboard": storyboard,
+    "iframes": publish_iframe_playlists,
+    "storyboard": make_storyboard,
     "finish": finalize,
 }
 

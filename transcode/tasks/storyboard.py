@@ -13,7 +13,7 @@ from transcode.ffmpeg.process import FfmpegProcess
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.tasks import encode
 from transcode.tasks.context import ProgressSink, TaskContext
-from transcode.tasks.iframes import picture_size
+from transcode.tasks.iframes import iframe_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class StoryboardPlan:
         ]  # fmt: skip
 
 
-def storyboard(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+def make_storyboard(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     """From the I-frames of the smallest rendition. Returns `pictures`, `sheets`, `width` and `height` of a picture."""
     timeline = assignment.presentation
     board = Storyboard(timeline.grid, timeline.renditions[0])
@@ -58,7 +58,7 @@ def _collected(assignment: TaskContext, monitor: ProgressSink, board: Storyboard
                 raise Stopped
             place = paths.segment_path(assignment.media_root, assignment.video_id, board.rendition.name, number)
             with place.open("rb") as segment:
-                collected.write(segment.read(picture_size(place)))
+                collected.write(segment.read(iframe_size(place)))
             monitor.report_parts(count)
     return pictures
 

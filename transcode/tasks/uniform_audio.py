@@ -36,7 +36,7 @@ class UniformAudioPlan:
     def _streams(self) -> list[str]:
         """Return the options of every stream: the two sides of a track stay two streams."""
         options = []
-        for place, (index, mix) in enumerate(self.mixed()):
+        for place, (index, mix) in enumerate(self.stream_filters()):
             options += [
                 "-map",
                 f"0:{index}",
@@ -45,7 +45,7 @@ class UniformAudioPlan:
             ]  # counts nothing
         return options
 
-    def mixed(self) -> list[tuple[int, str]]:
+    def stream_filters(self) -> list[tuple[int, str]]:
         """Return the index of every stream in the source, in their order, and the filter that mixes it."""
         return [
             (index, to_stereo(track) if track.right_index is None else audio_filters.MONO)
@@ -53,9 +53,9 @@ class UniformAudioPlan:
             for index in track.indexes
         ]
 
-    def steady_timeline(self) -> Presentation:
+    def uniform_presentation(self) -> Presentation:
         """Return the timeline for what is written: the tracks where they are in it."""
-        places = {index: place for place, (index, _) in enumerate(self.mixed())}
+        places = {index: place for place, (index, _) in enumerate(self.stream_filters())}
         tracks = []
         for track in self.presentation.audio:
             index, *right = (places[index] for index in track.indexes)
@@ -84,6 +84,6 @@ def make_uniform_audio(context: TaskContext, progress_sink: ProgressSink) -> tup
     size = int(known.duration * audio_filters.SAMPLE_RATE_HZ * _SAMPLE_BYTES * streams)
     encode.require_free_space(context, size)
     plan = UniformAudioPlan(known, working_source(context))
-    limits = replace(encode.whole_film(known.duration * len(known.audio)), file_size=size + GIB)
+    limits = replace(encode.whole_video_limits(known.duration * len(known.audio)), file_size=size + GIB)
     encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, encode.progress_by_time(known.duration))
-    return context.scratch_dir / UNIFORM_AUDIO_FILE, plan.steady_timeline()
+    return context.scratch_dir / UNIFORM_AUDIO_FILE, plan.uniform_presentation()

@@ -188,7 +188,8 @@ def create_working_copy(
 
     encode.require_free_space(context, size)
     limits = replace(
-        encode.whole_film(source.declared_duration), file_size=_MAX_COPY_BYTES if add_key_frames else 2 * size + GIB
+        encode.whole_video_limits(source.declared_duration),
+        file_size=_MAX_COPY_BYTES if add_key_frames else 2 * size + GIB,
     )
     plan = RemuxPlan(path, copied, source.is_format("mpegts"), tuple(source.analysis_options))
     encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress)
