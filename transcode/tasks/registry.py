@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transcode.errors import InputMissing, MediaError, Stopped, from_os_error
+from transcode.task_kinds import TaskKind
 from transcode.tasks.alternate_audio import encode_alternate_audio
 from transcode.tasks.audio import encode_audio
 from transcode.tasks.chunk import encode_chunk
@@ -23,17 +24,17 @@ from transcode.tasks.thumbnail import make_thumbnail
 TaskFunction = Callable[[TaskContext, ProgressSink], dict[str, Any]]
 
 TASKS: Mapping[str, TaskFunction] = {
-    "probe": probe_video,
-    "audio": encode_audio,
-    "chunk": encode_chunk,
-    "segment": encode_segment,
-    "thumbnail": make_thumbnail,
-    "tracks": encode_alternate_audio,
-    "subtitles": extract_subtitles,
-    "loudness": measure_loudness,
-    "iframes": publish_iframe_playlists,
-    "storyboard": make_storyboard,
-    "finish": finalize,
+    TaskKind.PROBE: probe_video,
+    TaskKind.AUDIO: encode_audio,
+    TaskKind.CHUNK: encode_chunk,
+    TaskKind.SEGMENT: encode_segment,
+    TaskKind.THUMBNAIL: make_thumbnail,
+    TaskKind.ALTERNATE_AUDIO: encode_alternate_audio,
+    TaskKind.SUBTITLES: extract_subtitles,
+    TaskKind.LOUDNESS: measure_loudness,
+    TaskKind.IFRAMES: publish_iframe_playlists,
+    TaskKind.STORYBOARD: make_storyboard,
+    TaskKind.FINALIZE: finalize,
 }
 
 
