@@ -11,6 +11,7 @@ from transcode.hls import playlists
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.presentation import Presentation
 from transcode.repository import VideoRecord
+from transcode.task_kinds import TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,16 @@ def find_missing(record: VideoRecord, media_root: Path) -> MissingFiles:
         return all(wanted <= names for names in there)
 
     checks: dict[str, Callable[[], bool]] = {
-        "thumbnail": paths.thumbnail_path(media_root, record.video_id).exists,
-        "tracks": lambda: all(is_complete(folder / paths.audio_folder_name(n)) for n in _heard(record, presentation)),
-        "subtitles": lambda: all(
+        TaskKind.THUMBNAIL: paths.thumbnail_path(media_root, record.video_id).exists,
+        TaskKind.ALTERNATE_AUDIO: lambda: all(
+            is_complete(folder / paths.audio_folder_name(n)) for n in _heard(record, presentation)
+        ),
+        TaskKind.SUBTITLES: lambda: all(
             is_complete(folder / paths.subtitle_folder_name(n)) for n in _subtitle_numbers(record)
         ),
-        "iframes": lambda: _have(folder, presentation, paths.IFRAME_PLAYLIST),
-        "storyboard": lambda: _has_storyboard(folder, presentation),
-        "finish": lambda: (
+        TaskKind.IFRAMES: lambda: _have(folder, presentation, paths.IFRAME_PLAYLIST),
+        TaskKind.STORYBOARD: lambda: _has_storyboard(folder, presentation),
+        TaskKind.FINALIZE: lambda: (
             (folder / paths.MASTER_PLAYLIST).exists() and _have(folder, presentation, paths.MEDIA_PLAYLIST)
         ),
     }
@@ -70,12 +73,12 @@ def is_complete(folder: Path) -> bool:
 
 def _heard(entry: VideoRecord, timeline: Presentation) -> list[int]:
     """Return the numbers of the sound tracks that could be made; versions that did not say so made all or none."""
-    return list(entry.task_results.get("tracks", {}).get("tracks", range(1, len(timeline.audio))))
+    return list(entry.task_results.get(TaskKind.ALTERNATE_AUDIO, {}).get("tracks", range(1, len(timeline.audio))))
 
 
 def _subtitle_numbers(record: VideoRecord) -> list[int]:
     """The numbers of the subtitles that hold any words."""
-    return list(record.task_results.get("subtitles", {}).get("tracks", ()))
+    return list(record.task_results.get(TaskKind.SUBTITLES, {}).get("tracks", ()))
 
 
 def _has_storyboard(folder: Path, timeline: Presentation) -> bool:

@@ -11,6 +11,7 @@ from transcode.grid import Grid
 from transcode.ledger import NewTask, Queue
 from transcode.presentation import Presentation
 from transcode.repository import Omissions, VideoRecord
+from transcode.task_kinds import TaskKind
 from transcode.timing import Timing
 
 # Smaller goes first, within a lane and over all films; of two equals the older one.
@@ -33,18 +34,18 @@ _INTERLEAVED_CHUNKS = 20
 _AUDIO_WEIGHT_PER_S = 1 / 50
 _SUBTITLES_WEIGHT_PER_S = 1 / 500
 
-_CLOSING = ("iframes", "storyboard")  # optional, and made from finished segments
+_CLOSING = (TaskKind.IFRAMES, TaskKind.STORYBOARD)  # optional, and made from finished segments
 _THUMBNAIL_WEIGHT = 0.5
 
 
 def probe_task() -> NewTask:
     """The first task of every film."""
-    return NewTask("probe", "probe", priority=_PROBE_PRIORITY, queue=Queue.PROBE, weight=0)
+    return NewTask(TaskKind.PROBE, TaskKind.PROBE, priority=_PROBE_PRIORITY, queue=Queue.PROBE, weight=0)
 
 
 def finalize_task() -> NewTask:
     """The last one, when all others are done."""
-    return NewTask("finish", "finish", priority=_FINALIZE_PRIORITY, weight=0)
+    return NewTask(TaskKind.FINALIZE, TaskKind.FINALIZE, priority=_FINALIZE_PRIORITY, weight=0)
 
 
 def closing() -> list[NewTask]:
@@ -57,7 +58,7 @@ def segment_task(rendition: str, number: int) -> NewTask:
     """One segment that a viewer waits for."""
     return NewTask(
         f"segment:{rendition}:{number:04d}",
-        "segment",
+        TaskKind.SEGMENT,
         number,
         rendition,
         queue=Queue.ON_DEMAND,
@@ -83,10 +84,10 @@ def initial_tasks(record: VideoRecord, media_root: Path) -> list[NewTask]:
 
 def follow_ups(kind: str, record: VideoRecord, media_root: Path) -> list[NewTask]:
     """What a finished task makes possible."""
-    if kind == "probe":
+    if kind == TaskKind.PROBE:
         return initial_tasks(record, media_root)
     presentation = record.presentation
-    if kind == "audio" and presentation is not None:
+    if kind == TaskKind.AUDIO and presentation is not None:
         chunks = _chunk_tasks(presentation.grid, _pending_chunks(record, presentation.grid))
         return _without_done(_optional_tasks(record, presentation), record) + chunks
     return []
@@ -115,7 +116,7 @@ def weights(record: VideoRecord) -> tuple[float, float]:
 
 def is_done(record: VideoRecord) -> bool:
     """Whether every chunk is final, and the end of the work."""
-    if record.presentation is None or "finish" not in record.tasks_done:
+    if record.presentation is None or TaskKind.FINALIZE not in record.tasks_done:
         return False
     return not _pending_chunks(record, record.presentation.grid)
 
@@ -127,7 +128,7 @@ def is_encoded(entry: VideoRecord) -> bool:
 
 def needs_source(kinds: Iterable[str]) -> bool:
     """Return whether any of these kinds of tasks reads the source, and not finished segments alone."""
-    return not set(kinds) <= {*_CLOSING, "finish"}
+    return not set(kinds) <= {*_CLOSING, TaskKind.FINALIZE}
 
 
 def retry_at(omissions: Omissions, times: Timing) -> float:
@@ -164,7 +165,13 @@ def _pending_chunks(record: VideoRecord, grid: Grid) -> list[int]:
 
 def _chunk_tasks(grid: Grid, indexes: Iterable[int]) -> list[NewTask]:
     return [
-        NewTask(_chunk_id(index), "chunk", index, priority=_chunk_priority(index), weight=_chunk_duration(grid, index))
+        NewTask(
+            _chunk_id(index),
+            TaskKind.CHUNK,
+            index,
+            priority=_chunk_priority(index),
+            weight=_chunk_duration(grid, index),
+        )
         for index in indexes
     ]
 
@@ -184,8 +191,8 @@ def _chunk_duration(grid: Grid, chunk: int) -> float:
 
 def _audio_task(presentation: Presentation) -> NewTask:
     return NewTask(
-        "audio",
-        "audio",
+        TaskKind.AUDIO,
+        TaskKind.AUDIO,
         priority=_AUDIO_PRIORITY,
         queue=Queue.AUDIO,
         weight=presentation.duration * _AUDIO_WEIGHT_PER_S,
@@ -193,7 +200,9 @@ def _audio_task(presentation: Presentation) -> NewTask:
 
 
 def _thumbnail_task() -> NewTask:
-    return NewTask("thumbnail", "thumbnail", priority=_THUMBNAIL_PRIORITY, weight=_THUMBNAIL_WEIGHT, optional=True)
+    return NewTask(
+        TaskKind.THUMBNAIL, TaskKind.THUMBNAIL, priority=_THUMBNAIL_PRIORITY, weight=_THUMBNAIL_WEIGHT, optional=True
+    )
 
 
 def _optional_tasks(entry: VideoRecord, presentation: Presentation) -> list[NewTask]:
@@ -204,13 +213,27 @@ def _optional_tasks(entry: VideoRecord, presentation: Presentation) -> list[NewT
     found = []
     if presentation.subtitles:
         weight = presentation.duration * _SUBTITLES_WEIGHT_PER_S
-        found.append(NewTask("subtitles", "subtitles", priority=_SUBTITLES_PRIORITY, weight=weight, optional=True))
+        found.append(
+            NewTask(TaskKind.SUBTITLES, TaskKind.SUBTITLES, priority=_SUBTITLES_PRIORITY, weight=weight, optional=True)
+        )
     if len(presentation.audio) > 1:
         weight = presentation.duration * _AUDIO_WEIGHT_PER_S * (len(presentation.audio) - 1)
-        found.append(NewTask("tracks", "tracks", priority=_ALTERNATE_AUDIO_PRIORITY, weight=weight, optional=True))
-    if entry.task_results.get("audio", {}).get("unmeasured"):
+        found.append(
+            NewTask(
+                TaskKind.ALTERNATE_AUDIO,
+                TaskKind.ALTERNATE_AUDIO,
+                priority=_ALTERNATE_AUDIO_PRIORITY,
+                weight=weight,
+                optional=True,
+            )
+        )
+    if entry.task_results.get(TaskKind.AUDIO, {}).get("unmeasured"):
         weight = presentation.duration * _AUDIO_WEIGHT_PER_S
-        found.append(NewTask("loudness", "loudness", priority=_ALTERNATE_AUDIO_PRIORITY, weight=weight, optional=True))
+        found.append(
+            NewTask(
+                TaskKind.LOUDNESS, TaskKind.LOUDNESS, priority=_ALTERNATE_AUDIO_PRIORITY, weight=weight, optional=True
+            )
+        )
     return found
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from transcode.ledger.connection import LedgerConnection
 from transcode.ledger.records import JobProgress, JobView, TaskView, read_seconds
 from transcode.ledger.states import LIVE, State
+from transcode.task_kinds import TaskKind
 
 # Films in one question, and those whose tasks are looked at: Redis does nothing else until it is answered.
 _MAX_VIDEOS_PER_QUERY, _MAX_JOBS_PER_QUERY = 500, 10
@@ -95,7 +96,7 @@ def _job_view(snapshot: dict[str, Any]) -> JobView:
     job = snapshot["job"]
     tasks = sorted(map(TaskView.from_hash, snapshot["tasks"] or []), key=lambda task: (task.created_at, task.id))
     in_flight = sum(
-        task.progress * task.weight for task in tasks if task.state is State.RUNNING and task.kind != "segment"
+        task.progress * task.weight for task in tasks if task.state is State.RUNNING and task.kind != TaskKind.SEGMENT
     )
     started = read_seconds(job, "started")
     progress = JobProgress(

@@ -13,6 +13,7 @@ from transcode import paths, task_graph
 from transcode.errors import DiskFull, InputMissing, InternalError, MediaError, Stopped, from_os_error
 from transcode.ledger import Lease
 from transcode.repository import VideoRecord
+from transcode.task_kinds import TaskKind
 from transcode.tasks.context import TaskContext
 from transcode.worker.context import ShuttingDown, WorkerContext
 from transcode.worker.heartbeat import Heartbeat
@@ -82,7 +83,7 @@ class Attempt:
         working = asyncio.ensure_future(self._context.pool.run(self._slot, self._task_context(record)))
         judged = asyncio.ensure_future(self._heartbeat.stop_requested.wait())
         try:
-            if self._lease.kind == "segment":
+            if self._lease.kind == TaskKind.SEGMENT:
                 await self._promote_chunks(record)
             await asyncio.wait({working, judged}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -129,7 +130,7 @@ class Attempt:
             await self._outcome.on_failure(MediaError(sentence, stderr_tail=error.stderr_tail))
         elif verdict is not None or isinstance(error, Stopped):
             await self._outcome.release(verdict.value if verdict else "")
-        elif isinstance(error, InputMissing) and self._lease.kind != "probe":  # which builds on nothing
+        elif isinstance(error, InputMissing) and self._lease.kind != TaskKind.PROBE:  # which builds on nothing
             await self._outcome.on_missing_input(error)
         elif isinstance(error, DiskFull):
             await self._outcome.on_disk_full(error)

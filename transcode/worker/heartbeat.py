@@ -11,6 +11,7 @@ from transcode import task_graph
 from transcode.aio import wait_for_event
 from transcode.ledger import Lease, LeaseState, LedgerUnavailable, NewTask
 from transcode.repository import VideoRecord
+from transcode.task_kinds import TaskKind
 from transcode.worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class Heartbeat:
     async def _renew(self) -> None:
         reading, entry = self._context.pool.read(self._slot), self._active_record
         follow_ups: list[NewTask] = []
-        if entry and self._lease.kind == "audio" and reading.parts_done > self._unblocked_parts:
+        if entry and self._lease.kind == TaskKind.AUDIO and reading.parts_done > self._unblocked_parts:
             follow_ups = task_graph.unblocked_chunks(entry, self._unblocked_parts, reading.parts_done)
         progress = min(1.0, max(0.0, reading.progress)) if entry else 0.0
         answer = await self._context.ledger.renew(self._lease, progress, reading.parts_done, follow_ups)
@@ -104,7 +105,7 @@ class Heartbeat:
             self._last_progress, self._progressed_at = (reading.progress, reading.parts_done), now
         times = self._context.timing
         if now - self._progressed_at > (
-            times.segment_stall_timeout_s if self._lease.kind == "segment" else times.stall_timeout_s
+            times.segment_stall_timeout_s if self._lease.kind == TaskKind.SEGMENT else times.stall_timeout_s
         ):
             self._request_stop(StopReason.STALLED)
         if now - self._started_at > times.task_timeout_s + task_graph.seconds(self._active_record):

@@ -17,6 +17,7 @@ from transcode.integrity import MissingFiles
 from transcode.ledger import JobView, Lease, LeaseState, State
 from transcode.presentation import Presentation
 from transcode.repository import Omissions, VideoRecord
+from transcode.task_kinds import TaskKind
 from transcode.worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
@@ -32,25 +33,26 @@ class AttemptOutcome:
     async def on_success(self, record: VideoRecord, result: dict[str, Any]) -> None:
         """Tell what was made, and begin what follows from it."""
         bench, lease = self._context, self._lease
-        if lease.kind == "segment":
+        if lease.kind == TaskKind.SEGMENT:
             await self._restore_lost_chunk(record, result)
         elif await bench.retry_until_available(lambda: bench.ledger.renew(lease, 1.0)) is not LeaseState.RUNNING:
             await self.release()
             return
         else:
             await self._record_result(record, result)
-        if lease.kind in ("probe", "audio"):  # what the catalogue holds by now decides what is still to be done
+        if lease.kind in (TaskKind.PROBE, TaskKind.AUDIO):
+            # What the catalogue holds by now decides what is still to be done.
             newer: VideoRecord | None = await bench.retry_until_available(lambda: bench.repository.get(lease.video_id))
-            if newer is not None and lease.kind == "probe" and _has_changed(newer.presentation, result):
+            if newer is not None and lease.kind == TaskKind.PROBE and _has_changed(newer.presentation, result):
                 await self.release("another probe was first, and its playlists have to be published")
                 return
             record = await asyncio.to_thread(integrity.without_missing, newer or record, bench.media_root)
         follow_ups = await asyncio.to_thread(task_graph.follow_ups, lease.kind, record, bench.media_root)
-        weights = task_graph.weights(record) if lease.kind == "probe" else None
+        weights = task_graph.weights(record) if lease.kind == TaskKind.PROBE else None
         answer = await bench.retry_until_available(lambda: bench.ledger.complete(lease, result, follow_ups, weights))
         if answer is LeaseState.SUCCEEDED:
             log.debug("task_succeeded film=%s task=%s", lease.video_id, lease.task_id)
-            if lease.kind == "finish":
+            if lease.kind == TaskKind.FINALIZE:
                 bench.request_reconcile()  # its scratch can be swept
         else:
             await self.release()
@@ -86,7 +88,7 @@ class AttemptOutcome:
             await self.on_video_deleted()
             return
         log.warning("ground_lost film=%s task=%s: %s", lease.video_id, lease.task_id, error.message)
-        if lease.kind == "segment":
+        if lease.kind == TaskKind.SEGMENT:
             await self._retry_after_rebuild(entry, error)
             return
         first, words = task_graph.probe_task(), error.stderr_tail
@@ -98,7 +100,7 @@ class AttemptOutcome:
         """The film was deleted. A segment fails, or those who wait for it would ask again at once."""
         bench, lease = self._context, self._lease
         log.info("film_unknown film=%s task=%s", lease.video_id, lease.task_id)
-        if lease.kind == "segment":
+        if lease.kind == TaskKind.SEGMENT:
             await self.on_failure(MediaError("This film was deleted.", permanent=True))
             return
         await bench.retry_until_available(lambda: bench.ledger.cancel(lease.video_id))
@@ -112,17 +114,17 @@ class AttemptOutcome:
             "task_let_go film=%s task=%s state=%s: %s",
             lease.video_id, lease.task_id, answer, reason or "its lease is not in force",
         )  # fmt: skip
-        left = lease.kind == "segment" and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
+        left = lease.kind == TaskKind.SEGMENT and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
         if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:
             bench.request_reconcile()  # the film may be gone, or all of Redis
 
     async def _record_result(self, entry: VideoRecord, result: dict[str, Any]) -> None:
         """Write it into the catalogue."""
         bench, lease = self._context, self._lease
-        if lease.kind == "probe":
+        if lease.kind == TaskKind.PROBE:
             presentation = Presentation.from_json(result)
             await bench.retry_until_available(lambda: bench.repository.set_presentation(lease.video_id, presentation))
-        elif lease.kind == "finish":
+        elif lease.kind == TaskKind.FINALIZE:
             job: JobView | None = await bench.retry_until_available(lambda: bench.ledger.job(lease.video_id))
             omissions = omissions_of(entry, job) if job else entry.omissions
             await bench.retry_until_available(lambda: bench.repository.mark_finished(lease.video_id, result, omissions))
@@ -167,7 +169,7 @@ class AttemptOutcome:
 
     def _retry_delay(self) -> float:
         times = self._context.timing
-        if self._lease.kind == "segment":
+        if self._lease.kind == TaskKind.SEGMENT:
             return times.segment_retry_backoff_s
         pause = min(times.max_retry_backoff_s, times.retry_backoff_s * 2.0 ** (self._lease.attempt - 1))
         return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
@@ -175,7 +177,7 @@ class AttemptOutcome:
 
 def omissions_of(entry: VideoRecord, job: JobView) -> Omissions:
     """Return what a film is published without when its job ends as it is: dead tasks whose work was never done."""
-    dead = {task.kind: task.error for task in job.tasks if task.state is State.DEAD and task.kind != "segment"}
+    dead = {task.kind: task.error for task in job.tasks if task.state is State.DEAD and task.kind != TaskKind.SEGMENT}
     return entry.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - entry.tasks_done)}, time.time())
 
 
