@@ -75,14 +75,14 @@ class VideoRepository(Protocol):
     async def set_presentation(self, video_id: int, presentation: Presentation) -> None:
         """The film can be played from here on. What was told first stays."""
 
-    async def mark_task_done(self, video_id: int, kind: str, index: int, result: dict[str, Any]) -> None:
+    async def mark_task_done(self, video_id: int, kind: str, index: int, result: Mapping[str, Any]) -> None:
         """A chunk, or a task that a film has once, is final."""
 
     async def mark_missing(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
         """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
 
     async def mark_finished(
-        self, video_id: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED
+        self, video_id: int, result: Mapping[str, Any], omissions: Omissions = NOTHING_OMITTED
     ) -> None:
         """Everything is final but what the film is published without."""
 

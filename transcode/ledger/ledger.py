@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transcode.ledger.pubsub import LedgerSubscription
@@ -100,7 +100,7 @@ class Ledger(LedgerViews):
     async def complete(
         self,
         lease: Lease,
-        result: dict[str, Any],
+        result: Mapping[str, Any],
         follow_ups: Sequence[NewTask] = (),
         weights: tuple[float, float] | None = None,
     ) -> LeaseState:

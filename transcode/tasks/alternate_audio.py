@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError, ProcessFailed
@@ -50,7 +50,13 @@ class AlternateAudioPlan:
 _AAC_FRAME_S = Fraction(audio_filters.AAC_FRAME_SAMPLES, audio_filters.SAMPLE_RATE_HZ)
 
 
-def encode_alternate_audio(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class AlternateAudioResult(TypedDict):
+    """What the task for alternate audio reports."""
+
+    tracks: list[int]  # numbers of the published tracks
+
+
+def encode_alternate_audio(context: TaskContext, progress_sink: ProgressSink) -> AlternateAudioResult:
     """Returns `tracks`, the numbers of those that could be made. Raises MediaError when there is none."""
     numbers = list(range(1, len(context.presentation.audio)))
     for number in numbers:

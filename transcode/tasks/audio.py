@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError, NeedsMemory, ProcessFailed
@@ -71,7 +71,14 @@ def _format_cut_time(tick: int) -> str:
 _INTEGRATED_LOUDNESS = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
 
 
-def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class AudioResult(TypedDict):
+    """What the audio task reports."""
+
+    loudness: float | None  # integrated, in LUFS (EBU R 128); None for silence, or when it could not be measured
+    unmeasured: NotRequired[bool]  # True if the measurement failed
+
+
+def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> AudioResult:
     """Returns `loudness`: integrated, in LUFS (EBU R128), None for silence.
 
     A film needs its sound and not its loudness: what fails with the measurement is encoded without it, and the result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import InputMissing, MediaError
@@ -74,7 +74,13 @@ class ChunkPlan:
         ]  # fmt: skip
 
 
-def encode_chunk(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class ChunkResult(TypedDict):
+    """What a chunk task reports."""
+
+    bytes: dict[str, int]  # of the chunk's segments, by rendition
+
+
+def encode_chunk(context: TaskContext, progress_sink: ProgressSink) -> ChunkResult:
     """Returns `bytes`, by rendition."""
     timeline = context.presentation
     plan = ChunkPlan(timeline, context.index, working_source(context), _chunk_audio(context))

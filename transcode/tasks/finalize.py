@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import InputMissing
@@ -11,7 +11,16 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.master import publish_master
 
 
-def finalize(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class FinalizeResult(TypedDict):
+    """What the last task reports."""
+
+    bytes: dict[str, int]  # of all segments, by rendition
+    bandwidths: dict[str, int]  # measured peak in bits per second, by rendition
+    audio: list[int]  # numbers of the published alternate audio tracks
+    subtitles: list[int]  # numbers of the published subtitles
+
+
+def finalize(context: TaskContext, progress_sink: ProgressSink) -> FinalizeResult:
     """Returns `bytes` and measured bandwidths in bits per second, by rendition, and what lies beside them."""
     timeline, root, film = context.presentation, context.media_root, context.video_id
     sizes = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError, Stopped
@@ -13,7 +13,13 @@ from transcode.hls.playlists import IFrame
 from transcode.tasks.context import ProgressSink, TaskContext
 
 
-def publish_iframe_playlists(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+class IFramesResult(TypedDict):
+    """What the task for I-frame playlists reports."""
+
+    pictures: int  # in each playlist
+
+
+def publish_iframe_playlists(assignment: TaskContext, monitor: ProgressSink) -> IFramesResult:
     """Publish one playlist per rendition; return `pictures`, the number in each. The master lists them at the end.
 
     Raise Lost when a segment is missing.

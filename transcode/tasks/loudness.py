@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode.ffmpeg import audio_filters
 from transcode.ffmpeg.inputs import LOG_INFO, PROGRESS_OPTIONS, guarded_input
@@ -31,7 +31,13 @@ class LoudnessPlan:
         ]  # fmt: skip
 
 
-def measure_loudness(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+class LoudnessResult(TypedDict):
+    """What the loudness task reports."""
+
+    loudness: float | None  # integrated, in LUFS (EBU R 128); None for silence
+
+
+def measure_loudness(assignment: TaskContext, monitor: ProgressSink) -> LoudnessResult:
     """Return `loudness`: integrated, in LUFS (EBU R128), None for silence."""
     timeline = assignment.presentation
     plan = LoudnessPlan(timeline, working_source(assignment))

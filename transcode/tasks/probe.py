@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from transcode import paths
 from transcode.hls import playlists
@@ -19,7 +19,24 @@ from transcode.tasks.master import publish_master
 from transcode.tasks.working_copy import WorkingCopy, create_working_copy, ensure_working_copy, uploaded_source
 
 
-def probe_video(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class ProbeResult(TypedDict):
+    """The presentation in the form of `Presentation.as_json`."""
+
+    version: int
+    grid: dict[str, Any]
+    renditions: list[dict[str, Any]]
+    video: dict[str, Any]
+    audio: list[dict[str, Any]]
+    subtitles: list[dict[str, Any]]
+    origin: float
+    file_start: float
+    remuxed: bool
+    keyed: bool
+    copied: list[int]
+    warning: str
+
+
+def probe_video(context: TaskContext, progress_sink: ProgressSink) -> ProbeResult:
     """Returns the timeline as JSON: that of an earlier probe, or finished chunks would not fit.
 
     Of a film that was probed before, it makes again what its other tasks need and do not find.
@@ -30,7 +47,7 @@ def probe_video(context: TaskContext, progress_sink: ProgressSink) -> dict[str, 
     else:
         found = _build_presentation(context, progress_sink)
     _publish(context, found)
-    return found.as_json()
+    return cast(ProbeResult, found.as_json())
 
 
 def _build_presentation(context: TaskContext, progress_sink: ProgressSink) -> Presentation:

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from transcode.errors import InputMissing, MediaError, Stopped, from_os_error
 from transcode.task_kinds import TaskKind
-from transcode.tasks.alternate_audio import encode_alternate_audio
-from transcode.tasks.audio import encode_audio
-from transcode.tasks.chunk import encode_chunk
+from transcode.tasks.alternate_audio import AlternateAudioResult, encode_alternate_audio
+from transcode.tasks.audio import AudioResult, encode_audio
+from transcode.tasks.chunk import ChunkResult, encode_chunk
 from transcode.tasks.context import ProgressSink, TaskContext
-from transcode.tasks.finalize import finalize
-from transcode.tasks.iframes import publish_iframe_playlists
-from transcode.tasks.loudness import measure_loudness
-from transcode.tasks.probe import probe_video
-from transcode.tasks.segment import encode_segment
-from transcode.tasks.storyboard import make_storyboard
-from transcode.tasks.subtitles import extract_subtitles
-from transcode.tasks.thumbnail import make_thumbnail
+from transcode.tasks.finalize import FinalizeResult, finalize
+from transcode.tasks.iframes import IFramesResult, publish_iframe_playlists
+from transcode.tasks.loudness import LoudnessResult, measure_loudness
+from transcode.tasks.probe import ProbeResult, probe_video
+from transcode.tasks.segment import SegmentResult, encode_segment
+from transcode.tasks.storyboard import StoryboardResult, make_storyboard
+from transcode.tasks.subtitles import SubtitlesResult, extract_subtitles
+from transcode.tasks.thumbnail import ThumbnailResult, make_thumbnail
 
-TaskFunction = Callable[[TaskContext, ProgressSink], dict[str, Any]]
+TaskResult = (
+    ProbeResult
+    | AudioResult
+    | ChunkResult
+    | SegmentResult
+    | ThumbnailResult
+    | AlternateAudioResult
+    | SubtitlesResult
+    | LoudnessResult
+    | IFramesResult
+    | StoryboardResult
+    | FinalizeResult
+)
+TaskFunction = Callable[[TaskContext, ProgressSink], TaskResult]
 
 TASKS: Mapping[str, TaskFunction] = {
     TaskKind.PROBE: probe_video,
@@ -38,7 +50,7 @@ TASKS: Mapping[str, TaskFunction] = {
 }
 
 
-def run_task(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+def run_task(context: TaskContext, progress_sink: ProgressSink) -> TaskResult:
     """Do it. Repeatable: the same task writes the same files again. Raises MediaError or Stopped."""
     try:
         result = TASKS[context.kind](context, progress_sink)

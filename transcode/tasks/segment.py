@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError
@@ -94,7 +94,13 @@ class SegmentPlan:
         return audio_filters.count_frames_before(self.presentation.grid.cut_tick(segment)) if segment else 0
 
 
-def encode_segment(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class SegmentResult(TypedDict):
+    """What a segment task reports."""
+
+    is_new: bool  # no segment was in place, neither before nor after the task
+
+
+def encode_segment(context: TaskContext, progress_sink: ProgressSink) -> SegmentResult:
     """Returns `is_new`: whether there was nothing in its place, neither before nor after the work."""
     timeline, rendition = context.presentation, context.rendition
     if rendition not in timeline.rendition_names or not 0 <= context.index < timeline.segment_count:

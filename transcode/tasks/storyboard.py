@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError, Stopped
@@ -37,7 +37,16 @@ class StoryboardPlan:
         ]  # fmt: skip
 
 
-def make_storyboard(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
+class StoryboardResult(TypedDict):
+    """What the storyboard task reports."""
+
+    pictures: int
+    sheets: int
+    width: int  # of one picture, in pixels
+    height: int
+
+
+def make_storyboard(assignment: TaskContext, monitor: ProgressSink) -> StoryboardResult:
     """From the I-frames of the smallest rendition. Returns `pictures`, `sheets`, `width` and `height` of a picture."""
     timeline = assignment.presentation
     board = Storyboard(timeline.grid, timeline.renditions[0])

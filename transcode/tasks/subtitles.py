@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.ffmpeg import muxing
@@ -48,7 +48,13 @@ _VIDEO_SEGMENTS_PER_PIECE = 15  # of the picture in one piece: a minute, for wor
 _LIMITS = replace(encode.BATCH_LIMITS, file_size=16 * 1024**2)
 
 
-def extract_subtitles(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class SubtitlesResult(TypedDict):
+    """What the subtitle task reports."""
+
+    tracks: list[int]  # numbers of the published subtitles: those that contain any text
+
+
+def extract_subtitles(context: TaskContext, progress_sink: ProgressSink) -> SubtitlesResult:
     """Returns `tracks`, the numbers of those that hold any words."""
     timeline = context.presentation
     plan = SubtitlesPlan(timeline, working_source(context))

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from transcode import paths
 from transcode.errors import MediaError
@@ -57,7 +57,13 @@ _MIN_LUMA = 32.0  # mean luma; 16 is black
 _LUMA_PATTERN = re.compile(r"YAVG=([\d.]+)")
 
 
-def make_thumbnail(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+class ThumbnailResult(TypedDict):
+    """What the thumbnail task reports."""
+
+    at: float  # position of the picture in the video, in seconds
+
+
+def make_thumbnail(context: TaskContext, progress_sink: ProgressSink) -> ThumbnailResult:
     """Returns `at`, the film time in seconds."""
     timeline, source = context.presentation, working_source(context)
     at, brightest = Fraction(0), -1.0

@@ -7,7 +7,6 @@ import logging
 import shutil
 import traceback
 from pathlib import Path
-from typing import Any
 
 from transcode import paths, task_graph
 from transcode.errors import DiskFull, InputMissing, InternalError, MediaError, Stopped, from_os_error
@@ -15,6 +14,7 @@ from transcode.ledger import Lease
 from transcode.repository import VideoRecord
 from transcode.task_kinds import TaskKind
 from transcode.tasks.context import TaskContext
+from transcode.tasks.registry import TaskResult
 from transcode.worker.context import ShuttingDown, WorkerContext
 from transcode.worker.heartbeat import Heartbeat
 from transcode.worker.outcome import AttemptOutcome
@@ -74,7 +74,7 @@ class Attempt:
         else:
             await self._outcome.on_success(entry, result)
 
-    async def _run_in_pool(self, record: VideoRecord) -> dict[str, Any]:
+    async def _run_in_pool(self, record: VideoRecord) -> TaskResult:
         try:
             await asyncio.to_thread(self._scratch_dir.mkdir, parents=True, exist_ok=True)
         except OSError as error:
@@ -93,7 +93,7 @@ class Attempt:
             self._heartbeat.stop_monitoring()
         return working.result()
 
-    async def _stop_child(self, pool_future: asyncio.Future[dict[str, Any]]) -> None:
+    async def _stop_child(self, pool_future: asyncio.Future[TaskResult]) -> None:
         """Ask the child to stop; kill it when it does not."""
         self._context.pool.request_stop(self._slot)
         await asyncio.wait({pool_future}, timeout=self._context.timing.stop_timeout_s)

@@ -6,14 +6,17 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transcode.errors import InternalError, MediaError
 from transcode.parent_death import set_parent_death_signal
 from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.worker.shared_progress import SharedRows, SlotProgressSink
 
-TaskRunner = Callable[[TaskContext, ProgressSink], dict[str, Any]]
+if TYPE_CHECKING:
+    from transcode.tasks.registry import TaskResult
+
+TaskRunner = Callable[[TaskContext, ProgressSink], "TaskResult"]
 
 _progress_sink: SlotProgressSink
 _run_task: TaskRunner
@@ -33,7 +36,7 @@ def noop() -> None:
     """A task that spawns a child and asks nothing of it."""
 
 
-def run(context: TaskContext) -> dict[str, Any]:
+def run(context: TaskContext) -> TaskResult:
     """Run one task; what it raises can cross back whatever went wrong."""
     tempfile.tempdir = str(context.scratch_dir)  # swept with the attempt, also after a kill
     try:

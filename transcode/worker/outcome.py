@@ -18,6 +18,7 @@ from transcode.ledger import JobView, Lease, LeaseState, State
 from transcode.presentation import Presentation
 from transcode.repository import Omissions, VideoRecord
 from transcode.task_kinds import TaskKind
+from transcode.tasks.registry import TaskResult
 from transcode.worker.context import WorkerContext
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class AttemptOutcome:
         self._context = context
         self._lease = lease
 
-    async def on_success(self, record: VideoRecord, result: dict[str, Any]) -> None:
+    async def on_success(self, record: VideoRecord, result: TaskResult) -> None:
         """Tell what was made, and begin what follows from it."""
         bench, lease = self._context, self._lease
         if lease.kind == TaskKind.SEGMENT:
@@ -118,7 +119,7 @@ class AttemptOutcome:
         if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:
             bench.request_reconcile()  # the film may be gone, or all of Redis
 
-    async def _record_result(self, entry: VideoRecord, result: dict[str, Any]) -> None:
+    async def _record_result(self, entry: VideoRecord, result: TaskResult) -> None:
         """Write it into the catalogue."""
         bench, lease = self._context, self._lease
         if lease.kind == TaskKind.PROBE:
@@ -133,7 +134,7 @@ class AttemptOutcome:
                 lambda: bench.repository.mark_task_done(lease.video_id, lease.kind, lease.index, result)
             )
 
-    async def _restore_lost_chunk(self, record: VideoRecord, result: dict[str, Any]) -> None:
+    async def _restore_lost_chunk(self, record: VideoRecord, result: TaskResult) -> None:
         """Nobody is told of a segment, but one that was final and had to be made for a viewer was lost.
 
         Its chunk makes it again as it was, and what is listed of its bytes is right again.

@@ -20,11 +20,10 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Any
 
 from transcode.errors import MediaError
 from transcode.tasks.context import TaskContext
-from transcode.tasks.registry import run_task
+from transcode.tasks.registry import TaskResult, run_task
 from transcode.timing import DEFAULT_TIMING
 from transcode.worker import child
 from transcode.worker.child import TaskRunner
@@ -50,7 +49,7 @@ class EncoderPool:
         for slot in range(self.slots):
             self._get_executor(slot)
 
-    async def run(self, slot: int, context: TaskContext) -> dict[str, Any]:
+    async def run(self, slot: int, context: TaskContext) -> TaskResult:
         """Do one task; one at a time per slot.
 
         Raises MediaError (also when the child was killed) or Stopped. Cancelling the call does not stop the
@@ -89,7 +88,7 @@ class EncoderPool:
                 executor.shutdown(wait=True, cancel_futures=True)
                 self._executors[slot] = None
 
-    def _submit(self, slot: int, context: TaskContext) -> Future[dict[str, Any]]:
+    def _submit(self, slot: int, context: TaskContext) -> Future[TaskResult]:
         try:
             return self._get_executor(slot).submit(child.run, context)
         except BrokenProcessPool:  # the child was killed while it had nothing to do
