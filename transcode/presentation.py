@@ -1,4 +1,7 @@
-"""What is known of a film from its probe on. Everything else is computed from it, on any machine, at any time."""
+"""The presentation of a video: what its probe found out about the source, and the grid and renditions chosen for it.
+
+Plans, playlists and tasks are computed from it alone, so any machine computes the same at any time.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,19 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class VideoTrack:
-    """The picture: `width` and `height` as it is shown, colours as ffmpeg names them, "" when unknown.
+    """The video track of the source.
 
-    `lag`: seconds by which decoded frames are stamped too late, because the container holds no times to show them.
-    `refresh`: seconds that are decoded before a wanted frame, of a source whose key frames are none, or whose picture
-    becomes whole only some time after one. `plain_tags`: transfer and primaries are tagged as those of BT.709;
-    films of earlier versions keep the tags that they began with, so that all their segments look the same. `fields`:
-    "top" or "bottom" where every decoded picture is one field, in which case that is the first of a frame, else "".
-    `parity`: "tff" or "bff" where pictures are interlaced and do not say so themselves, else "".
+    `width` and `height` are those of the displayed picture. Colours are named as ffmpeg names them; "" is unknown.
+
+    * `lag`: seconds by which the timestamps of decoded frames are late, because the container stores no presentation
+      times.
+    * `refresh`: seconds to decode before a wanted frame, if the source's key frames are not real ones or if the picture
+      is complete only some time after one.
+    * `plain_tags`: transfer and primaries are tagged as BT.709. Videos of earlier versions keep the tags that their
+      first segments have, so that all segments look the same.
+    * `fields`: "top" or "bottom" if every decoded picture is a single field; it names the first field of a frame.
+      "" otherwise.
+    * `parity`: "tff" or "bff" if pictures are interlaced without being marked so, "" otherwise.
     """
 
     index: int
@@ -43,26 +51,26 @@ class VideoTrack:
 
     @property
     def is_hdr(self) -> bool:
-        """PQ (HDR10) or HLG."""
+        """Whether the transfer function is PQ (HDR10) or HLG."""
         return self.transfer in ("smpte2084", "arib-std-b67")
 
 
 class Role(StrEnum):
-    """What a track is for, where it is not simply the film's own sound or its translation."""
+    """The purpose of a track that is neither the original audio nor a plain translation."""
 
     NONE = ""
-    DESCRIPTION = "description"  # audio description: what is seen is told, for people who cannot see it
+    DESCRIPTION = "description"  # audio description: narrates the picture for people who cannot see it
     COMMENTARY = "commentary"
-    HEARING_IMPAIRED = "hearing_impaired"  # clearer speech; of subtitles: sounds are written too (SDH)
-    EFFECTS = "effects"  # without the dialogue, or without the song
+    HEARING_IMPAIRED = "hearing_impaired"  # clearer speech; subtitles that also describe sounds (SDH)
+    EFFECTS = "effects"  # music and effects without dialogue; karaoke subtitles
 
 
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """One language or mix; the first of a timeline is the one that is muxed with the picture.
+    """One language or mix. The first track of a presentation is muxed into the renditions.
 
-    `layout`: the order of its channels as ffmpeg names it, "" when it is not known. `right_index`: the stream that is
-    the right side, of sound whose sides are two mono streams; None for all other sound.
+    `layout` is ffmpeg's name of the channel layout, "" if unknown. `right_index` is the stream with the right channel
+    if left and right are two mono streams, None otherwise.
     """
 
     index: int
@@ -75,13 +83,13 @@ class AudioTrack:
 
     @property
     def indexes(self) -> tuple[int, ...]:
-        """The source's streams that it is made of."""
+        """Indexes of the source's streams that make up this track."""
         return (self.index,) if self.right_index is None else (self.index, self.right_index)
 
 
 @dataclass(frozen=True, slots=True)
 class SubtitleTrack:
-    """Subtitles that are text."""
+    """A track of text subtitles."""
 
     index: int
     language: str = ""
@@ -92,13 +100,15 @@ class SubtitleTrack:
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """A film as it will be published.
+    """A video as it will be published. Times are in seconds.
 
-    `origin` is the source's time stamp of film time 0; `file_start` that of the source's earliest packet, from
-    which ffmpeg counts when it seeks; both in seconds. `remuxed`: the source has no usable index, so that
-    work is done on a copy of its streams in Matroska; `keyed`: the picture of the copy was encoded anew, for want of
-    key frames. `copied`: the source's streams that are in the copy, in its order; empty for copies of versions that
-    had no such list. `warning`: what its owner should know, in sentences, "" for nothing.
+    * `origin`: the source's timestamp at video time 0.
+    * `file_start`: the timestamp of the source's earliest packet, from which ffmpeg counts when it seeks.
+    * `remuxed`: the source has no usable index, so tasks read a working copy of its streams in Matroska.
+    * `keyed`: the video of the working copy was encoded again because the source has too few key frames.
+    * `copied`: indexes of the source's streams in the working copy, in its order; empty for copies made by versions
+      that kept no such list.
+    * `warning`: sentences for the owner, "" if there is nothing to say.
     """
 
     grid: Grid
@@ -115,17 +125,17 @@ class Presentation:
 
     @property
     def rendition_names(self) -> tuple[str, ...]:
-        """Smallest first."""
+        """Names of the renditions, smallest first."""
         return tuple(rendition.name for rendition in self.renditions)
 
     @property
     def segment_count(self) -> int:
-        """Of each rendition."""
+        """Number of segments of each rendition."""
         return self.grid.segment_count
 
     @property
     def duration(self) -> float:
-        """Seconds."""
+        """Duration in seconds."""
         return float(self.grid.duration)
 
     @property
@@ -134,18 +144,18 @@ class Presentation:
         return self.renditions[-1]
 
     def rendition(self, name: str) -> Rendition:
-        """By name. Raises KeyError."""
+        """Return a rendition by name. Raise KeyError if there is none."""
         return {rendition.name: rendition for rendition in self.renditions}[name]
 
     def as_json(self) -> dict[str, Any]:
-        """For the catalogue."""
+        """Return the presentation as it is stored in the catalogue."""
         fields = asdict(self)
         fields["grid"] = {"fps": str(self.grid.fps), "frames": self.grid.frame_count}
         return {"version": FORMAT_VERSION, **fields}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Presentation:
-        """Back from `as_json`."""
+        """Read what `as_json` returned, in this or an earlier version."""
         return cls(
             grid=Grid(Fraction(document["grid"]["fps"]), document["grid"]["frames"]),
             renditions=tuple(Rendition(**fields) for fields in document["renditions"]),

@@ -1,1 +1,1 @@
-"""What players read: playlists, subtitles, pictures for scrubbing; text in, text out."""
+"""The files that players read: playlists, WebVTT subtitles and storyboards."""

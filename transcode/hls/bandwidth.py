@@ -1,4 +1,4 @@
-"""How many bits a second a rendition takes: measured in what there is, estimated for what is still to come."""
+"""Bit rates of renditions: measured on finished segments, estimated for those still to be encoded."""
 
 from __future__ import annotations
 
@@ -11,77 +11,78 @@ from transcode.ffmpeg import audio_filters
 from transcode.grid import Grid
 from transcode.ladder import Rendition
 
-# What the packets of a transport stream add, roughly, while nothing has been measured.
+# Rough overhead of the transport stream, used until segments have been measured.
 _MUXING_OVERHEAD_FACTOR = Fraction(105, 100)
-_ROUNDING_TOLERANCE_S = 1e-6  # seconds, far below a frame
+_ROUNDING_TOLERANCE_S = 1e-6  # far below the duration of a frame
 
-# Segments at the caps that an estimate counts as seen: a film that begins with a black picture says little of the rest.
+# Segments at the cap that an estimate adds to the measured ones: a black opening says little about the rest of a video.
 _ASSUMED_PEAK_SEGMENTS = 4
-_ESTIMATE_STEP_FACTOR = 1.25  # from one estimate to the next larger one
+_ESTIMATE_STEP_FACTOR = 1.25  # estimates are rounded up to a power of it
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Bits per second: of the worst stretch about one target duration long, and of the whole (RFC 8216, 4.3.4.2)."""
+    """Peak and average segment bit rate in bits per second (RFC 8216, 4.1 and 4.3.4.2)."""
 
     peak: int
     average: int
 
 
 ZERO_RATES = Rates(0, 0)
-ALTERNATE_AUDIO_PEAK_BPS = audio_filters.BITRATE_BPS * 5 // 4  # of a sound track in segments of its own, at most
+ALTERNATE_AUDIO_PEAK_BPS = audio_filters.BITRATE_BPS * 5 // 4  # upper bound, transport stream included
 
 
 def measure_rates(sizes: Sequence[int], durations: Sequence[Fraction], target_duration: int) -> Rates:
-    """Of segments of these many bytes and seconds: linear in their number, whatever their lengths.
+    """Return the rates of consecutive segments, given their sizes in bytes and their durations in seconds.
 
-    The peak is that of any run of segments of half a target duration to one and a half (RFC 8216, 4.3.4.2).
+    The peak is the largest rate of any run of segments that lasts from half a target duration to one and a half
+    (RFC 8216, 4.1). Takes time linear in the number of segments.
     """
-    seconds = [float(length) for length in durations]
+    seconds = [float(duration) for duration in durations]
     average = sum(sizes) * 8 / math.fsum(seconds)
     peak = average
     for first in range(len(sizes)):
-        size, length = 0, 0.0
-        for place in range(first, len(sizes)):
-            size, length = size + sizes[place], length + seconds[place]
-            if length > 1.5 * target_duration + _ROUNDING_TOLERANCE_S:
+        run_size, run_seconds = 0, 0.0
+        for number in range(first, len(sizes)):
+            run_size, run_seconds = run_size + sizes[number], run_seconds + seconds[number]
+            if run_seconds > 1.5 * target_duration + _ROUNDING_TOLERANCE_S:
                 break
-            if length >= 0.5 * target_duration - _ROUNDING_TOLERANCE_S:
-                peak = max(peak, size * 8 / length)
+            if run_seconds >= 0.5 * target_duration - _ROUNDING_TOLERANCE_S:
+                peak = max(peak, run_size * 8 / run_seconds)
     return Rates(math.ceil(peak), math.ceil(average))
 
 
 def measure_segments(sizes: Mapping[int, int], grid: Grid) -> Rates:
-    """Of these segments by their numbers, in bytes: one at least, not necessarily all."""
-    numbers = sorted(sizes)
-    usual, last = (
-        grid.segment_duration(0),
-        grid.segment_count - 1,
-    )  # each of thousands would be an exact fraction of its own
-    lengths = [grid.segment_duration(last) if number == last else usual for number in numbers]
-    return measure_rates([sizes[number] for number in numbers], lengths, grid.target_duration)
+    """Return the rates of some segments of a rendition: `sizes` are bytes by segment number, at least one."""
+    numbers, last = sorted(sizes), grid.segment_count - 1
+    # All segments but the last have one duration: computing thousands of exact fractions would take long.
+    usual_duration = grid.segment_duration(0)
+    durations = [grid.segment_duration(last) if number == last else usual_duration for number in numbers]
+    return measure_rates([sizes[number] for number in numbers], durations, grid.target_duration)
 
 
 def worst_case_rates(rendition: Rendition, has_audio: bool) -> Rates:
-    """What hard scenes cost with the encoder's settings; plain noise takes a fifth more at its worst."""
+    """Return the rates of scenes that are hard to encode; plain noise exceeds the peak by up to a fifth."""
     peak = round((rendition.cap + (audio_filters.BITRATE_BPS if has_audio else 0)) * _MUXING_OVERHEAD_FACTOR)
     return Rates(peak, peak // 2)
 
 
 def estimate_rates(sizes: Mapping[int, int], grid: Grid, worst_case: Rates) -> Rates:
-    """Of a whole rendition of which these segments are there: never less than what they take.
+    """Return an estimate for a whole rendition from the segments encoded so far (bytes by number).
 
-    It begins at the caps and comes down to what is measured the more of it there is. It is rounded up, by a quarter at
-    most: what comes next may take a little more, and a playlist that says it has to be written a few times only.
+    The estimate starts at the worst case and approaches the measured rates as segments are added; it is never below
+    these. It is rounded up, by a quarter at most: later segments may need a little more, and the master playlist is
+    rewritten only a few times.
     """
     if not sizes:
         return worst_case
-    known, fear = measure_segments(sizes, grid), _ASSUMED_PEAK_SEGMENTS / (_ASSUMED_PEAK_SEGMENTS + len(sizes))
-    peak = _round_up_to_step(known.peak + fear * max(0, worst_case.peak - known.peak))
-    average = _round_up_to_step(known.average + fear * max(0, worst_case.average - known.average))
-    peak = max(known.peak, min(peak, worst_case.peak))
+    measured = measure_segments(sizes, grid)
+    worst_case_share = _ASSUMED_PEAK_SEGMENTS / (_ASSUMED_PEAK_SEGMENTS + len(sizes))
+    peak = _round_up_to_step(measured.peak + worst_case_share * max(0, worst_case.peak - measured.peak))
+    average = _round_up_to_step(measured.average + worst_case_share * max(0, worst_case.average - measured.average))
+    peak = max(measured.peak, min(peak, worst_case.peak))
     return Rates(peak, min(peak, average))
 
 
-def _round_up_to_step(bits: float) -> int:
-    return math.ceil(_ESTIMATE_STEP_FACTOR ** math.ceil(math.log(max(bits, 1), _ESTIMATE_STEP_FACTOR)))
+def _round_up_to_step(rate: float) -> int:
+    return math.ceil(_ESTIMATE_STEP_FACTOR ** math.ceil(math.log(max(rate, 1), _ESTIMATE_STEP_FACTOR)))

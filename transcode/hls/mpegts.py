@@ -1,42 +1,42 @@
-"""Just enough of MPEG transport streams (ISO/IEC 13818-1) to find the pictures of a segment."""
+"""Find the pictures in a segment: the parts of MPEG transport streams (ISO/IEC 13818-1) needed for that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKET_BYTES = 188  # bytes
+PACKET_BYTES = 188
 _SYNC_BYTE = 0x47
-_VIDEO_STREAM_IDS = range(0xE0, 0xF0)  # PES stream ids
+_VIDEO_STREAM_IDS = range(0xE0, 0xF0)  # of PES packets (2.4.3.7)
 
 
 def first_picture_size(segment: Path) -> int:
-    """Bytes from the beginning of a segment to the end of its first picture.
+    """Return the bytes from the beginning of a segment to the end of its first picture.
 
-    Raises ValueError when this is not a transport stream with a picture.
+    Raise ValueError if the file is not a transport stream with a picture.
     """
-    begins = _picture_offsets(segment)
-    if next(begins, None) is None:
+    offsets = _picture_offsets(segment)
+    if next(offsets, None) is None:
         raise ValueError(f"no picture: {segment.name}")
-    return next(begins, segment.stat().st_size)
+    return next(offsets, segment.stat().st_size)
 
 
 def count_pictures(segment: Path) -> int:
-    """How many pictures a segment holds. Raises ValueError when this is not a transport stream."""
+    """Return the number of pictures in a segment. Raise ValueError if the file is not a transport stream."""
     return sum(1 for _ in _picture_offsets(segment))
 
 
 def _picture_offsets(segment: Path) -> Iterator[int]:
-    """Where pictures begin, in bytes."""
-    pid, place = None, 0
+    """Yield the offset in bytes at which each picture begins."""
+    pid, offset = None, 0
     with segment.open("rb") as file:
         while len(packet := file.read(PACKET_BYTES)) == PACKET_BYTES:
             if packet[0] != _SYNC_BYTE:
                 raise ValueError(f"not a transport stream: {segment.name}")
             if _begins_picture(packet) and pid in (None, _pid(packet)):
                 pid = _pid(packet)
-                yield place
-            place += PACKET_BYTES
+                yield offset
+            offset += PACKET_BYTES
 
 
 def _pid(packet: bytes) -> int:
@@ -44,7 +44,7 @@ def _pid(packet: bytes) -> int:
 
 
 def _begins_picture(packet: bytes) -> bool:
-    """Whether a PES packet of video begins here."""
+    """Return whether a PES packet of video begins in this transport packet."""
     if not packet[1] & 0x40 or not packet[3] & 0x10:  # payload_unit_start_indicator, payload present
         return False
     payload = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)

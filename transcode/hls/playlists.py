@@ -1,4 +1,4 @@
-"""Playlists as RFC 8216 and Apple's HLS authoring specification want them; text in, no files touched."""
+"""Write and parse playlists according to RFC 8216 and Apple's HLS authoring specification. Touches no files."""
 
 from __future__ import annotations
 
@@ -18,36 +18,39 @@ from transcode.presentation import AudioTrack, Presentation, Role, SubtitleTrack
 
 _SEGMENT_PATTERN = re.compile(r"^#EXTINF:([\d.]+),.*\n(.+)$", re.MULTILINE)
 _IFRAME_PATTERN = re.compile(r"^#EXT-X-BYTERANGE:(\d+)@0$", re.MULTILINE)
-_STREAM = re.compile(rf"^#EXT-X-STREAM-INF:BANDWIDTH=(\d+),.*\n([^/\n]+)/{re.escape(MEDIA_PLAYLIST)}$", re.MULTILINE)
+_VARIANT_PATTERN = re.compile(
+    rf"^#EXT-X-STREAM-INF:BANDWIDTH=(\d+),.*\n([^/\n]+)/{re.escape(MEDIA_PLAYLIST)}$", re.MULTILINE
+)
 _PLAYLIST_VERSION = 6
 _AUDIO_GROUP, _SUBTITLE_GROUP = "audio", "subs"
 
-# What stands behind a track's language in its name.
-_PURPOSES_OF_SOUND: Mapping[str, str] = {
+# Appended to the language in a track's name.
+_AUDIO_PURPOSES: Mapping[str, str] = {
     Role.DESCRIPTION: "audio description",
     Role.COMMENTARY: "commentary",
     Role.HEARING_IMPAIRED: "for the hard of hearing",
     Role.EFFECTS: "music and effects",
 }
-_PURPOSES_OF_TEXT: Mapping[str, str] = {
+_SUBTITLE_PURPOSES: Mapping[str, str] = {
     Role.DESCRIPTION: "description",
     Role.COMMENTARY: "commentary",
     Role.HEARING_IMPAIRED: "SDH",
     Role.EFFECTS: "karaoke",
 }
 # Uniform type identifiers of RFC 8216, 4.3.4.1, and of Apple's authoring specification.
-_CHARACTERISTICS_OF_SOUND: Mapping[str, str] = {Role.DESCRIPTION: "public.accessibility.describes-video"}
-_CHARACTERISTICS_OF_TEXT: Mapping[str, str] = {
+_AUDIO_CHARACTERISTICS: Mapping[str, str] = {Role.DESCRIPTION: "public.accessibility.describes-video"}
+_SUBTITLE_CHARACTERISTICS: Mapping[str, str] = {
     Role.HEARING_IMPAIRED: (
         "public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound"
     ),
 }
-_ONLY_BY_HAND = frozenset({Role.COMMENTARY, Role.EFFECTS})
+# No characteristic stands for these roles, so players must not select such a track by themselves.
+_MANUAL_ROLES = frozenset({Role.COMMENTARY, Role.EFFECTS})
 
 
 @dataclass(frozen=True, slots=True)
 class IFrame:
-    """Where the I-frame of a segment ends, in bytes from the segment's beginning."""
+    """The I-frame at the beginning of a segment; `size` is in bytes."""
 
     segment: int
     size: int
@@ -55,7 +58,7 @@ class IFrame:
 
 @dataclass(frozen=True, slots=True)
 class VariantRates:
-    """Rates of one rendition, and of its I-frame playlist, None while there is none."""
+    """Bit rates of a rendition and of its I-frame playlist, None while there is none."""
 
     stream: Rates
     iframes: Rates | None = None
@@ -63,7 +66,7 @@ class VariantRates:
 
 @dataclass(frozen=True, slots=True)
 class AlternateMedia:
-    """What is published beside the renditions, by the numbers of `layout`; `sound`: rates of the largest track."""
+    """Numbers of the published tracks with folders of their own; `audio_rates` are those of the largest audio track."""
 
     audio: tuple[int, ...] = ()
     subtitles: tuple[int, ...] = ()
@@ -74,29 +77,31 @@ NO_ALTERNATE_MEDIA = AlternateMedia()
 
 
 def media_playlist(grid: Grid) -> str:
-    """All segments of a rendition, whether they are encoded yet or not."""
-    lengths = [grid.segment_duration(number) for number in range(grid.segment_count)]
-    return _render_media_playlist(lengths, grid.target_duration, segment_name, "#EXT-X-INDEPENDENT-SEGMENTS")
+    """Return the playlist of a rendition. It lists all segments, whether they are encoded yet or not."""
+    durations = [grid.segment_duration(number) for number in range(grid.segment_count)]
+    return _render_media_playlist(durations, grid.target_duration, segment_name, "#EXT-X-INDEPENDENT-SEGMENTS")
 
 
 def track_playlist(durations: Sequence[Fraction], target_duration: int, name_segment: Callable[[int], str]) -> str:
-    """The pieces of a sound track or of subtitles, of these many seconds; `target` is that of the renditions."""
-    return _render_media_playlist(
-        durations, max(target_duration, *(nearest_integer(length) for length in durations)), name_segment
-    )
+    """Return the playlist of an audio track or of subtitles, given the durations of its segments in seconds.
+
+    Its target duration is that of the renditions, or larger if a segment is longer (RFC 8216, 4.3.3.1).
+    """
+    longest = max(nearest_integer(duration) for duration in durations)
+    return _render_media_playlist(durations, max(target_duration, longest), name_segment)
 
 
 def _render_media_playlist(
     durations: Sequence[Fraction], target_duration: int, name_segment: Callable[[int], str], *tags: str
 ) -> str:
     lines = [*_header_lines(target_duration), *tags]
-    for number, length in enumerate(durations):
-        lines += [f"#EXTINF:{float(length):.6f},", name_segment(number)]
+    for number, duration in enumerate(durations):
+        lines += [f"#EXTINF:{float(duration):.6f},", name_segment(number)]
     return _join_lines([*lines, "#EXT-X-ENDLIST"])
 
 
 def iframe_playlist(grid: Grid, iframes: Sequence[IFrame]) -> str:
-    """One picture per segment, for scrubbing. A player reads the first bytes of a segment and shows the picture."""
+    """Return an I-frame playlist: one picture per segment for scrubbing, as a byte range of the segment."""
     lines = [*_header_lines(grid.target_duration), "#EXT-X-I-FRAMES-ONLY"]
     for iframe in iframes:
         lines += [
@@ -112,7 +117,7 @@ def master_playlist(
     renditions: Mapping[str, VariantRates],
     alternate_media: AlternateMedia = NO_ALTERNATE_MEDIA,
 ) -> str:
-    """The adaptive playlist."""
+    """Return the master playlist, given the bit rates of each rendition by name."""
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_PLAYLIST_VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
     lines += [*_audio_media_tags(presentation, alternate_media), *_subtitle_media_tags(presentation, alternate_media)]
     for rendition in presentation.renditions:
@@ -123,30 +128,31 @@ def master_playlist(
         ]
     for rendition in presentation.renditions:
         if rates := renditions[rendition.name].iframes:
-            described = _variant_attributes(rendition, rates, [rendition.codec])
-            lines.append(f'#EXT-X-I-FRAME-STREAM-INF:{described},URI="{rendition.name}/{IFRAME_PLAYLIST}"')
+            attributes = _variant_attributes(rendition, rates, [rendition.codec])
+            lines.append(f'#EXT-X-I-FRAME-STREAM-INF:{attributes},URI="{rendition.name}/{IFRAME_PLAYLIST}"')
     return _join_lines(lines)
 
 
 def parse_segments(playlist: str) -> dict[str, Fraction]:
-    """Names and seconds of the pieces of a media playlist, in their order."""
-    return {name: Fraction(length) for length, name in _SEGMENT_PATTERN.findall(playlist)}
+    """Return the duration in seconds of each segment in a media playlist by file name, in order."""
+    return {name: Fraction(duration) for duration, name in _SEGMENT_PATTERN.findall(playlist)}
 
 
 def parse_iframes(playlist: str) -> dict[int, int]:
-    """Bytes of the I-frame of each segment in an I-frame playlist."""
+    """Return the size in bytes of each I-frame in an I-frame playlist, by segment number."""
     return {number: int(size) for number, size in enumerate(_IFRAME_PATTERN.findall(playlist))}
 
 
 def parse_bandwidths(master: str) -> dict[str, int]:
-    """Return the BANDWIDTH of each rendition in one of our master playlists, by the rendition's name."""
-    return {name: int(peak) for peak, name in _STREAM.findall(master)}
+    """Return the BANDWIDTH of each rendition by name, from a master playlist of our own."""
+    return {name: int(bandwidth) for bandwidth, name in _VARIANT_PATTERN.findall(master)}
 
 
 def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], default_name: str) -> list[str]:
-    """What people read, no name twice: the track's own title, else its language and what it is for, else `word`.
+    """Return a unique display name for each track.
 
-    Names that would be there twice are told apart by what the tracks are for, and then by numbers.
+    It is the track's title, or else its language and purpose, or else `default_name` and a number. Equal names are made
+    unique by the track's purpose and then by a number.
     """
     names: list[str] = []
     for number, track in enumerate(tracks, 1):
@@ -155,30 +161,34 @@ def track_names(tracks: Sequence[AudioTrack | SubtitleTrack], default_name: str)
         name = title or (languages.name(track.language) or f"{default_name} {number}") + purposes
         if title and name in names:
             name = title + purposes
-        again = (f"{name} {count}" for count in itertools.count(2))
-        names.append(name if name not in names else next(one for one in again if one not in names))
+        numbered = (f"{name} {count}" for count in itertools.count(2))
+        names.append(name if name not in names else next(unique for unique in numbered if unique not in names))
     return names
 
 
 def _purposes(track: AudioTrack | SubtitleTrack) -> list[str]:
     if isinstance(track, AudioTrack):
-        return [_PURPOSES_OF_SOUND[track.role]] if track.role else []
-    return [*([_PURPOSES_OF_TEXT[track.role]] if track.role else []), *(["forced"] if track.forced else [])]
+        return [_AUDIO_PURPOSES[track.role]] if track.role else []
+    return [*([_SUBTITLE_PURPOSES[track.role]] if track.role else []), *(["forced"] if track.forced else [])]
 
 
 def _audio_media_tags(presentation: Presentation, alternate_media: AlternateMedia) -> list[str]:
-    """The group of sound tracks: the one in the renditions, which has no URI, and those with folders of their own."""
+    """Return the tags of the audio group.
+
+    The first track has no URI, as it is muxed into the renditions (RFC 8216, 4.3.4.2.1); the others have folders.
+    """
     if not alternate_media.audio:
         return []
-    names, heard, lines = track_names(presentation.audio, "Audio"), set[tuple[str, str]](), []
+    names, seen, lines = track_names(presentation.audio, "Audio"), set[tuple[str, str]](), []
     for number in (0, *alternate_media.audio):
         track = presentation.audio[number]
-        language, meant = languages.tag(track.language), _CHARACTERISTICS_OF_SOUND.get(track.role, "")
-        # Players choose by these two, so only the first of each may be chosen unasked (RFC 8216, 4.3.4.1.1), and what
-        # is no ordinary sound and has no characteristic that one can ask for never is.
-        is_chosen = (language, meant) not in heard and (number == 0 or track.role not in _ONLY_BY_HAND)
-        heard.add((language, meant))
-        fields = {"DEFAULT": _yes_or_no(number == 0), "AUTOSELECT": _yes_or_no(is_chosen), **_characteristics(meant)}
+        language, characteristics = languages.tag(track.language), _AUDIO_CHARACTERISTICS.get(track.role, "")
+        # Players choose by language and characteristics, so of equal tracks only the first may be selected
+        # automatically (RFC 8216, 4.3.4.1.1).
+        is_automatic = (language, characteristics) not in seen and (number == 0 or track.role not in _MANUAL_ROLES)
+        seen.add((language, characteristics))
+        fields = {"DEFAULT": _yes_or_no(number == 0), "AUTOSELECT": _yes_or_no(is_automatic)}
+        fields |= _characteristics_field(characteristics)
         uri = f"{audio_folder_name(number)}/{MEDIA_PLAYLIST}" if number else ""
         lines.append(_media_tag("AUDIO", _AUDIO_GROUP, names[number], language, {**fields, "CHANNELS": '"2"'}, uri))
     return lines
@@ -188,18 +198,19 @@ def _subtitle_media_tags(presentation: Presentation, alternate_media: AlternateM
     names, seen, lines = track_names(presentation.subtitles, "Subtitles"), set[tuple[str, bool, str]](), []
     for number in alternate_media.subtitles:
         track = presentation.subtitles[number - 1]
-        language, meant = languages.tag(track.language), _CHARACTERISTICS_OF_TEXT.get(track.role, "")
-        automatic = (language, track.forced, meant) not in seen and track.role not in _ONLY_BY_HAND
-        seen.add((language, track.forced, meant))
-        chosen = {"DEFAULT": "NO", "AUTOSELECT": _yes_or_no(automatic), "FORCED": _yes_or_no(track.forced)}
+        language, characteristics = languages.tag(track.language), _SUBTITLE_CHARACTERISTICS.get(track.role, "")
+        key = (language, track.forced, characteristics)
+        is_automatic = key not in seen and track.role not in _MANUAL_ROLES
+        seen.add(key)
+        fields = {"DEFAULT": "NO", "AUTOSELECT": _yes_or_no(is_automatic), "FORCED": _yes_or_no(track.forced)}
+        fields |= _characteristics_field(characteristics)
         uri = f"{subtitle_folder_name(number)}/{MEDIA_PLAYLIST}"
-        fields = {**chosen, **_characteristics(meant)}
         lines.append(_media_tag("SUBTITLES", _SUBTITLE_GROUP, names[number - 1], language, fields, uri))
     return lines
 
 
-def _characteristics(meant: str) -> dict[str, str]:
-    return {"CHARACTERISTICS": f'"{meant}"'} if meant else {}
+def _characteristics_field(characteristics: str) -> dict[str, str]:
+    return {"CHARACTERISTICS": f'"{characteristics}"'} if characteristics else {}
 
 
 def _media_tag(kind: str, group: str, name: str, language: str, attributes: Mapping[str, str], uri: str) -> str:
@@ -226,13 +237,17 @@ def _header_lines(target_duration: int) -> list[str]:
 def _stream_attributes(
     presentation: Presentation, rendition: Rendition, rates: Rates, alternate_media: AlternateMedia
 ) -> str:
-    """A viewer of another sound track loads it beside the muxed one, so both count."""
-    loaded = Rates(rates.peak + alternate_media.audio_rates.peak, rates.average + alternate_media.audio_rates.average)
+    """Return the attributes of a variant.
+
+    Its bandwidth includes the largest alternate audio track, which players load in addition to the muxed one.
+    """
+    alternate = alternate_media.audio_rates
+    total_rates = Rates(rates.peak + alternate.peak, rates.average + alternate.average)
     codecs = [rendition.codec, *([audio_filters.CODEC] if presentation.audio else [])]
     groups = [f'AUDIO="{_AUDIO_GROUP}"'] if alternate_media.audio else []
     groups += [f'SUBTITLES="{_SUBTITLE_GROUP}"'] if alternate_media.subtitles else []
-    rate = f"FRAME-RATE={float(presentation.grid.fps):.3f}"
-    return ",".join([_variant_attributes(rendition, loaded, codecs), rate, *groups])
+    frame_rate = f"FRAME-RATE={float(presentation.grid.fps):.3f}"
+    return ",".join([_variant_attributes(rendition, total_rates, codecs), frame_rate, *groups])
 
 
 def _variant_attributes(rendition: Rendition, rates: Rates, codecs: Sequence[str]) -> str:

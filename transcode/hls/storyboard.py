@@ -1,6 +1,6 @@
-"""Small pictures for scrubbing: which there are, how they lie on sheets, and the WebVTT index that says so.
+"""Storyboards: small pictures for scrubbing, tiled on sheets, with a WebVTT index.
 
-They are the first pictures of segments, which stand alone, so they cost a film of hours a second or two.
+The pictures are the first frames of segments. These are key frames, so even hours of video take a second or two.
 """
 
 from __future__ import annotations
@@ -12,46 +12,46 @@ from transcode.grid import Grid
 from transcode.hls.webvtt import format_timestamp
 from transcode.ladder import Rendition
 
-_MAX_IMAGES = 600  # pictures: a film of three hours has one per 18 seconds, and some two megabytes of them
-_IMAGE_SIDE_PX = 160  # pixels of a picture's longer side
-_MAX_COLUMNS = _MAX_ROWS = 10  # of a full sheet
+_MAX_IMAGES = 600  # three hours of video get one per 18 seconds, some two megabytes in all
+_IMAGE_SIDE_PX = 160  # longer side
+_MAX_COLUMNS = _MAX_ROWS = 10  # per sheet
 
 
 @dataclass(frozen=True, slots=True)
 class Storyboard:
-    """The storyboard of a film whose smallest rendition this is."""
+    """The storyboard of a video; `rendition` is the smallest one."""
 
     grid: Grid
     rendition: Rendition
 
     @property
     def segments(self) -> range:
-        """Those whose first pictures are taken."""
+        """Numbers of the segments whose first frames are used."""
         return range(0, self.grid.segment_count, -(-self.grid.segment_count // _MAX_IMAGES))
 
     @property
     def columns(self) -> int:
-        """Of every sheet."""
+        """Columns of every sheet."""
         return min(_MAX_COLUMNS, len(self.segments))
 
     @property
     def rows(self) -> int:
-        """Of every sheet; places of the last one may stay black."""
+        """Rows of every sheet. The last sheet may have empty tiles, which are black."""
         return min(_MAX_ROWS, -(-len(self.segments) // self.columns))
 
     @property
     def sheet_count(self) -> int:
-        """How many there are."""
+        """Number of sheets."""
         return -(-len(self.segments) // (self.columns * self.rows))
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Width and height of one picture."""
+        """Width and height of a picture in pixels."""
         scale = Fraction(_IMAGE_SIDE_PX, max(self.rendition.width, self.rendition.height))
         return _round_to_even(self.rendition.width * scale), _round_to_even(self.rendition.height * scale)
 
     def render_index(self) -> str:
-        """WebVTT: from when to when which part of which sheet stands for the film."""
+        """Return the WebVTT index: each cue maps a span of the video to a part of a sheet."""
         starts = [round(self.grid.segment_start(segment) * 1000) for segment in self.segments]
         ends = [*starts[1:], round(self.grid.duration * 1000)]
         cues = (
@@ -61,8 +61,8 @@ class Storyboard:
         return "WEBVTT\n" + "".join(cues)
 
     def _image_fragment(self, number: int) -> str:
-        sheet, place = divmod(number, self.columns * self.rows)
-        row, column = divmod(place, self.columns)
+        sheet, tile = divmod(number, self.columns * self.rows)
+        row, column = divmod(tile, self.columns)
         width, height = self.image_size
         return f"{sheet_name(sheet)}#xywh={column * width},{row * height},{width},{height}"
 
@@ -72,5 +72,5 @@ def _round_to_even(pixels: Fraction) -> int:
 
 
 def sheet_name(number: int) -> str:
-    """Counted from 0."""
+    """Return the file name of a sheet, counted from 0."""
     return f"{number:04d}.jpg"

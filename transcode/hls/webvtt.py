@@ -1,4 +1,4 @@
-"""WebVTT, as far as subtitles of films need it: read from one file, written in pieces (RFC 8216, 3.5)."""
+"""WebVTT subtitles: parse the file of a track, and split it into segments (RFC 8216, 3.5)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 
-_MAX_OPEN_CUE_MS = 5000  # milliseconds of a cue without an end
+_MAX_OPEN_CUE_MS = 5000  # duration of a cue without an end
 
 _TIMESTAMP = r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})"
-# A path of ASS: m 0 0 l 100 0 100 100.
+# A drawing of ASS, such as "m 0 0 l 100 0 100 100".
 _ASS_DRAWING = re.compile(r"\s*m(\s+-?[\d.]+){2}(\s+([mnlbspc]|-?[\d.]+))*\s*")
 _CUE_TIMING = re.compile(rf"^{_TIMESTAMP}[ \t]+-->[ \t]+{_TIMESTAMP}([^\n]*)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Words and when they are shown, in milliseconds of film time; `settings` say where."""
+    """A text and the time at which it is shown, in milliseconds of video time; `settings` place it on the screen."""
 
     start: int
     end: int
@@ -28,16 +28,16 @@ class Cue:
     settings: str = ""
 
     def ending_at(self, end: int) -> Cue:
-        """Ending at a time, or after some seconds."""
+        """Return the cue with another end, `_MAX_OPEN_CUE_MS` after its start at the latest."""
         return Cue(self.start, min(end, self.start + _MAX_OPEN_CUE_MS), self.text, self.settings)
 
     def shifted(self, offset_ms: int) -> Cue:
-        """Later by so many milliseconds."""
+        """Return the cue moved by `offset_ms`."""
         return Cue(self.start + offset_ms, self.end + offset_ms, self.text, self.settings)
 
 
 def decode(data: bytes) -> str:
-    """The text of a file; lines that are no UTF-8 are taken for Western European ones of Windows."""
+    """Decode a file. Lines that are not UTF-8 are read as Windows-1252."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -52,53 +52,54 @@ def _decode_line(line: bytes) -> str:
 
 
 def parse(text: str) -> list[Cue]:
-    """The cues of a file in their order; whatever else is in it is left out.
+    """Return the cues of a file in order, ignoring everything else.
 
-    A cue whose end is not known stays until the next one, and not for long.
+    A cue without an end lasts until the next one starts, `_MAX_OPEN_CUE_MS` at most.
     """
-    found = []
+    cues = []
     for block in re.split(r"\n{2,}", text.replace("\r\n", "\n")):
         lines = block.strip("\n").split("\n")
-        for place, line in enumerate(lines[:2]):  # an identifier may stand before the times
-            if times := _CUE_TIMING.match(line):
-                words = _cue_text(lines[place + 1 :])
-                start, end = _to_milliseconds(*times.groups()[:4]), _to_milliseconds(*times.groups()[4:8])
-                if words:
-                    found.append(Cue(start, end, words, times[9].strip()))
+        for number, line in enumerate(lines[:2]):  # an identifier may precede the timing
+            if timing := _CUE_TIMING.match(line):
+                text_of_cue = _cue_text(lines[number + 1 :])
+                start, end = _to_milliseconds(*timing.groups()[:4]), _to_milliseconds(*timing.groups()[4:8])
+                if text_of_cue:
+                    cues.append(Cue(start, end, text_of_cue, timing[9].strip()))
                 break
-    starts = [*sorted(cue.start for cue in found), sys.maxsize]
-    return [cue if cue.end > cue.start else cue.ending_at(starts[bisect_right(starts, cue.start)]) for cue in found]
+    starts = [*sorted(cue.start for cue in cues), sys.maxsize]
+    return [cue if cue.end > cue.start else cue.ending_at(starts[bisect_right(starts, cue.start)]) for cue in cues]
 
 
 def _cue_text(lines: Sequence[str]) -> str:
-    """What is left when shapes are left out, which ASS draws, and what has a meaning in WebVTT is none here."""
-    words = "\n".join(line for line in lines if not _ASS_DRAWING.fullmatch(line))
-    return words.replace("\\h", "\u00a0").replace("-->", "--&gt;").strip()
+    """Return the text without ASS drawings, with ASS's hard spaces converted and WebVTT's arrow escaped."""
+    text = "\n".join(line for line in lines if not _ASS_DRAWING.fullmatch(line))
+    return text.replace("\\h", "\u00a0").replace("-->", "--&gt;").strip()
 
 
 def split_cues(cues: Sequence[Cue], durations: Iterable[Fraction], clock_start: int) -> list[str]:
-    """One text per length (in seconds); a cue over a border is in both pieces.
+    """Return the WebVTT text of each segment, given their durations in seconds.
 
-    `clock_start`: seconds at which film time 0 lies on the clock of the video segments.
+    A cue that crosses a boundary is in both segments. `clock_start` is the time in seconds of video time 0 on the clock
+    of the video segments.
     """
-    borders = list(accumulate((length * 1000 for length in durations), initial=Fraction(0)))
-    found: list[list[Cue]] = [[] for _ in borders[1:]]
+    boundaries = list(accumulate((duration * 1000 for duration in durations), initial=Fraction(0)))
+    segments: list[list[Cue]] = [[] for _ in boundaries[1:]]
     for cue in cues:
-        first, after = max(0, bisect_right(borders, cue.start) - 1), bisect_left(borders, cue.end)
-        for piece in found[first:after]:
-            piece.append(cue)
-    return [_render(piece, clock_start) for piece in found]
+        first, end = max(0, bisect_right(boundaries, cue.start) - 1), bisect_left(boundaries, cue.end)
+        for segment in segments[first:end]:
+            segment.append(cue)
+    return [_render(segment, clock_start) for segment in segments]
 
 
 def format_timestamp(milliseconds: int) -> str:
-    """01:02:03.456."""
+    """Return a WebVTT timestamp such as "01:02:03.456"."""
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 def _render(cues: Iterable[Cue], clock_start: int) -> str:
-    head = f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{clock_start * 90_000},LOCAL:00:00:00.000\n"
-    return head + "".join(
+    header = f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{clock_start * 90_000},LOCAL:00:00:00.000\n"
+    return header + "".join(
         f"\n{format_timestamp(max(0, cue.start))} --> {format_timestamp(cue.end)}"
         f"{cue.settings and ' '}{cue.settings}\n{cue.text}\n"
         for cue in cues
