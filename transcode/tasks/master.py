@@ -1,126 +1,90 @@
-"""The master playlist, for what is there: renditions, and what is published beside them."""
+"""Publish the master playlist for what exists of a video so far. Most tasks do this as their last step."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from transcode import paths
 from transcode.hls import bandwidth, playlists
-from transcode.hls.bandwidth import Rates
 from transcode.hls.playlists import AlternateMedia, VariantRates
-from transcode.integrity import is_complete
+from transcode.hls.published import PublishedVideo
 from transcode.presentation import Presentation
 from transcode.tasks.context import TaskContext
 
-_EARLY_CHUNKS = 16  # after each of them everything is measured: two minutes more or less are a large part of so few
+# Every one of the first chunks updates the master playlist: with so few, each changes the bandwidths noticeably.
+_EARLY_CHUNKS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class MasterPlaylist:
-    """What a master playlist says: of every rendition by its name, and of what lies beside them."""
+    """Contents of a master playlist: bit rates of the renditions by name, and the tracks in folders of their own."""
 
     renditions: Mapping[str, VariantRates]
     alternate_media: AlternateMedia
 
 
 def publish_master(context: TaskContext, *, is_complete: bool = False) -> MasterPlaylist:
-    """Write the master playlist unless it says already what is there; returns what it says.
+    """Publish the master playlist for the files that exist now, unless it is up to date. Return its contents.
 
-    Until the film is complete for the first time, bandwidths are estimates from what there is, and from then on, also
-    after a restart, they are measured. Others may write it at the same time, from what they saw: so it is looked at
-    again afterwards.
+    Bandwidths are estimated until the video has been complete once (`is_complete`, or all I-frame playlists exist),
+    and measured from then on, also after a restart. Another process may publish at the same time, from an older state
+    of the folder; so the folder is read again after every write until nothing changes.
     """
-    place = paths.video_dir(context.media_root, context.video_id) / paths.MASTER_PLAYLIST
+    published = PublishedVideo(context.presentation, paths.video_dir(context.media_root, context.video_id))
     while True:
-        master = _scan_published(context.presentation, place.parent, is_complete)
+        master = _read_published(published, is_complete)
         text = playlists.master_playlist(context.presentation, master.renditions, master.alternate_media)
-        if _read_text(place) == text:
-            paths.fsync_path(place.parent)
+        if published.read_master_playlist() == text:
+            paths.fsync_path(published.folder)
             return master
-        paths.publish_text(context.scratch_dir, place, text)
+        paths.publish_text(context.scratch_dir, published.master_playlist_path, text)
 
 
-def publish_master_after_chunk(assignment: TaskContext, sizes: Mapping[str, Mapping[int, int]]) -> None:
-    """Bring the master playlist up to date with a new chunk's segments: `sizes`, by rendition and number.
+def publish_master_after_chunk(context: TaskContext, sizes: Mapping[str, Mapping[int, int]]) -> None:
+    """Update the master playlist after a chunk, if needed. `sizes` are bytes by rendition and segment number.
 
-    To look at all segments after every chunk would take a film of many hours more and more time. Once there are a few,
-    bandwidths hardly change, so later chunks do so only where the playlist says too little for the chunk itself, when
-    their number is a power of two, and when the film was complete before, for then its bandwidths are exact.
+    Reading all segments after every chunk would take quadratic time, and after the first chunks the bandwidths hardly
+    change. So a later chunk updates the playlist only in these cases: its own segments exceed the listed bandwidths,
+    its index has a single bit set, or the video has been complete before (bandwidths are exact then).
     """
-    timeline, place = (
-        assignment.presentation,
-        paths.video_dir(assignment.media_root, assignment.video_id) / paths.MASTER_PLAYLIST,
-    )
-    is_early = assignment.index < _EARLY_CHUNKS or assignment.index.bit_count() == 1
-    was_complete = any((place.parent / name / paths.IFRAME_PLAYLIST).exists() for name in timeline.rendition_names)
-    if is_early or was_complete or not _covers(_read_text(place), timeline, sizes):
-        publish_master(assignment)
+    published = PublishedVideo(context.presentation, paths.video_dir(context.media_root, context.video_id))
+    is_due = context.index < _EARLY_CHUNKS or context.index.bit_count() == 1
+    if (
+        is_due
+        or published.has_iframe_playlist()
+        or not _covers(published.read_master_playlist(), context.presentation, sizes)
+    ):
+        publish_master(context)
 
 
-def _covers(master: str, timeline: Presentation, sizes: Mapping[str, Mapping[int, int]]) -> bool:
-    """Return whether a master playlist lists at least the peak rates of these segments.
+def _covers(master: str, presentation: Presentation, sizes: Mapping[str, Mapping[int, int]]) -> bool:
+    """Return whether the bandwidths in a master playlist are at least the peak rates of these segments.
 
-    What it lists includes the largest of the sound tracks beside the renditions, where there are any.
+    Listed bandwidths include the largest alternate audio track, if there is any.
     """
-    peaks, beside = (
-        playlists.parse_bandwidths(master),
-        bandwidth.ALTERNATE_AUDIO_PEAK_BPS if "TYPE=AUDIO" in master else 0,
-    )
-    measured = {name: bandwidth.measure_segments(found, timeline.grid).peak for name, found in sizes.items()}
-    return all(peak + beside <= peaks.get(name, 0) for name, peak in measured.items())
+    listed = playlists.parse_bandwidths(master)
+    alternate_audio = bandwidth.ALTERNATE_AUDIO_PEAK_BPS if "TYPE=AUDIO" in master else 0
+    peaks = {name: bandwidth.measure_segments(segments, presentation.grid).peak for name, segments in sizes.items()}
+    return all(peak + alternate_audio <= listed.get(name, 0) for name, peak in peaks.items())
 
 
-def _scan_published(presentation: Presentation, folder: Path, is_complete: bool) -> MasterPlaylist:
-    return MasterPlaylist(
-        _scan_renditions(presentation, folder, is_complete), _scan_alternate_media(presentation, folder)
-    )
+def _read_published(published: PublishedVideo, is_complete: bool) -> MasterPlaylist:
+    return MasterPlaylist(_variant_rates(published, is_complete), published.alternate_media())
 
 
-def _scan_renditions(presentation: Presentation, folder: Path, is_complete: bool) -> dict[str, VariantRates]:
-    grid, found = presentation.grid, dict[str, VariantRates]()
-    iframes = {name: _read_text(folder / name / paths.IFRAME_PLAYLIST) for name in presentation.rendition_names}
-    is_measured = is_complete or all(iframes.values())
+def _variant_rates(published: PublishedVideo, is_complete: bool) -> dict[str, VariantRates]:
+    presentation = published.presentation
+    grid, has_audio = presentation.grid, bool(presentation.audio)
+    rates: dict[str, VariantRates] = {}
+    iframe_sizes = published.iframe_sizes()
+    is_measured = is_complete or all(iframe_sizes.values())
     for rendition in presentation.renditions:
-        sizes = _segment_sizes(folder / rendition.name, presentation.segment_count)
+        sizes, iframes = published.segment_sizes(rendition.name), iframe_sizes[rendition.name]
         if is_measured and sizes:
-            pictures = playlists.parse_iframes(iframes[rendition.name])
-            rates = bandwidth.measure_segments(pictures, grid) if pictures else None
-            found[rendition.name] = VariantRates(bandwidth.measure_segments(sizes, grid), rates)
+            iframe_rates = bandwidth.measure_segments(iframes, grid) if iframes else None
+            rates[rendition.name] = VariantRates(bandwidth.measure_segments(sizes, grid), iframe_rates)
         else:
-            cap = bandwidth.worst_case_rates(rendition, bool(presentation.audio))
-            found[rendition.name] = VariantRates(bandwidth.estimate_rates(sizes, grid, cap))
-    return found
-
-
-def _scan_alternate_media(presentation: Presentation, folder: Path) -> AlternateMedia:
-    audio = tuple(n for n in range(1, len(presentation.audio)) if is_complete(folder / paths.audio_folder_name(n)))
-    spoken = range(1, len(presentation.subtitles) + 1)
-    subtitles = tuple(n for n in spoken if is_complete(folder / paths.subtitle_folder_name(n)))
-    rates = [_track_rates(folder / paths.audio_folder_name(n), presentation.grid.target_duration) for n in audio]
-    peak, average = (max((getattr(one, name) for one in rates), default=0) for name in ("peak", "average"))
-    return AlternateMedia(audio, subtitles, Rates(peak, average))
-
-
-def _track_rates(folder: Path, target_duration: int) -> Rates:
-    pieces = playlists.parse_segments((folder / paths.MEDIA_PLAYLIST).read_text())
-    return bandwidth.measure_rates(
-        [(folder / name).stat().st_size for name in pieces], list(pieces.values()), target_duration
-    )
-
-
-def _segment_sizes(folder: Path, segment_count: int) -> dict[int, int]:
-    """Bytes of the segments that are there, by their numbers."""
-    numbers = {paths.segment_name(number): number for number in range(segment_count)}
-    with os.scandir(folder) as entries:
-        return {numbers[entry.name]: entry.stat().st_size for entry in entries if entry.name in numbers}
-
-
-def _read_text(path: Path) -> str:
-    """Empty for what is not there."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return ""
+            worst_case = bandwidth.worst_case_rates(rendition, has_audio)
+            rates[rendition.name] = VariantRates(bandwidth.estimate_rates(sizes, grid, worst_case))
+    return rates
