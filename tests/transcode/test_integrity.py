@@ -139,7 +139,7 @@ def test_a_task_says_what_it_lost_and_a_probe_brings_the_copy_back(
             film.run_task(kind, rendition="480p")
     film.probe()
     assert copy.exists()
-    with pytest.raises(InputMissing, match="The sound of this part"):
+    with pytest.raises(InputMissing, match="The encoded audio of this part"):
         film.run_task("chunk")
     film.encode_audio()
     shutil.rmtree(film.folder)

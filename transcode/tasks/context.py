@@ -1,4 +1,4 @@
-"""What a process of the pool is given: one task, and who watches it."""
+"""What a task is called with: its context, and the sink for its progress."""
 
 from __future__ import annotations
 
@@ -13,35 +13,39 @@ from transcode.presentation import Presentation
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """What is to be done. `index` is the number of a chunk or of a segment; `rendition` that of a segment."""
+    """One attempt at a task. `index` is the number of a chunk or segment; `rendition` is set for segments."""
 
     kind: str
     video_id: int
     source: str
-    media_root: Path  # the media folder
-    scratch_dir: Path  # this attempt's own; it exists
+    media_root: Path
+    scratch_dir: Path  # exists; no other attempt uses it
     binaries: FfmpegBinaries
     known_presentation: Presentation | None = None  # None until the source has been probed
     index: int = 0
     rendition: str | None = None
-    reserve_bytes: int = 0  # bytes that should stay free on the volume
+    reserve_bytes: int = 0  # to keep free on the volume
 
     @property
     def presentation(self) -> Presentation:
-        """The presentation, which every task but the probe is given. Raises MediaError if there is none."""
+        """The presentation, set for every task but the first probe. Raises MediaError if it is missing."""
         if self.known_presentation is None:
-            raise MediaError("The film was not probed yet.")
+            raise MediaError("The video has not been probed yet.")
         return self.known_presentation
 
 
 class ProgressSink(Protocol):
-    """Who watches the work."""
+    """Receives a task's progress and tells it when to stop."""
 
     def report_progress(self, fraction: float) -> None:
-        """How much of the task is done, 0..1."""
+        """Report how much of the task is done, from 0 to 1."""
 
     def report_parts(self, count: int) -> None:
-        """How many files are complete: of sound, those that chunks may begin with; of others, a sign of life."""
+        """Report the number of complete files.
+
+        For the audio task, these are the chunks that may start; for other tasks, the call only shows that the task is
+        making progress.
+        """
 
     def is_stop_requested(self) -> bool:
-        """Whether the task should be left as it is."""
+        """Return whether the task must stop without publishing anything more."""

@@ -1,4 +1,4 @@
-"""How tasks run ffmpeg: watched, within limits, and in their own scratch folder."""
+"""Run ffmpeg for a task: in its scratch folder, within limits, and with progress reports."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from transcode.errors import DiskFull, OutputTooLarge, Stopped
 from transcode.ffmpeg.process import GIB, FfmpegProcess, ResourceLimits
 from transcode.tasks.context import ProgressSink, TaskContext
 
-BATCH_LIMITS = ResourceLimits(nice=10)  # behind web processes and behind what viewers wait for
+BATCH_LIMITS = ResourceLimits(nice=10)  # lower priority than web processes and on-demand segments
 ON_DEMAND_LIMITS = ResourceLimits()
 
 
 def whole_video_limits(seconds: float) -> ResourceLimits:
-    """Return the limits of one run through a whole film: a slow machine needs as long as the film is for its sound."""
+    """Return the limits of a run through a whole video: a slow machine may need its duration for the audio alone."""
     return replace(BATCH_LIMITS, cpu_seconds=BATCH_LIMITS.cpu_seconds + int(seconds))
 
 
-_MIN_FREE_BYTES = 512 * 1024  # bytes; with less on the volume, what was just written cannot be trusted
+_MIN_FREE_BYTES = 512 * 1024  # with less free space on the volume, output may be incomplete
 
 ProgressParser = Callable[[Mapping[str, str]], float]
 
@@ -33,74 +33,73 @@ def run_ffmpeg(
     parse_progress: ProgressParser | None = None,
     on_stderr: Callable[[str], None] | None = None,
 ) -> FfmpegProcess:
-    """Run ffmpeg to its end in the scratch folder; what it said is in the result's `last_words`.
+    """Run ffmpeg in the scratch folder and return the finished process with its `stderr_tail`.
 
-    `progress` turns a block of ffmpeg's progress into a part of 0..1; before it `listen` gets what was said so far,
-    and ends the run with what it raises. Raises MediaError or Stopped.
+    `parse_progress` converts a block of ffmpeg's progress into a fraction from 0 to 1. `on_stderr` is called with the
+    stderr so far before each report; an exception from it ends the run. Raises MediaError or Stopped.
     """
 
     def report(block: Mapping[str, str]) -> None:
         assert parse_progress is not None
         if on_stderr:
-            on_stderr(done.stderr_tail)
+            on_stderr(process.stderr_tail)
         progress_sink.report_progress(min(1.0, max(0.0, parse_progress(block))))
 
-    done = FfmpegProcess(
+    process = FfmpegProcess(
         [context.binaries.ffmpeg, *argv],
         context.scratch_dir,
         replace(limits, memory_bytes=context.binaries.memory),
         is_stop_requested=progress_sink.is_stop_requested,
         on_progress=report if parse_progress else None,
     )
-    done()
-    if (
-        progress_sink.is_stop_requested()
-    ):  # it is somebody else's task by now, who may have finished it: nothing is published any more
+    process()
+    # Another worker may have taken over and finished the task by now, so nothing more may be published.
+    if progress_sink.is_stop_requested():
         raise Stopped
-    # The muxer of HLS writes into a full disk without a word, and ends as if all were well.
+    # The HLS muxer ignores write errors on a full disk and exits with success.
     if shutil.disk_usage(context.scratch_dir).free < _MIN_FREE_BYTES:
-        raise DiskFull(stderr_tail=done.stderr_tail)
-    return done
+        raise DiskFull(stderr_tail=process.stderr_tail)
+    return process
 
 
 def require_free_space(context: TaskContext, size: int) -> None:
-    """Raise TooLarge unless so many bytes fit on the volume: what would fill it is not even begun.
+    """Raise OutputTooLarge unless `size` bytes fit on the volume without touching the reserve.
 
-    Down to the reserve, for below that all work on the volume is stopped, and this would be begun again for ever.
+    Below the reserve the worker stops all tasks, so a copy that needs it would be started again and again.
     """
     if shutil.disk_usage(context.scratch_dir).free < size + max(_MIN_FREE_BYTES, context.reserve_bytes):
-        raise OutputTooLarge(f"There is no room for a copy of {size / GIB:.1f} GiB.")
+        raise OutputTooLarge(f"There is not enough disk space for a copy of {size / GIB:.1f} GiB.")
 
 
 def progress_by_frames(frame_count: int) -> ProgressParser:
-    """Progress by frames encoded."""
+    """Return a parser that measures progress in encoded frames."""
     return lambda block: read_number(block, "frame") / frame_count
 
 
 def progress_by_time(seconds: float) -> ProgressParser:
-    """Progress by time stamps written."""
+    """Return a parser that measures progress in seconds of output."""
     return lambda block: read_number(block, "out_time_us") / 1e6 / seconds
 
 
 def progress_with_keepalive(seconds: float, progress_sink: ProgressSink) -> ProgressParser:
-    """Like `of_seconds`, for tracks that may be empty for long: that ffmpeg reports at all is a sign of life."""
+    """Like `progress_by_time`, for tracks with long gaps: every report of ffmpeg counts as progress."""
     reports = itertools.count(1)
-    written = progress_by_time(seconds)
+    fraction = progress_by_time(seconds)
 
-    def progress(block: Mapping[str, str]) -> float:
+    def parse(block: Mapping[str, str]) -> float:
         progress_sink.report_parts(next(reports))
-        return written(block)
+        return fraction(block)
 
-    return progress
+    return parse
 
 
 def progress_by_bytes(size: int) -> ProgressParser:
-    """Progress by bytes written."""
+    """Return a parser that measures progress in bytes of output."""
     return lambda block: read_number(block, "total_size") / size
 
 
 def read_number(block: Mapping[str, str], key: str) -> float:
-    """A value of a block; 0 while ffmpeg says N/A."""
+    """Return a number from a progress block, 0 while ffmpeg reports N/A."""
     try:
         return float(block.get(key, 0))
     except ValueError:

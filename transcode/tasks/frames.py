@@ -1,4 +1,4 @@
-"""What is said of a source whose picture does not come out as long as it should."""
+"""Check that an encoder produced as many frames as the grid demands."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from transcode.probe.ffprobe import format_duration
 def check_frames(
     actual: int, expected: int, presentation: Presentation, first_segment: int, stderr_tail: str = ""
 ) -> None:
-    """Raise MediaError when frames are missing from a segment on; hopeless when there are none at all."""
+    """Raise MediaError if the frame count is wrong; a permanent one if no frame could be decoded.
+
+    `first_segment` is the number of the segment at which the encoded part begins.
+    """
     if actual == expected:
         return
     if actual == 0:
-        at = format_duration(float(presentation.grid.segment_start(first_segment)))
+        position = format_duration(float(presentation.grid.segment_start(first_segment)))
         raise MediaError(
-            f"The picture of this film is damaged: nothing can be decoded at {at}.",
+            f"This video is damaged: nothing can be decoded at {position}.",
             permanent=True,
             stderr_tail=stderr_tail,
         )
-    raise MediaError(f"The encoder made {actual} of {expected} frames.", stderr_tail=stderr_tail)
+    raise MediaError(f"The encoder produced {actual} of {expected} frames.", stderr_tail=stderr_tail)

@@ -1,4 +1,4 @@
-"""One task, done in a process of the pool: from an assignment to files in their places and a small result."""
+"""Run a task of any kind in a process of the encoder pool: it publishes files and returns a small result."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ TASKS: Mapping[str, TaskFunction] = {
 
 
 def run_task(context: TaskContext, progress_sink: ProgressSink) -> TaskResult:
-    """Do it. Repeatable: the same task writes the same files again. Raises MediaError or Stopped."""
+    """Run a task and return its result. Raise MediaError if it fails, Stopped if it was asked to stop.
+
+    Idempotent: running a task again writes the same files.
+    """
     try:
         result = TASKS[context.kind](context, progress_sink)
     except FileNotFoundError as error:
@@ -65,10 +68,10 @@ def run_task(context: TaskContext, progress_sink: ProgressSink) -> TaskResult:
 
 
 def _missing_file_error(error: FileNotFoundError, scratch: Path) -> MediaError:
-    """What other tasks wrote is lost; what this attempt should have written itself was never made.
+    """Return InputMissing for a file of another task, MediaError for one that this attempt should have written itself.
 
-    Whoever renames has seen that the file is there: it is the folder of the new place that is not.
+    A failed rename means that the destination folder is gone, since the source was just checked.
     """
-    place = Path(error.filename2 or error.filename or scratch)
-    kind = MediaError if place.is_relative_to(scratch) else InputMissing
-    return kind(stderr_tail=str(error))
+    path = Path(error.filename2 or error.filename or scratch)
+    error_type = MediaError if path.is_relative_to(scratch) else InputMissing
+    return error_type(stderr_tail=str(error))
