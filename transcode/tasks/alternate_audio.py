@@ -1,4 +1,4 @@
-"""The other sound tracks of a film, published as a group that players choose from."""
+"""The task for alternate audio: encode all audio tracks but the first, and offer them as a group in the master."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from transcode.tasks.working_copy import working_source
 
 @dataclass(frozen=True, slots=True)
 class AlternateAudioPlan:
-    """Writes `audio<N>/NNNN.ts` for these tracks, and a playlist beside them."""
+    """Writes `audio<N>/NNNN.ts` and a media playlist for each of these tracks."""
 
     presentation: Presentation
     source: Path
     numbers: Sequence[int]
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         return [
             *LOG_WARNINGS, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-sn", "-dn"),
             *(option for number in self.numbers for option in self._output_options(number)),
@@ -51,13 +51,13 @@ _AAC_FRAME_S = Fraction(audio_filters.AAC_FRAME_SAMPLES, audio_filters.SAMPLE_RA
 
 
 class AlternateAudioResult(TypedDict):
-    """What the task for alternate audio reports."""
+    """Result of the task for alternate audio."""
 
     tracks: list[int]  # numbers of the published tracks
 
 
 def encode_alternate_audio(context: TaskContext, progress_sink: ProgressSink) -> AlternateAudioResult:
-    """Returns `tracks`, the numbers of those that could be made. Raises MediaError when there is none."""
+    """Encode and publish the alternate audio tracks. Raise MediaError if none can be encoded."""
     numbers = list(range(1, len(context.presentation.audio)))
     for number in numbers:
         (context.scratch_dir / paths.audio_folder_name(number)).mkdir()
@@ -74,51 +74,53 @@ def encode_alternate_audio(context: TaskContext, progress_sink: ProgressSink) ->
     return {"tracks": numbers}
 
 
-def _encode_one_by_one(assignment: TaskContext, monitor: ProgressSink, plan: AlternateAudioPlan) -> list[int]:
-    """Return the numbers of the tracks that can be encoded, when one of them keeps all others from it."""
-    made, failure = [], ProcessFailed()
+def _encode_one_by_one(context: TaskContext, progress_sink: ProgressSink, plan: AlternateAudioPlan) -> list[int]:
+    """Encode each track in a run of its own, after one track made the common run fail. Return those that succeed."""
+    encoded, failure = [], ProcessFailed()
     for number in plan.numbers:
         try:
-            _encode(assignment, monitor, replace(plan, numbers=[number]))
-            made.append(number)
+            _encode(context, progress_sink, replace(plan, numbers=[number]))
+            encoded.append(number)
         except ProcessFailed as error:
             failure = error
-    if not made:
+    if not encoded:
         raise failure
-    return made
+    return encoded
 
 
 def _encode(context: TaskContext, progress_sink: ProgressSink, plan: AlternateAudioPlan) -> None:
     try:
         _run(context, progress_sink, plan)
     except AudioFormatChanged:
-        source, timeline = make_uniform_audio(context, progress_sink)
-        _run(context, progress_sink, replace(plan, presentation=timeline, source=source))
+        source, presentation = make_uniform_audio(context, progress_sink)
+        _run(context, progress_sink, replace(plan, presentation=presentation, source=source))
 
 
-def _run(assignment: TaskContext, monitor: ProgressSink, plan: AlternateAudioPlan) -> None:
-    """Raises Changed."""
-    progress = encode.progress_with_keepalive(plan.presentation.duration, monitor)
+def _run(context: TaskContext, progress_sink: ProgressSink, plan: AlternateAudioPlan) -> None:
+    """Run the plan. Raise AudioFormatChanged if the format of a track changes midway."""
+    progress = encode.progress_with_keepalive(plan.presentation.duration, progress_sink)
     limits = encode.whole_video_limits(plan.presentation.duration * (len(plan.presentation.audio) - 1))
-    done = encode.run_ffmpeg(assignment, monitor, plan.argv(), limits, progress, require_uniform_format)
-    require_uniform_format(done.stderr_tail)
+    process = encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress, require_uniform_format)
+    require_uniform_format(process.stderr_tail)
 
 
 def _publish(context: TaskContext, progress_sink: ProgressSink, folder_name: str) -> None:
-    """The pieces, then the playlist: what is listed is there. Raises MediaError when sound is missing.
+    """Publish a track: the segments, then the playlist, so that every listed file exists.
 
-    Each piece is a sign of life: to have thousands of them on a slow disk takes minutes.
+    Raise MediaError if the track is too short or too long. Every segment counts as progress, because publishing
+    thousands of them on a slow disk takes minutes.
     """
-    made, grid = context.scratch_dir / folder_name, context.presentation.grid
-    pieces = playlists.parse_segments((made / paths.MEDIA_PLAYLIST).read_text())
-    if abs(sum(pieces.values()) - grid.duration) > 3 * _AAC_FRAME_S:
-        described = f"{float(sum(pieces.values())):.3f} of {float(grid.duration):.3f} seconds"
-        raise MediaError("A sound track is not as long as the film.", stderr_tail=described)
-    place = paths.track_dir(context.media_root, context.video_id, folder_name)
-    place.mkdir(exist_ok=True)
-    for count, name in enumerate(pieces, 1):
-        paths.publish(made / name, place / name)
+    encoded_dir, grid = context.scratch_dir / folder_name, context.presentation.grid
+    durations = playlists.parse_segments((encoded_dir / paths.MEDIA_PLAYLIST).read_text())
+    total = sum(durations.values())
+    if abs(total - grid.duration) > 3 * _AAC_FRAME_S:
+        detail = f"{float(total):.3f} of {float(grid.duration):.3f} seconds"
+        raise MediaError("An audio track is not as long as the video.", stderr_tail=detail)
+    folder = paths.track_dir(context.media_root, context.video_id, folder_name)
+    folder.mkdir(exist_ok=True)
+    for count, name in enumerate(durations, 1):
+        paths.publish(encoded_dir / name, folder / name)
         progress_sink.report_parts(count)
-    text = playlists.track_playlist(list(pieces.values()), grid.target_duration, paths.segment_name)
-    paths.publish_text(context.scratch_dir, place / paths.MEDIA_PLAYLIST, text)
-    paths.fsync_path(place)
+    text = playlists.track_playlist(list(durations.values()), grid.target_duration, paths.segment_name)
+    paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
+    paths.fsync_path(folder)

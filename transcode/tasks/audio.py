@@ -1,4 +1,4 @@
-"""The sound of a whole film, encoded once and published piece by piece, so that chunks can begin early."""
+"""The audio task: encode the audio of a whole video in one run, published chunk by chunk so that chunks start early."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from transcode.tasks.working_copy import working_source
 
 @dataclass(frozen=True, slots=True)
 class AudioPlan:
-    """Writes `NNNN.ts`, one per chunk: each is complete when the next one is begun.
+    """Writes `NNNN.ts` for each chunk; a file is complete when the next one exists.
 
-    Reports the loudness at the end if it is `measured`.
+    With `measure_loudness`, ffmpeg prints the loudness at the end.
     """
 
     presentation: Presentation
@@ -32,7 +32,7 @@ class AudioPlan:
     measure_loudness: bool = True
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         track = self.presentation.audio[0]
         filters = (
             *((audio_filters.MEASURE_LOUDNESS,) if self.measure_loudness else ()),
@@ -40,8 +40,8 @@ class AudioPlan:
         )
         return [
             *LOG_INFO, *PROGRESS_OPTIONS, "-copyts",
-            *guarded_input(self.source, "-vn", "-sn", "-dn"), *audio_filters.clock_filters(self.presentation, track,
-            *filters),
+            *guarded_input(self.source, "-vn", "-sn", "-dn"),
+            *audio_filters.clock_filters(self.presentation, track, *filters),
             *audio_filters.ENCODER_OPTIONS, *NO_METADATA,
             "-f", "segment", *self._cut_options(), "-segment_format", "mpegts",
             "-segment_format_options", "mpegts_copyts=1", "-reset_timestamps", "0",
@@ -59,9 +59,9 @@ class AudioPlan:
 
 
 def _format_cut_time(tick: int) -> str:
-    """A cut on the clock of the files, which is 0 at their first packet; microseconds, rounded down.
+    """Return the time of a cut in seconds, rounded down to microseconds, on the clock that starts at the first packet.
 
-    Before ffmpeg 6 the segment muxer counts from 0, later ones from the first packet: here that is the same.
+    The segment muxer counts from 0 before ffmpeg 6 and from the first packet since; here both are the same.
     """
     ticks = tick + audio_filters.AAC_FRAME_SAMPLES * MPEG_CLOCK_HZ // audio_filters.SAMPLE_RATE_HZ
     microseconds = ticks * 1_000_000 // MPEG_CLOCK_HZ
@@ -69,66 +69,69 @@ def _format_cut_time(tick: int) -> str:
 
 
 _INTEGRATED_LOUDNESS = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
+_ABSOLUTE_GATE_LUFS = -70.0
 
 
 class AudioResult(TypedDict):
-    """What the audio task reports."""
+    """Result of the audio task."""
 
     loudness: float | None  # integrated, in LUFS (EBU R 128); None for silence, or when it could not be measured
     unmeasured: NotRequired[bool]  # True if the measurement failed
 
 
 def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> AudioResult:
-    """Returns `loudness`: integrated, in LUFS (EBU R128), None for silence.
+    """Encode and publish the audio of all chunks, and measure its loudness.
 
-    A film needs its sound and not its loudness: what fails with the measurement is encoded without it, and the result
-    says that it is `unmeasured`.
+    A video needs its audio but not its loudness: if ffmpeg fails, try once more without the measurement.
     """
     paths.chunk_audio_dir(context.media_root, context.video_id).mkdir(parents=True, exist_ok=True)
     plan = AudioPlan(context.presentation, working_source(context))
     try:
-        words = _encode_any(context, progress_sink, plan)
+        stderr = _encode_any_format(context, progress_sink, plan)
     except (ProcessFailed, NeedsMemory):
-        _clear(context)
-        _encode_any(context, progress_sink, replace(plan, measure_loudness=False))
+        _remove_chunks(context)
+        _encode_any_format(context, progress_sink, replace(plan, measure_loudness=False))
         return {"loudness": None, "unmeasured": True}
-    return {"loudness": parse_loudness(words)}
+    return {"loudness": parse_loudness(stderr)}
 
 
-def _encode_any(assignment: TaskContext, monitor: ProgressSink, plan: AudioPlan) -> str:
-    """Encode sound that may change its form on the way; return what ffmpeg said."""
+def _encode_any_format(context: TaskContext, progress_sink: ProgressSink, plan: AudioPlan) -> str:
+    """Encode audio whose format may change midway. Return the end of ffmpeg's stderr."""
     try:
-        return _encode(assignment, monitor, plan)
+        return _encode(context, progress_sink, plan)
     except AudioFormatChanged:
-        _clear(assignment)
-        source, timeline = make_uniform_audio(assignment, monitor)
-        return _encode(assignment, monitor, replace(plan, presentation=timeline, source=source))
+        _remove_chunks(context)
+        source, presentation = make_uniform_audio(context, progress_sink)
+        return _encode(context, progress_sink, replace(plan, presentation=presentation, source=source))
 
 
-def _clear(assignment: TaskContext) -> None:
-    """Remove the pieces of a run that is begun anew, or they would be taken for complete ones."""
-    for made in assignment.scratch_dir.glob("*.ts"):
-        made.unlink()
+def _remove_chunks(context: TaskContext) -> None:
+    """Remove the files of a failed run, which the next run would take for complete ones."""
+    for path in context.scratch_dir.glob("*.ts"):
+        path.unlink()
 
 
 def _encode(context: TaskContext, progress_sink: ProgressSink, plan: AudioPlan) -> str:
-    """Returns what ffmpeg said. Raises Changed; what is published by then is right."""
-    pieces = _AudioPublisher(context, progress_sink, plan.presentation.grid.chunk_count)
-    seconds = encode.progress_by_time(plan.presentation.duration)
+    """Encode and publish all chunks. Return the end of ffmpeg's stderr.
 
-    def progress(block: Mapping[str, str]) -> float:
-        pieces.publish_complete()
-        return seconds(block)
+    Raise AudioFormatChanged if the format changes; the chunks published before that are correct.
+    """
+    publisher = _AudioPublisher(context, progress_sink, plan.presentation.grid.chunk_count)
+    fraction = encode.progress_by_time(plan.presentation.duration)
+
+    def parse_progress(block: Mapping[str, str]) -> float:
+        publisher.publish_complete()
+        return fraction(block)
 
     limits = encode.whole_video_limits(plan.presentation.duration)
-    done = encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress, require_uniform_format)
-    require_uniform_format(done.stderr_tail)
-    pieces.publish_rest()
-    return done.stderr_tail
+    process = encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, parse_progress, require_uniform_format)
+    require_uniform_format(process.stderr_tail)
+    publisher.publish_rest()
+    return process.stderr_tail
 
 
 class _AudioPublisher:
-    """Moves files of sound into place as they become complete."""
+    """Publishes the audio of each chunk as soon as it is complete."""
 
     def __init__(self, context: TaskContext, progress_sink: ProgressSink, count: int) -> None:
         self._context = context
@@ -137,21 +140,21 @@ class _AudioPublisher:
         self._published = 0
 
     def publish_complete(self) -> None:
-        """A file is complete when ffmpeg has begun the next one."""
+        """Publish the complete files, which are those whose successor exists."""
         while self._published + 1 < self._count and self._encoded_path(self._published + 1).exists():
             self._publish()
 
     def publish_rest(self) -> None:
-        """ffmpeg has ended. Raises MediaError when files are missing."""
+        """Publish all remaining files after ffmpeg has ended. Raise MediaError if some are missing."""
         while self._published < self._count:
             if not self._encoded_path(self._published).exists():
-                raise MediaError(f"The sound ends after {self._published} of {self._count} parts.")
+                raise MediaError(f"The audio ends after {self._published} of {self._count} parts.")
             self._publish()
         paths.fsync_path(paths.chunk_audio_dir(self._context.media_root, self._context.video_id))
 
     def _publish(self) -> None:
-        place = paths.chunk_audio_path(self._context.media_root, self._context.video_id, self._published)
-        paths.publish(self._encoded_path(self._published), place)
+        destination = paths.chunk_audio_path(self._context.media_root, self._context.video_id, self._published)
+        paths.publish(self._encoded_path(self._published), destination)
         self._published += 1
         self._progress_sink.report_parts(self._published)
 
@@ -160,6 +163,9 @@ class _AudioPublisher:
 
 
 def parse_loudness(stderr: str) -> float | None:
-    """From the summary that ffmpeg's ebur128 filter prints at its end; below the gate (-70) it is silence."""
-    found = _INTEGRATED_LOUDNESS.findall(stderr)
-    return float(found[-1]) if found and float(found[-1]) > -70 else None
+    """Return the integrated loudness from the summary of ffmpeg's ebur128 filter, in LUFS.
+
+    Return None for silence, which is at or below the absolute gate of -70 LUFS (ITU-R BS.1770).
+    """
+    values = _INTEGRATED_LOUDNESS.findall(stderr)
+    return float(values[-1]) if values and float(values[-1]) > _ABSOLUTE_GATE_LUFS else None

@@ -1,4 +1,4 @@
-"""One segment of one rendition, at once; the chunk that it belongs to replaces it later."""
+"""The segment task: encode one segment that a viewer waits for. Its chunk replaces it later."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.frames import check_frames
 from transcode.tasks.working_copy import working_source
 
-# AAC frames that are encoded before the first wanted one: what a frame decodes to depends on the one before it, and the
-# limiter forgets a peak in 50 ms.
+# AAC frames encoded before the first wanted one: a frame decodes depending on its predecessor, and the limiter needs
+# 50 ms to recover from a peak.
 _PREROLL_FRAMES = 4
 
 SEGMENT_FILE = "segment.ts"
@@ -27,10 +27,10 @@ SEGMENT_FILE = "segment.ts"
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """Writes `SEGMENT`.
+    """Writes `SEGMENT_FILE`.
 
-    `sound` is the file of sound of its chunk; None when the run of sound has not come that far, and then the
-    segment encodes its own, on the same grid of AAC frames.
+    `audio_path` is the encoded audio of the segment's chunk. It is None if the audio task has not come that far; the
+    segment then encodes its own audio, on the same grid of AAC frames.
     """
 
     presentation: Presentation
@@ -41,24 +41,25 @@ class SegmentPlan:
 
     @property
     def frame_count(self) -> int:
-        """How many it shows."""
+        """Number of frames in the segment."""
         return self.presentation.grid.count_frames(self.number, self.number + 1)
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
-        timeline, rendition = self.presentation, self.presentation.rendition(self.rendition)
-        start = timeline.grid.segment_start(self.number)
+        """Return the arguments of ffmpeg."""
+        presentation, rendition = self.presentation, self.presentation.rendition(self.rendition)
+        start = presentation.grid.segment_start(self.number)
         chains = [
-            f"[0:{timeline.video.index}]{video_filters.grid_filters(timeline, start, self.frame_count)}[grid]",
-            *video_filters.scale_chains(timeline, [rendition]),
+            f"[0:{presentation.video.index}]{video_filters.grid_filters(presentation, start, self.frame_count)}[grid]",
+            *video_filters.scale_chains(presentation, [rendition]),
         ]
         return [
-            *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source,
-            *video_filters.seek_options(timeline, start)),
+            *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts",
+            *guarded_input(self.source, *video_filters.seek_options(presentation, start)),
             *(muxing.chunk_audio_input(self.audio_path) if self.audio_path else []),
             "-filter_complex", ";".join(chains), "-map", f"[{rendition.name}]",
-            *(self._audio_options() if timeline.audio else []),
-            *x264.options(rendition, timeline.grid, x264.Quality.ON_DEMAND), *video_filters.color_tags(timeline),
+            *(self._audio_options() if presentation.audio else []),
+            *x264.options(rendition, presentation.grid, x264.Quality.ON_DEMAND),
+            *video_filters.color_tags(presentation),
             *muxing.TIMESTAMP_OPTIONS, "-f", "mpegts", "-mpegts_flags", muxing.INITIAL_DISCONTINUITY_FLAG, SEGMENT_FILE,
         ]  # fmt: skip
 
@@ -66,7 +67,7 @@ class SegmentPlan:
         if self.audio_path:
             chunk = self.presentation.grid.chunk_segments(self.presentation.grid.chunk_of(self.number))
             return ["-map", "1:a", "-c:a", "copy", "-bsf:a", self._trim_filter(self._first_aac_frame(chunk.start))]
-        # From a few frames before the segment to a few after it, so that both ends are as in one run.
+        # Encode a few frames more on either side, so that both ends sound as if encoded in one run.
         first = max(0, self._first_aac_frame(self.number) - _PREROLL_FRAMES)
         return [*self._audio_filters(first), *audio_filters.ENCODER_OPTIONS, "-bsf:a", self._trim_filter(first)]
 
@@ -82,35 +83,43 @@ class SegmentPlan:
         )
 
     def _trim_filter(self, first: int) -> str:
-        """Drops what belongs to the neighbours, of a stream that begins with AAC frame `first`.
+        """Return a bitstream filter that drops the neighbours' frames from a stream beginning with AAC frame `first`.
 
-        Frames are counted: whether a bitstream filter sees times of the encoder or of the muxer is a matter of luck.
+        It counts frames, because whether a bitstream filter sees the encoder's or the muxer's timestamps is undefined.
         """
         begin, end = self._first_aac_frame(self.number), self._first_aac_frame(self.number + 1)
-        behind = f"+gte(n\\,{end - first})" if self.number + 1 < self.presentation.grid.segment_count else ""
-        return f"noise=drop=lt(n\\,{begin - first}){behind}"
+        has_next = self.number + 1 < self.presentation.grid.segment_count
+        drop_after = f"+gte(n\\,{end - first})" if has_next else ""
+        return f"noise=drop=lt(n\\,{begin - first}){drop_after}"
 
     def _first_aac_frame(self, segment: int) -> int:
         return audio_filters.count_frames_before(self.presentation.grid.cut_tick(segment)) if segment else 0
 
 
 class SegmentResult(TypedDict):
-    """What a segment task reports."""
+    """Result of the segment task."""
 
-    is_new: bool  # no segment was in place, neither before nor after the task
+    is_new: bool  # whether this task published the segment; False if there was one already
 
 
 def encode_segment(context: TaskContext, progress_sink: ProgressSink) -> SegmentResult:
-    """Returns `is_new`: whether there was nothing in its place, neither before nor after the work."""
-    timeline, rendition = context.presentation, context.rendition
-    if rendition not in timeline.rendition_names or not 0 <= context.index < timeline.segment_count:
+    """Encode and publish one segment, unless it exists already."""
+    presentation, rendition = context.presentation, context.rendition
+    if rendition not in presentation.rendition_names or not 0 <= context.index < presentation.segment_count:
         raise MediaError("There is no such segment.", permanent=True)
-    place = paths.segment_path(context.media_root, context.video_id, rendition, context.index)
-    if place.exists():  # its chunk was quicker
+    destination = paths.segment_path(context.media_root, context.video_id, rendition, context.index)
+    if destination.exists():  # its chunk was faster
         return {"is_new": False}
-    sound = paths.chunk_audio_path(context.media_root, context.video_id, timeline.grid.chunk_of(context.index))
-    plan = SegmentPlan(timeline, context.index, rendition, working_source(context), sound if sound.exists() else None)
+    plan = SegmentPlan(presentation, context.index, rendition, working_source(context), _chunk_audio(context))
     progress = encode.progress_by_frames(plan.frame_count)
     encode.run_ffmpeg(context, progress_sink, plan.argv(), encode.ON_DEMAND_LIMITS, progress)
-    check_frames(count_pictures(context.scratch_dir / SEGMENT_FILE), plan.frame_count, timeline, context.index)
-    return {"is_new": paths.publish_if_absent(context.scratch_dir / SEGMENT_FILE, place)}
+    encoded = context.scratch_dir / SEGMENT_FILE
+    check_frames(count_pictures(encoded), plan.frame_count, presentation, context.index)
+    return {"is_new": paths.publish_if_absent(encoded, destination)}
+
+
+def _chunk_audio(context: TaskContext) -> Path | None:
+    """Return the encoded audio of the segment's chunk, None if it does not exist yet."""
+    chunk = context.presentation.grid.chunk_of(context.index)
+    audio_path = paths.chunk_audio_path(context.media_root, context.video_id, chunk)
+    return audio_path if audio_path.exists() else None

@@ -1,4 +1,4 @@
-"""What to do about sound that changes its form on the way."""
+"""Audio whose format changes midway (sample rate, channels): detect it, and convert it to one format first."""
 
 from __future__ import annotations
 
@@ -16,37 +16,38 @@ from transcode.tasks.working_copy import working_source
 
 UNIFORM_AUDIO_FILE = "sound.mka"
 
+_SAMPLE_BYTES = 8  # two channels of 32-bit floats
+
 
 @dataclass(frozen=True, slots=True)
 class UniformAudioPlan:
-    """Writes `STEADY`: all sound tracks in their order, uncompressed, on the source's clock."""
+    """Writes `UNIFORM_AUDIO_FILE`: all audio tracks in order, uncompressed, on the source's clock."""
 
     presentation: Presentation
     source: Path
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         return [
             *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-sn", "-dn"),
-            *self._streams(),
+            *self._stream_options(),
             "-c:a", "pcm_f32le", *NO_METADATA, "-avoid_negative_ts", "disabled",
             "-f", "matroska", UNIFORM_AUDIO_FILE,
         ]  # fmt: skip
 
-    def _streams(self) -> list[str]:
-        """Return the options of every stream: the two sides of a track stay two streams."""
+    def _stream_options(self) -> list[str]:
+        """Return the options of every stream. Left and right stay separate if they are separate in the source.
+
+        The resampler only converts: it neither inserts nor drops samples to follow timestamps.
+        """
         options = []
-        for place, (index, mix) in enumerate(self.stream_filters()):
-            options += [
-                "-map",
-                f"0:{index}",
-                f"-filter:{place}",
-                f"{audio_filters.FLOAT},aresample={audio_filters.SAMPLE_RATE_HZ},{mix}",
-            ]  # counts nothing
+        for number, (index, mix) in enumerate(self.stream_filters()):
+            filters = f"{audio_filters.FLOAT},aresample={audio_filters.SAMPLE_RATE_HZ},{mix}"
+            options += ["-map", f"0:{index}", f"-filter:{number}", filters]
         return options
 
     def stream_filters(self) -> list[tuple[int, str]]:
-        """Return the index of every stream in the source, in their order, and the filter that mixes it."""
+        """Return the source index and the downmix filter of every stream, in order."""
         return [
             (index, to_stereo(track) if track.right_index is None else audio_filters.MONO)
             for track in self.presentation.audio
@@ -54,36 +55,37 @@ class UniformAudioPlan:
         ]
 
     def uniform_presentation(self) -> Presentation:
-        """Return the timeline for what is written: the tracks where they are in it."""
-        places = {index: place for place, (index, _) in enumerate(self.stream_filters())}
+        """Return the presentation with the tracks' indexes in the written file."""
+        numbers = {index: number for number, (index, _) in enumerate(self.stream_filters())}
         tracks = []
         for track in self.presentation.audio:
-            index, *right = (places[index] for index in track.indexes)
-            # The number of channels stays, for it tells how much the limiter must leave.
+            index, *right = (numbers[source_index] for source_index in track.indexes)
+            # Keep the number of channels: it determines the headroom of the limiter.
             tracks.append(replace(track, index=index, right_index=right[0] if right else None, layout="stereo"))
         return replace(self.presentation, audio=tuple(tracks))
 
 
-_SAMPLE_BYTES = 8  # bytes, of two channels
-
-
 class AudioFormatChanged(Exception):
-    """The sound changes its form on the way; what was made before that is right."""
+    """The format of the audio changes midway. Everything encoded before the change is correct."""
 
 
 def require_uniform_format(stderr: str) -> None:
-    """Raise Changed when ffmpeg says that sound began anew; it spells it in two ways."""
+    """Raise AudioFormatChanged if ffmpeg reports timestamps that restart ("non-monoton...": spelled in two ways)."""
     if "Non-monoton" in stderr:
         raise AudioFormatChanged
 
 
 def make_uniform_audio(context: TaskContext, progress_sink: ProgressSink) -> tuple[Path, Presentation]:
-    """All sound tracks in one form, as a file of this attempt, and the timeline that says where they are in it."""
-    known = context.presentation
-    streams = sum(len(track.indexes) for track in known.audio)
-    size = int(known.duration * audio_filters.SAMPLE_RATE_HZ * _SAMPLE_BYTES * streams)
+    """Convert all audio tracks to one format, in a file of this attempt.
+
+    Return the file and the presentation with the tracks' indexes in it. Raise OutputTooLarge if the disk has no room.
+    """
+    presentation = context.presentation
+    duration, tracks = presentation.duration, presentation.audio
+    stream_count = sum(len(track.indexes) for track in tracks)
+    size = int(duration * audio_filters.SAMPLE_RATE_HZ * _SAMPLE_BYTES * stream_count)
     encode.require_free_space(context, size)
-    plan = UniformAudioPlan(known, working_source(context))
-    limits = replace(encode.whole_video_limits(known.duration * len(known.audio)), file_size=size + GIB)
-    encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, encode.progress_by_time(known.duration))
+    plan = UniformAudioPlan(presentation, working_source(context))
+    limits = replace(encode.whole_video_limits(duration * len(tracks)), file_size=size + GIB)
+    encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, encode.progress_by_time(duration))
     return context.scratch_dir / UNIFORM_AUDIO_FILE, plan.uniform_presentation()
