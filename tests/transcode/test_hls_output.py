@@ -275,7 +275,7 @@ def test_a_video_is_finished_without_the_tracks_that_could_not_be_made(film: Vid
 def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: FfmpegBinaries, tmp_path: Path) -> None:
     young = VideoBuilder(tmp_path, source, tools)
     young.probe()
-    with pytest.raises(InputMissing, match="A segment of this film is missing"):
+    with pytest.raises(InputMissing, match="A segment of this video is missing"):
         young.run_task("finish")
     for kind in ("iframes", "storyboard"):
         with pytest.raises(InputMissing):

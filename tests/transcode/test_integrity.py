@@ -135,7 +135,7 @@ def test_a_task_says_what_it_lost_and_a_probe_brings_the_copy_back(
     copy = paths.remuxed_path(tmp_path, 1)
     copy.unlink()
     for kind in ("audio", "chunk", "segment", "thumbnail"):
-        with pytest.raises(InputMissing, match="The copy of this film"):
+        with pytest.raises(InputMissing, match="The working copy of this video"):
             film.run_task(kind, rendition="480p")
     film.probe()
     assert copy.exists()

@@ -250,7 +250,7 @@ def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: VideoBuild
     whole = place.read_bytes()
     place.write_bytes(b"\0" * len(whole))
     try:
-        with pytest.raises(MediaError, match="A segment of this film is damaged"):
+        with pytest.raises(MediaError, match="A segment of this video is damaged"):
             made.run_task(kind)
         made.run_task("finish")
     finally:

@@ -1,4 +1,4 @@
-"""When every segment is there: measure, and publish the final master playlist."""
+"""The last task: when all segments exist, measure them and publish the final master playlist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transcode.tasks.master import publish_master
 
 
 class FinalizeResult(TypedDict):
-    """What the last task reports."""
+    """Result of the last task."""
 
     bytes: dict[str, int]  # of all segments, by rendition
     bandwidths: dict[str, int]  # measured peak in bits per second, by rendition
@@ -21,28 +21,29 @@ class FinalizeResult(TypedDict):
 
 
 def finalize(context: TaskContext, progress_sink: ProgressSink) -> FinalizeResult:
-    """Returns `bytes` and measured bandwidths in bits per second, by rendition, and what lies beside them."""
-    timeline, root, film = context.presentation, context.media_root, context.video_id
+    """Publish the master playlist with measured bandwidths. Raise InputMissing if a segment is missing."""
+    presentation, root, video_id = context.presentation, context.media_root, context.video_id
     sizes = {}
-    for name in timeline.rendition_names:
-        segments = [paths.segment_path(root, film, name, number) for number in range(timeline.segment_count)]
+    for name in presentation.rendition_names:
+        numbers = range(presentation.segment_count)
+        segments = [paths.segment_path(root, video_id, name, number) for number in numbers]
         sizes[name] = _total_size(segments, progress_sink)
     master = publish_master(context, is_complete=True)
     return {
         "bytes": sizes,
-        "bandwidths": {name: found.stream.peak for name, found in master.renditions.items()},
+        "bandwidths": {name: rates.stream.peak for name, rates in master.renditions.items()},
         "audio": list(master.alternate_media.audio),
         "subtitles": list(master.alternate_media.subtitles),
     }
 
 
-def _total_size(segments: list[Path], monitor: ProgressSink) -> int:
-    """Each one looked at is a sign of life, for a disk may be slow."""
+def _total_size(segments: list[Path], progress_sink: ProgressSink) -> int:
+    """Return the total size in bytes. Every segment counts as progress, because a disk may be slow."""
     size = 0
     try:
         for count, segment in enumerate(segments, 1):
             size += segment.stat().st_size
-            monitor.report_parts(count)
+            progress_sink.report_parts(count)
     except FileNotFoundError as error:
-        raise InputMissing("A segment of this film is missing.", stderr_tail=str(error)) from error
+        raise InputMissing("A segment of this video is missing.", stderr_tail=str(error)) from error
     return size

@@ -1,4 +1,4 @@
-"""I-frame playlists, by which players show pictures while a viewer scrubs; from finished segments."""
+"""The task for I-frame playlists, with which players show pictures while a viewer scrubs. Reads finished segments."""
 
 from __future__ import annotations
 
@@ -14,40 +14,44 @@ from transcode.tasks.context import ProgressSink, TaskContext
 
 
 class IFramesResult(TypedDict):
-    """What the task for I-frame playlists reports."""
+    """Result of the task for I-frame playlists."""
 
     pictures: int  # in each playlist
 
 
-def publish_iframe_playlists(assignment: TaskContext, monitor: ProgressSink) -> IFramesResult:
-    """Publish one playlist per rendition; return `pictures`, the number in each. The master lists them at the end.
+def publish_iframe_playlists(context: TaskContext, progress_sink: ProgressSink) -> IFramesResult:
+    """Publish an I-frame playlist for each rendition; the last task lists them in the master playlist.
 
-    Raise Lost when a segment is missing.
+    Raise FileNotFoundError if a segment is missing.
     """
-    timeline, root, film = assignment.presentation, assignment.media_root, assignment.video_id
-    for name in timeline.rendition_names:
-        segments = [paths.segment_path(root, film, name, number) for number in range(timeline.segment_count)]
-        target = paths.rendition_dir(root, film, name) / paths.IFRAME_PLAYLIST
-        text = playlists.iframe_playlist(timeline.grid, _measured(segments, monitor))
-        paths.publish_text(assignment.scratch_dir, target, text)
-        paths.fsync_path(target.parent)
-    return {"pictures": timeline.segment_count}
+    presentation, root, video_id = context.presentation, context.media_root, context.video_id
+    for name in presentation.rendition_names:
+        numbers = range(presentation.segment_count)
+        segments = [paths.segment_path(root, video_id, name, number) for number in numbers]
+        destination = paths.rendition_dir(root, video_id, name) / paths.IFRAME_PLAYLIST
+        text = playlists.iframe_playlist(presentation.grid, _measure_iframes(segments, progress_sink))
+        paths.publish_text(context.scratch_dir, destination, text)
+        paths.fsync_path(destination.parent)
+    return {"pictures": presentation.segment_count}
 
 
-def _measured(segments: list[Path], monitor: ProgressSink) -> list[IFrame]:
-    """Report each segment as a sign of life: of a film of many hours on a slow disk, all of them take minutes."""
-    found = []
+def _measure_iframes(segments: list[Path], progress_sink: ProgressSink) -> list[IFrame]:
+    """Measure the first picture of each segment.
+
+    Every segment counts as progress, because many hours of video on a slow disk take minutes.
+    """
+    iframes: list[IFrame] = []
     for number, segment in enumerate(segments):
-        if monitor.is_stop_requested():
+        if progress_sink.is_stop_requested():
             raise Stopped
-        found.append(IFrame(number, iframe_size(segment)))
-        monitor.report_parts(len(found))
-    return found
+        iframes.append(IFrame(number, iframe_size(segment)))
+        progress_sink.report_parts(len(iframes))
+    return iframes
 
 
 def iframe_size(segment: Path) -> int:
-    """Return the bytes up to the end of the first picture. Raise MediaError for a segment without one."""
+    """Return the bytes up to the end of a segment's first picture. Raise MediaError if it has none."""
     try:
         return first_picture_size(segment)
     except ValueError as error:
-        raise MediaError("A segment of this film is damaged.", stderr_tail=str(error)) from error
+        raise MediaError("A segment of this video is damaged.", stderr_tail=str(error)) from error

@@ -1,4 +1,4 @@
-"""The loudness of a film, where it could not be measured while its sound was encoded."""
+"""The loudness task: measure the loudness of a video if the audio task could not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transcode.tasks.working_copy import working_source
 
 @dataclass(frozen=True, slots=True)
 class LoudnessPlan:
-    """Writes nothing, and reports the loudness at the end."""
+    """Writes no file; ffmpeg prints the loudness at the end."""
 
     presentation: Presentation
     source: Path
@@ -32,18 +32,15 @@ class LoudnessPlan:
 
 
 class LoudnessResult(TypedDict):
-    """What the loudness task reports."""
+    """Result of the loudness task."""
 
     loudness: float | None  # integrated, in LUFS (EBU R 128); None for silence
 
 
-def measure_loudness(assignment: TaskContext, monitor: ProgressSink) -> LoudnessResult:
-    """Return `loudness`: integrated, in LUFS (EBU R128), None for silence."""
-    timeline = assignment.presentation
-    plan = LoudnessPlan(timeline, working_source(assignment))
-    limits, progress = (
-        encode.whole_video_limits(timeline.duration),
-        encode.progress_with_keepalive(timeline.duration, monitor),
-    )
-    done = encode.run_ffmpeg(assignment, monitor, plan.argv(), limits, progress)
-    return {"loudness": parse_loudness(done.stderr_tail)}
+def measure_loudness(context: TaskContext, progress_sink: ProgressSink) -> LoudnessResult:
+    """Measure the loudness of the first audio track."""
+    duration = context.presentation.duration
+    plan = LoudnessPlan(context.presentation, working_source(context))
+    limits, progress = encode.whole_video_limits(duration), encode.progress_with_keepalive(duration, progress_sink)
+    process = encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress)
+    return {"loudness": parse_loudness(process.stderr_tail)}

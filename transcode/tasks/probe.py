@@ -1,4 +1,4 @@
-"""From a file to a timeline, and to the complete playlists: from here on the film can be played."""
+"""The probe task: inspect the source, build its presentation and publish the playlists; the video is then playable."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from transcode import paths
 from transcode.hls import playlists
 from transcode.presentation import Presentation
 from transcode.probe import damage
-from transcode.probe.checks import check_video_stream, inspect_key_frames
-from transcode.probe.checks import probe_source as look_at
+from transcode.probe.checks import check_video_stream, inspect_key_frames, probe_source
 from transcode.probe.sampling import sample
 from transcode.probe.source import Source, build_presentation, describe_source
 from transcode.tasks.context import ProgressSink, TaskContext
@@ -20,7 +19,7 @@ from transcode.tasks.working_copy import WorkingCopy, create_working_copy, ensur
 
 
 class ProbeResult(TypedDict):
-    """The presentation in the form of `Presentation.as_json`."""
+    """Result of the probe task: the presentation as `Presentation.as_json` returns it."""
 
     version: int
     grid: dict[str, Any]
@@ -37,21 +36,22 @@ class ProbeResult(TypedDict):
 
 
 def probe_video(context: TaskContext, progress_sink: ProgressSink) -> ProbeResult:
-    """Returns the timeline as JSON: that of an earlier probe, or finished chunks would not fit.
+    """Probe the source and publish the playlists.
 
-    Of a film that was probed before, it makes again what its other tasks need and do not find.
+    A video that was probed before keeps its presentation, which its finished chunks depend on; only a missing working
+    copy and missing playlists are created again.
     """
     if context.known_presentation is not None:
         ensure_working_copy(context, progress_sink)
-        found = context.presentation
+        presentation = context.presentation
     else:
-        found = _build_presentation(context, progress_sink)
-    _publish(context, found)
-    return cast(ProbeResult, found.as_json())
+        presentation = _build_presentation(context, progress_sink)
+    _publish(context, presentation)
+    return cast(ProbeResult, presentation.as_json())
 
 
 def _build_presentation(context: TaskContext, progress_sink: ProgressSink) -> Presentation:
-    source = look_at(uploaded_source(context), context.binaries)
+    source = probe_source(uploaded_source(context), context.binaries)
     if source.is_seekable:
         return replace(build_presentation(source), warning=source.warning)
     copy, copied = _create_and_describe_copy(context, progress_sink, source, source.has_sparse_key_frames)
@@ -83,9 +83,9 @@ def _create_and_describe_copy(
 
 
 def _unreadable_share(path: Path, source: Source, copy: WorkingCopy) -> float:
-    """The share of a file without an index that nothing could be made of."""
+    """Return the share of a file without an index that could not be read, from 0 to 1."""
     if source.has_sparse_key_frames:
-        return 0.0  # it has one
+        return 0.0  # the file has an index
     if source.is_format("mov"):
         return damage.measure_trailing_garbage(path)
     if source.is_format("flv", "matroska"):
@@ -94,15 +94,15 @@ def _unreadable_share(path: Path, source: Source, copy: WorkingCopy) -> float:
 
 
 def _publish(context: TaskContext, presentation: Presentation) -> None:
-    root, film = context.media_root, context.video_id
-    if not paths.video_dir(root, film).parent.exists():
-        uploaded_source(context)  # else the whole volume is away, and nothing is written where it should be
-    paths.thumbnail_path(root, film).parent.mkdir(parents=True, exist_ok=True)
+    root, video_id = context.media_root, context.video_id
+    if not paths.video_dir(root, video_id).parent.exists():
+        uploaded_source(context)  # raises if the volume is not mounted: nothing may be written in its place
+    paths.thumbnail_path(root, video_id).parent.mkdir(parents=True, exist_ok=True)
     for name in presentation.rendition_names:
-        folder = paths.rendition_dir(root, film, name)
+        folder = paths.rendition_dir(root, video_id, name)
         folder.mkdir(parents=True, exist_ok=True)
         text = playlists.media_playlist(presentation.grid)
         paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
         paths.fsync_path(folder)
     publish_master(replace(context, known_presentation=presentation))
-    paths.fsync_path(paths.video_dir(root, film).parent)
+    paths.fsync_path(paths.video_dir(root, video_id).parent)

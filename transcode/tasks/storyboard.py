@@ -1,4 +1,4 @@
-"""The storyboard: small pictures for scrubbing, made when the film's smallest rendition is complete."""
+"""The storyboard task: tile the first pictures of the smallest rendition's segments, for scrubbing."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from transcode.tasks.iframes import iframe_size
 
 @dataclass(frozen=True, slots=True)
 class StoryboardPlan:
-    """Writes `NNNN.jpg`, one per sheet. `pictures` are the beginnings of segments, one after another: our own file."""
+    """Writes `NNNN.jpg` for each sheet. `frames_path` holds the first pictures of segments, one after another.
+
+    The input is a file of our own, so it needs no guards.
+    """
 
     storyboard: Storyboard
     frames_path: Path
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         width, height = self.storyboard.image_size
-        # Pictures are counted, not timed. The time stamps of a long film jump by more than ten seconds, which ffmpeg
-        # takes for a discontinuity unless it has to keep them; and in the encoder's usual time base, which follows from
-        # the rate of the pictures, sheets of any distance may fall on one tick.
+        # Pictures are numbered instead of timed. In long videos the timestamps jump by more than ten seconds, which
+        # ffmpeg treats as a discontinuity unless it must copy them; and in the encoder's default time base, which is
+        # derived from the frame rate, distant sheets may get the same timestamp.
         tiled = f"scale={width}:{height},tile={self.storyboard.columns}x{self.storyboard.rows},settb=1/25,setpts=N"
         return [
             *LOG_ERRORS, "-copyts", "-f", "mpegts", "-skip_frame", "nokey", "-i", f"file:{self.frames_path}",
@@ -38,7 +41,7 @@ class StoryboardPlan:
 
 
 class StoryboardResult(TypedDict):
-    """What the storyboard task reports."""
+    """Result of the storyboard task."""
 
     pictures: int
     sheets: int
@@ -46,40 +49,40 @@ class StoryboardResult(TypedDict):
     height: int
 
 
-def make_storyboard(assignment: TaskContext, monitor: ProgressSink) -> StoryboardResult:
-    """From the I-frames of the smallest rendition. Returns `pictures`, `sheets`, `width` and `height` of a picture."""
-    timeline = assignment.presentation
-    board = Storyboard(timeline.grid, timeline.renditions[0])
-    pictures = _collected(assignment, monitor, board)
-    argv = [assignment.binaries.ffmpeg, *StoryboardPlan(board, pictures).argv()]
-    FfmpegProcess(argv, assignment.scratch_dir, encode.BATCH_LIMITS, monitor.is_stop_requested)()
-    _publish(assignment, board)
-    width, height = board.image_size
-    return {"pictures": len(board.segments), "sheets": board.sheet_count, "width": width, "height": height}
+def make_storyboard(context: TaskContext, progress_sink: ProgressSink) -> StoryboardResult:
+    """Make and publish the storyboard. Raise FileNotFoundError if a segment of the smallest rendition is missing."""
+    presentation = context.presentation
+    storyboard = Storyboard(presentation.grid, presentation.renditions[0])
+    frames_path = _collect_frames(context, progress_sink, storyboard)
+    argv = [context.binaries.ffmpeg, *StoryboardPlan(storyboard, frames_path).argv()]
+    FfmpegProcess(argv, context.scratch_dir, encode.BATCH_LIMITS, progress_sink.is_stop_requested)()
+    _publish(context, storyboard)
+    width, height = storyboard.image_size
+    return {"pictures": len(storyboard.segments), "sheets": storyboard.sheet_count, "width": width, "height": height}
 
 
-def _collected(assignment: TaskContext, monitor: ProgressSink, board: Storyboard) -> Path:
-    """Write the first pictures of the segments into one file. Raise Lost when a segment is missing."""
-    pictures = assignment.scratch_dir / "pictures.ts"
-    with pictures.open("wb") as collected:
-        for count, number in enumerate(board.segments, 1):
-            if monitor.is_stop_requested():
+def _collect_frames(context: TaskContext, progress_sink: ProgressSink, storyboard: Storyboard) -> Path:
+    """Write the first pictures of the segments into one file and return its path."""
+    frames_path = context.scratch_dir / "pictures.ts"
+    with frames_path.open("wb") as frames:
+        for count, number in enumerate(storyboard.segments, 1):
+            if progress_sink.is_stop_requested():
                 raise Stopped
-            place = paths.segment_path(assignment.media_root, assignment.video_id, board.rendition.name, number)
-            with place.open("rb") as segment:
-                collected.write(segment.read(iframe_size(place)))
-            monitor.report_parts(count)
-    return pictures
+            path = paths.segment_path(context.media_root, context.video_id, storyboard.rendition.name, number)
+            with path.open("rb") as segment:
+                frames.write(segment.read(iframe_size(path)))
+            progress_sink.report_parts(count)
+    return frames_path
 
 
 def _publish(context: TaskContext, storyboard: Storyboard) -> None:
-    """The sheets, then the index: what is listed is there."""
-    place = paths.storyboard_dir(context.media_root, context.video_id)
-    place.mkdir(exist_ok=True)
-    made = [context.scratch_dir / sheet_name(number) for number in range(storyboard.sheet_count)]
-    if missing := [file.name for file in made if not file.exists()]:
+    """Publish the sheets, then the index, so that every listed sheet exists. Raise MediaError if one is missing."""
+    folder = paths.storyboard_dir(context.media_root, context.video_id)
+    folder.mkdir(exist_ok=True)
+    sheets = [context.scratch_dir / sheet_name(number) for number in range(storyboard.sheet_count)]
+    if missing := [sheet.name for sheet in sheets if not sheet.exists()]:
         raise MediaError("Pictures of the storyboard are missing.", stderr_tail=", ".join(missing))
-    for file in made:
-        paths.publish(file, place / file.name)
-    paths.publish_text(context.scratch_dir, place / paths.STORYBOARD_INDEX, storyboard.render_index())
-    paths.fsync_path(place)
+    for sheet in sheets:
+        paths.publish(sheet, folder / sheet.name)
+    paths.publish_text(context.scratch_dir, folder / paths.STORYBOARD_INDEX, storyboard.render_index())
+    paths.fsync_path(folder)

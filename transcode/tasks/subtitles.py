@@ -1,4 +1,4 @@
-"""The text subtitles of a film, in pieces of WebVTT on the film's clock."""
+"""The subtitle task: convert text subtitles to segmented WebVTT on the video's clock."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from transcode.tasks.working_copy import working_source
 
 @dataclass(frozen=True, slots=True)
 class SubtitlesPlan:
-    """Writes `<N>.vtt` for every track, N from 1, on the source's clock."""
+    """Writes `<N>.vtt` for each track, numbered from 1, on the source's clock."""
 
     presentation: Presentation
     source: Path
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         return [
-            # Words that are no UTF-8 come out as they are, rather than not at all.
-            *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-an", "-dn",
-            "-sub_charenc_mode", "ignore"),
+            *LOG_ERRORS, *PROGRESS_OPTIONS, "-copyts",
+            # Pass text that is not UTF-8 through unchanged instead of dropping it.
+            *guarded_input(self.source, "-vn", "-an", "-dn", "-sub_charenc_mode", "ignore"),
             *(
                 option
                 for number, track in enumerate(self.presentation.subtitles, 1)
@@ -44,48 +44,48 @@ class SubtitlesPlan:
         ]  # fmt: skip
 
 
-_VIDEO_SEGMENTS_PER_PIECE = 15  # of the picture in one piece: a minute, for words are few
+_VIDEO_SEGMENTS_PER_SUBTITLE_SEGMENT = 15  # about a minute, as there is little text
 _LIMITS = replace(encode.BATCH_LIMITS, file_size=16 * 1024**2)
 
 
 class SubtitlesResult(TypedDict):
-    """What the subtitle task reports."""
+    """Result of the subtitle task."""
 
     tracks: list[int]  # numbers of the published subtitles: those that contain any text
 
 
 def extract_subtitles(context: TaskContext, progress_sink: ProgressSink) -> SubtitlesResult:
-    """Returns `tracks`, the numbers of those that hold any words."""
-    timeline = context.presentation
-    plan = SubtitlesPlan(timeline, working_source(context))
-    encode.run_ffmpeg(
-        context, progress_sink, plan.argv(), _LIMITS, encode.progress_with_keepalive(timeline.duration, progress_sink)
-    )
-    spoken = []
-    for number in range(1, len(timeline.subtitles) + 1):
+    """Convert and publish all subtitles that contain any text."""
+    presentation = context.presentation
+    plan = SubtitlesPlan(presentation, working_source(context))
+    progress = encode.progress_with_keepalive(presentation.duration, progress_sink)
+    encode.run_ffmpeg(context, progress_sink, plan.argv(), _LIMITS, progress)
+    published = []
+    for number in range(1, len(presentation.subtitles) + 1):
         text = webvtt.decode((context.scratch_dir / f"{number}.vtt").read_bytes())
-        cues = [cue.shifted(-round(timeline.origin * 1000)) for cue in webvtt.parse(text)]
+        cues = [cue.shifted(-round(presentation.origin * 1000)) for cue in webvtt.parse(text)]
         if cues:
             _publish(context, progress_sink, paths.subtitle_folder_name(number), cues)
-            spoken.append(number)
+            published.append(number)
     publish_master(context)
-    return {"tracks": spoken}
+    return {"tracks": published}
 
 
 def _publish(context: TaskContext, progress_sink: ProgressSink, folder_name: str, cues: list[Cue]) -> None:
-    """The pieces, each a sign of life, then the playlist: what is listed is there."""
+    """Publish a track: the segments, each of which counts as progress, then the playlist that lists them."""
     grid = context.presentation.grid
-    place = paths.track_dir(context.media_root, context.video_id, folder_name)
-    place.mkdir(exist_ok=True)
-    borders = _boundaries(grid)
-    lengths = [grid.segment_start(after) - grid.segment_start(first) for first, after in itertools.pairwise(borders)]
-    for number, text in enumerate(webvtt.split_cues(cues, lengths, muxing.CLOCK_START_S)):
-        paths.publish_text(context.scratch_dir, place / paths.subtitle_segment_name(number), text)
+    folder = paths.track_dir(context.media_root, context.video_id, folder_name)
+    folder.mkdir(exist_ok=True)
+    starts = [grid.segment_start(number) for number in _boundaries(grid)]
+    durations = [end - start for start, end in itertools.pairwise(starts)]
+    for number, text in enumerate(webvtt.split_cues(cues, durations, muxing.CLOCK_START_S)):
+        paths.publish_text(context.scratch_dir, folder / paths.subtitle_segment_name(number), text)
         progress_sink.report_parts(number + 1)
-    text = playlists.track_playlist(lengths, grid.target_duration, paths.subtitle_segment_name)
-    paths.publish_text(context.scratch_dir, place / paths.MEDIA_PLAYLIST, text)
-    paths.fsync_path(place)
+    playlist = playlists.track_playlist(durations, grid.target_duration, paths.subtitle_segment_name)
+    paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, playlist)
+    paths.fsync_path(folder)
 
 
 def _boundaries(grid: Grid) -> list[int]:
-    return [*range(0, grid.segment_count, _VIDEO_SEGMENTS_PER_PIECE), grid.segment_count]
+    """Return the numbers of the video segments at which subtitle segments begin, and the number of all of them."""
+    return [*range(0, grid.segment_count, _VIDEO_SEGMENTS_PER_SUBTITLE_SEGMENT), grid.segment_count]

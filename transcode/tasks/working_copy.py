@@ -1,4 +1,4 @@
-"""The file that work is done on: the upload itself, or its streams in a container that can be sought in."""
+"""The file that tasks read: the upload itself, or a working copy of its streams in a seekable container."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from transcode.tasks.context import ProgressSink, TaskContext
 
 REMUXED_FILE = "source.mkv"
 
-# Sound that Matroska cannot hold as it is (of DVDs, Blu-rays, DVB, old Flash) is kept without loss.
+# Audio that Matroska cannot store as it is (from DVDs, Blu-rays, DVB, old Flash) is converted without loss.
 _MATROSKA_AUDIO_CODECS = frozenset(
     {"aac", "ac3", "eac3", "dts", "truehd", "mp1", "mp2", "mp3", "vorbis", "opus", "flac", "alac", "wavpack", "tta"}
     | {"wmav1", "wmav2", "wmapro", "adpcm_ms", "adpcm_ima_wav", "pcm_u8", "pcm_f32le"}
@@ -25,42 +25,36 @@ _MATROSKA_AUDIO_CODECS = frozenset(
 )
 _MATROSKA_SUBTITLE_CODECS = frozenset({"subrip", "ass"})
 
-# A bit that flipped on the way moves a frame by hours, and the end of the film with it: no frame is shown this long
-# (seconds) before or after it is decoded.
+# A flipped bit can move a frame, and with it the end of the video, by hours. No real frame is presented this long
+# before or after it is decoded.
 _MAX_DECODE_DELAY_S = 20
 _REPAIR_TIMESTAMPS_FILTER = f"setts=pts=if(gt(abs(PTS-DTS)*TB\\,{_MAX_DECODE_DELAY_S})*gt(DTS\\,-1e18)\\,DTS\\,PTS)"
-# Seconds that sound or picture of a broadcast may be away without being pulled together, which moves one against the
-# other for good; clocks that begin anew jump further. ffmpeg's own ten are less than a bad reception takes.
+# Gaps up to this length, in which a broadcast loses audio or video, are kept. ffmpeg would close longer ones, which
+# shifts audio and video against each other for good; clocks that restart jump further than this. ffmpeg's default of
+# ten seconds is shorter than gaps of bad reception.
 _MAX_TIMESTAMP_GAP_S = "60"
-# By this filter rather than by the muxer itself, which ends at the first broken packet.
+# Applied explicitly, because the muxer's automatic filter stops at the first broken packet.
 _AAC_TO_ASC_FILTER = "aac_adtstoasc"
-# Bytes that a transport stream is searched for the next packet, at once; after less, ffmpeg pauses for a moment.
+# How far to search a transport stream for the next packet in one go; ffmpeg pauses after shorter searches.
 _RESYNC_BYTES = str(10**9)
 
+# An encoded copy may be larger than its source.
+_MAX_ENCODED_COPY_BYTES = 256 * GIB
 
-# A picture with key frames, for one that has too few: some loss nobody sees, and quick to decode. What is interlaced
-# does not stay so, and the first filter keeps the size that the picture has at first.
+# Encodes video that has too few key frames: visually lossless and fast to decode. Interlaced video is deinterlaced. The
+# scale filter keeps the size of the first frame if the size changes.
 _KEY_FRAME_OPTIONS = (
-    "-filter:v",
-    "scale,bwdif=mode=send_frame:deint=interlaced",
-    "-preset:v",
-    "superfast",
-    "-crf:v",
-    "14",
-    "-g:v",
-    "60",
-    "-fps_mode",
-    "passthrough",
-    "-enc_time_base:v",
-    "-1",
-)
+    "-filter:v", "scale,bwdif=mode=send_frame:deint=interlaced", "-preset:v", "superfast", "-crf:v", "14",
+    "-g:v", "60", "-fps_mode", "passthrough", "-enc_time_base:v", "-1",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCopy:
-    """A stream of the source: its index, "video", "audio" or "subtitle", and the codec as ffmpeg names it.
+    """A stream to copy: its index in the source, its kind ("video", "audio" or "subtitle") and ffmpeg's codec name.
 
-    `keyed`: a picture gets key frames. `timed`: the source has an index of its times, which are right.
+    `add_key_frames`: encode the video with key frames. `has_valid_timestamps`: the source has an index with correct
+    timestamps.
     """
 
     index: int
@@ -71,7 +65,7 @@ class StreamCopy:
 
     @property
     def target_codec(self) -> str:
-        """The codec in the copy."""
+        """Codec in the copy; "copy" leaves the stream as it is."""
         if self.kind == "audio" and self.codec not in _MATROSKA_AUDIO_CODECS:
             return "flac"
         if self.kind == "subtitle" and self.codec not in _MATROSKA_SUBTITLE_CODECS:
@@ -82,7 +76,7 @@ class StreamCopy:
 
     @property
     def bitstream_filters(self) -> str:
-        """What mends packets on their way; "" for none."""
+        """Bitstream filters that repair packets, "" for none."""
         if self.kind == "video":
             return "" if self.add_key_frames or self.has_valid_timestamps else _REPAIR_TIMESTAMPS_FILTER
         return _AAC_TO_ASC_FILTER if self.codec == "aac" and self.target_codec == "copy" else ""
@@ -90,71 +84,68 @@ class StreamCopy:
 
 @dataclass(frozen=True, slots=True)
 class RemuxPlan:
-    """Writes `REMUXED`, a Matroska file, with these streams in this order."""
+    """Writes `REMUXED_FILE`, a Matroska file with these streams in this order."""
 
     source: Path
     streams: tuple[StreamCopy, ...]
-    is_transport_stream: bool = False  # whether the source is a transport stream
+    is_transport_stream: bool = False  # of the source
     analysis_options: tuple[str, ...] = ()
 
     def argv(self) -> list[str]:
-        """Arguments of ffmpeg."""
+        """Return the arguments of ffmpeg."""
         streams = [
             option
-            for place, stream in enumerate(self.streams)
+            for number, stream in enumerate(self.streams)
             for option in (
-                "-map", f"0:{stream.index}", f"-c:{place}", stream.target_codec,
-                *([f"-bsf:{place}", stream.bitstream_filters] if stream.bitstream_filters else []),
+                "-map", f"0:{stream.index}", f"-c:{number}", stream.target_codec,
+                *([f"-bsf:{number}", stream.bitstream_filters] if stream.bitstream_filters else []),
             )
         ]  # fmt: skip
-        search = ["-resync_size", _RESYNC_BYTES] if self.is_transport_stream else []
+        resync_options = ["-resync_size", _RESYNC_BYTES] if self.is_transport_stream else []
         return [
             *LOG_ERRORS, *PROGRESS_OPTIONS, "-dts_delta_threshold", _MAX_TIMESTAMP_GAP_S,
-            *guarded_input(self.source, "-fflags", "+genpts", *self.analysis_options, *search), *streams,
+            *guarded_input(self.source, "-fflags", "+genpts", *self.analysis_options, *resync_options), *streams,
             *(_KEY_FRAME_OPTIONS if any(stream.add_key_frames for stream in self.streams) else ()),
-            # The source's languages stay; a broken packet is dropped by the decoder, not here.
+            # Metadata is kept for the languages. Broken packets are kept too: decoders drop them later.
             "-map_chapters", "-1", "-max_interleave_delta", "0", "-f", "matroska", REMUXED_FILE,
         ]  # fmt: skip
 
 
-_MAX_COPY_BYTES = 256 * GIB  # of an encoded copy, which may be larger than its source
-
-
 @dataclass(frozen=True, slots=True)
 class WorkingCopy:
-    """The streams of a source in Matroska; how many pictures, and whether these are all streams, byte for byte."""
+    """A working copy: the streams of a source in Matroska."""
 
     path: Path
     frame_count: int
-    is_exact: bool
+    is_exact: bool  # it contains all streams of the source, byte for byte
 
 
 def working_source(context: TaskContext) -> Path:
-    """Where to read from. Raises Lost when the copy is gone, and MediaError when the upload is."""
+    """Return the file to read. Raise InputMissing if the working copy is gone, MediaError if the upload is."""
     if not context.presentation.remuxed:
         return uploaded_source(context)
     copy = paths.remuxed_path(context.media_root, context.video_id)
     if not copy.exists():
-        raise InputMissing("The copy of this film that work is done on is gone.")
+        raise InputMissing("The working copy of this video is gone.")
     return copy
 
 
 def uploaded_source(context: TaskContext) -> Path:
-    """The upload itself. Raises MediaError when it is gone: nothing can bring it back, but perhaps a disk is away."""
+    """Return the upload itself. Raise MediaError if it is gone: it cannot be created again, but a disk may return."""
     source = Path(context.source)
     if not source.exists():
-        raise MediaError("The file that was uploaded is gone.", stderr_tail=str(source))
+        raise MediaError("The uploaded file is gone.", stderr_tail=str(source))
     return source
 
 
 def ensure_working_copy(context: TaskContext, progress_sink: ProgressSink) -> None:
-    """Make the copy again that work on a known film is done on, if it needs one and has none."""
-    known = context.presentation
-    if known.remuxed and not paths.remuxed_path(context.media_root, context.video_id).exists():
+    """Create the working copy of an already probed video again, if it needs one and has none."""
+    presentation = context.presentation
+    if presentation.remuxed and not paths.remuxed_path(context.media_root, context.video_id).exists():
         source = describe_source(uploaded_source(context), context.binaries)
-        every = {stream["index"]: stream for stream in source.streams}
-        streams = [every[index] for index in known.copied] or source.copied_by_older_versions()
-        create_working_copy(context, progress_sink, source, streams, add_key_frames=known.keyed)
+        by_index = {stream["index"]: stream for stream in source.streams}
+        streams = [by_index[index] for index in presentation.copied] or source.copied_by_older_versions()
+        create_working_copy(context, progress_sink, source, streams, add_key_frames=presentation.keyed)
 
 
 def create_working_copy(
@@ -165,35 +156,45 @@ def create_working_copy(
     *,
     add_key_frames: bool = False,
 ) -> WorkingCopy:
-    """Copy streams of picture, sound and text into Matroska; `keyed`: the picture with key frames of its own."""
-    copied = tuple(
-        StreamCopy(
-            one["index"], one["codec_type"], one.get("codec_name", ""),
-            add_key_frames=add_key_frames and one is source.video_stream, has_valid_timestamps=source.is_format("mov"),
-        )
-        for one in streams
-    )  # fmt: skip
+    """Copy these streams of the source into Matroska. With `add_key_frames`, encode the video instead of copying it.
+
+    Raise OutputTooLarge if the disk has no room for the copy.
+    """
+    copies = _stream_copies(source, streams, add_key_frames)
     path = Path(context.source)
-    size, pictures = path.stat().st_size, 0.0
-    written = (
+    size, frame_count = path.stat().st_size, 0.0
+    fraction = (
         encode.progress_with_keepalive(source.declared_duration or 1.0, progress_sink)
         if add_key_frames
         else encode.progress_by_bytes(size)
     )
 
-    def progress(block: Mapping[str, str]) -> float:
-        nonlocal pictures
-        pictures = encode.read_number(block, "frame")
-        return written(block)
+    def parse_progress(block: Mapping[str, str]) -> float:
+        nonlocal frame_count
+        frame_count = encode.read_number(block, "frame")
+        return fraction(block)
 
     encode.require_free_space(context, size)
-    limits = replace(
-        encode.whole_video_limits(source.declared_duration),
-        file_size=_MAX_COPY_BYTES if add_key_frames else 2 * size + GIB,
+    max_bytes = _MAX_ENCODED_COPY_BYTES if add_key_frames else 2 * size + GIB
+    limits = replace(encode.whole_video_limits(source.declared_duration), file_size=max_bytes)
+    plan = RemuxPlan(path, copies, source.is_format("mpegts"), tuple(source.analysis_options))
+    encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, parse_progress)
+    destination = paths.remuxed_path(context.media_root, context.video_id)
+    paths.publish(context.scratch_dir / REMUXED_FILE, destination)
+    is_exact = len(copies) == len(source.streams) and all(copy.target_codec == "copy" for copy in copies)
+    return WorkingCopy(destination, int(frame_count), is_exact)
+
+
+def _stream_copies(
+    source: Source, streams: Sequence[Mapping[str, Any]], add_key_frames: bool
+) -> tuple[StreamCopy, ...]:
+    return tuple(
+        StreamCopy(
+            stream["index"],
+            stream["codec_type"],
+            stream.get("codec_name", ""),
+            add_key_frames=add_key_frames and stream is source.video_stream,
+            has_valid_timestamps=source.is_format("mov"),
+        )
+        for stream in streams
     )
-    plan = RemuxPlan(path, copied, source.is_format("mpegts"), tuple(source.analysis_options))
-    encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, progress)
-    place = paths.remuxed_path(context.media_root, context.video_id)
-    paths.publish(context.scratch_dir / REMUXED_FILE, place)
-    is_exact = len(copied) == len(source.streams) and all(one.target_codec == "copy" for one in copied)
-    return WorkingCopy(place, int(pictures), is_exact)
