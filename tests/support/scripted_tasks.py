@@ -1,4 +1,4 @@
-"""Scripted tasks: what pool children do in tests of the worker. Imports little, because every child imports it."""
+"""Scripted tasks, which pool children run in tests of the worker. Imports little, because every child imports it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from transcode.grid import Grid
 from transcode.hls.storyboard import sheet_name
 from transcode.ladder import build_ladder
 from transcode.presentation import AudioTrack, Presentation, VideoTrack
+from transcode.task_kinds import TaskKind
 from transcode.tasks.context import ProgressSink, TaskContext
 
 
@@ -26,23 +27,23 @@ def make_presentation(seconds: int, *, sound: bool = False) -> Presentation:
 
 
 class TaskScript:
-    """What scripted tasks shall do, and what they did: files in a folder that pool children share with the test.
+    """The behaviours of scripted tasks and a log of their starts: files that pool children share with the test.
 
-    Behaviours by kind of task: `work` and `hang` until the file changes, `ignore stop`, `fail`, `fail permanently`,
-    `disk full`, `too large`, `miss input`, `raise bug`, `exit`, `unmeasured` (succeed, but say so); for audio
-    also `one part`. None: succeed at once.
+    A kind of task has one behaviour: `work`, `hang` or `ignore stop` (each until it is changed), `fail`,
+    `fail permanently`, `disk full`, `too large`, `miss input`, `raise bug`, `exit`, `unmeasured` (report loudness as
+    unmeasured), or for audio `one part` (wait after each part). Without a behaviour, tasks succeed at once.
     """
 
     def __init__(self, root: Path) -> None:
-        self._folder = root / "orders"
+        self._folder = root / "behaviours"
         self._folder.mkdir(parents=True, exist_ok=True)
 
-    def set(self, kind: str, order: str) -> None:
+    def set(self, kind: str, behaviour: str) -> None:
         """Set the behaviour of a kind of task."""
-        (self._folder / kind).write_text(order)
+        (self._folder / kind).write_text(behaviour)
 
     def clear(self, kind: str) -> None:
-        """Let a kind of task succeed again."""
+        """Remove the behaviour of a kind of task, which succeeds from then on."""
         (self._folder / kind).unlink()
 
     def get(self, kind: str) -> str:
@@ -63,78 +64,95 @@ class TaskScript:
             file.write(f"{index}\n")
 
 
-def run_scripted_task(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
-    """Do in a pool child what the script says for this kind of task, then publish empty files."""
-    script = TaskScript(assignment.media_root)
-    script.record_start(assignment.kind, assignment.index)
-    done = 0.0
-    while (order := script.get(assignment.kind)) in ("work", "hang", "ignore stop"):
-        if monitor.is_stop_requested() and order != "ignore stop":
+def run_scripted_task(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+    """Behave as the script says for this kind of task, then publish empty files."""
+    script = TaskScript(context.media_root)
+    script.record_start(context.kind, context.index)
+    progress = 0.0
+    while (behaviour := script.get(context.kind)) in ("work", "hang", "ignore stop"):
+        if progress_sink.is_stop_requested() and behaviour != "ignore stop":
             raise Stopped
-        if order == "work":
-            done = min(0.9, done + 0.001)
-            monitor.report_progress(done)
-        (assignment.scratch_dir / "half-made").touch()
+        if behaviour == "work":
+            progress = min(0.9, progress + 0.001)
+            progress_sink.report_progress(progress)
+        (context.scratch_dir / "half-made").touch()
         time.sleep(0.01)
-    if order == "fail":
+    _fail(behaviour)
+    return _publish(context, progress_sink)
+
+
+def _fail(behaviour: str) -> None:
+    """Fail in the way that a behaviour names, if it names one."""
+    if behaviour == "fail":
         raise MediaError("It failed.", stderr_tail="the last words")
-    if order == "fail permanently":
+    if behaviour == "fail permanently":
         raise MediaError("This file is not a film.", permanent=True)
-    if order == "disk full":
+    if behaviour == "disk full":
         raise DiskFull
-    if order == "too large":
+    if behaviour == "too large":
         raise OutputTooLarge("There is no room for it.")
-    if order == "miss input":
+    if behaviour == "miss input":
         raise InputMissing
-    if order == "raise bug":
+    if behaviour == "raise bug":
         raise ZeroDivisionError
-    if order == "exit":
+    if behaviour == "exit":
         os._exit(1)
-    return _made(assignment, monitor)
 
 
-def _made(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
-    root, film = assignment.media_root, assignment.video_id
-    if assignment.kind == "probe":
-        found = assignment.known_presentation or make_presentation(20)
-        if not paths.video_dir(root, film).parent.exists():
-            raise MediaError("The volume is away.")
-        for name in found.rendition_names:
-            folder = paths.rendition_dir(root, film, name)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / paths.MEDIA_PLAYLIST).touch()
-        return found.as_json()
-    grid = assignment.presentation.grid
-    if assignment.kind == "audio":
-        paths.chunk_audio_dir(root, film).mkdir(parents=True, exist_ok=True)
-        for chunk in range(grid.chunk_count):
-            paths.chunk_audio_path(root, film, chunk).touch()
-            monitor.report_parts(chunk + 1)
-            while TaskScript(root).get("audio") == "one part":
-                if monitor.is_stop_requested():
-                    raise Stopped
-                time.sleep(0.01)
-    sound = paths.chunk_audio_path(root, film, assignment.index)
-    if assignment.kind == "chunk" and assignment.presentation.audio and not sound.exists():
+def _publish(context: TaskContext, progress_sink: ProgressSink) -> dict[str, Any]:
+    """Publish the files of a task, all of them empty, and return its result."""
+    if context.kind == TaskKind.PROBE:
+        return _publish_presentation(context)
+    root, video_id, index = context.media_root, context.video_id, context.index
+    grid = context.presentation.grid
+    if context.kind == TaskKind.AUDIO:
+        _publish_audio(context, progress_sink)
+    audio_path = paths.chunk_audio_path(root, video_id, index)
+    if context.kind == TaskKind.CHUNK and context.presentation.audio and not audio_path.exists():
         raise InputMissing
-    numbers = {"chunk": grid.chunk_segments(assignment.index), "segment": range(assignment.index, assignment.index + 1)}
-    for name in assignment.presentation.rendition_names:
-        for number in numbers.get(assignment.kind, ()):
-            paths.segment_path(root, film, name, number).touch()
-    for file in _beside(assignment):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    return {"unmeasured": True} if TaskScript(root).get(assignment.kind) == "unmeasured" else {}
+    numbers = {TaskKind.CHUNK: grid.chunk_segments(index), TaskKind.SEGMENT: range(index, index + 1)}
+    for name in context.presentation.rendition_names:
+        for number in numbers.get(TaskKind(context.kind), ()):
+            paths.segment_path(root, video_id, name, number).touch()
+    for path in _optional_files(context):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return {"unmeasured": True} if TaskScript(root).get(context.kind) == "unmeasured" else {}
 
 
-def _beside(assignment: TaskContext) -> list[Path]:
-    """Return the files beside the segments that a task of this kind leaves behind."""
-    film, folder = assignment.video_id, paths.video_dir(assignment.media_root, assignment.video_id)
-    known, board = assignment.presentation, paths.storyboard_dir(assignment.media_root, film)
+def _publish_presentation(context: TaskContext) -> dict[str, Any]:
+    root, video_id = context.media_root, context.video_id
+    presentation = context.known_presentation or make_presentation(20)
+    if not paths.video_dir(root, video_id).parent.exists():
+        raise MediaError("The volume is away.")
+    for name in presentation.rendition_names:
+        folder = paths.rendition_dir(root, video_id, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / paths.MEDIA_PLAYLIST).touch()
+    return presentation.as_json()
+
+
+def _publish_audio(context: TaskContext, progress_sink: ProgressSink) -> None:
+    root, video_id = context.media_root, context.video_id
+    paths.chunk_audio_dir(root, video_id).mkdir(parents=True, exist_ok=True)
+    for chunk in range(context.presentation.grid.chunk_count):
+        paths.chunk_audio_path(root, video_id, chunk).touch()
+        progress_sink.report_parts(chunk + 1)
+        while TaskScript(root).get(TaskKind.AUDIO) == "one part":
+            if progress_sink.is_stop_requested():
+                raise Stopped
+            time.sleep(0.01)
+
+
+def _optional_files(context: TaskContext) -> list[Path]:
+    """Return the files other than segments that a task of this kind publishes."""
+    root, video_id, presentation = context.media_root, context.video_id, context.presentation
+    folder, storyboard = paths.video_dir(root, video_id), paths.storyboard_dir(root, video_id)
+    track_folders = [folder / paths.audio_folder_name(number) for number in range(1, len(presentation.audio))]
     return {
-        "thumbnail": [paths.thumbnail_path(assignment.media_root, film)],
-        "tracks": [folder / paths.audio_folder_name(n) / paths.MEDIA_PLAYLIST for n in range(1, len(known.audio))],
-        "iframes": [folder / name / paths.IFRAME_PLAYLIST for name in known.rendition_names],
-        "storyboard": [board / paths.STORYBOARD_INDEX, board / sheet_name(0)],
-        "finish": [folder / paths.MASTER_PLAYLIST],
-    }.get(assignment.kind, [])
+        TaskKind.THUMBNAIL: [paths.thumbnail_path(root, video_id)],
+        TaskKind.ALTERNATE_AUDIO: [track / paths.MEDIA_PLAYLIST for track in track_folders],
+        TaskKind.IFRAMES: [folder / name / paths.IFRAME_PLAYLIST for name in presentation.rendition_names],
+        TaskKind.STORYBOARD: [storyboard / paths.STORYBOARD_INDEX, storyboard / sheet_name(0)],
+        TaskKind.FINALIZE: [folder / paths.MASTER_PLAYLIST],
+    }.get(TaskKind(context.kind), [])

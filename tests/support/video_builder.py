@@ -1,4 +1,4 @@
-"""Builds a video in this process, task after task in the order of the ledger, in a media folder of its own."""
+"""Build a video in this process, one task after another in the ledger's order, in a media folder of its own."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from transcode.tasks.registry import run_task
 
 
 class RecordingProgressSink(ProgressSink):
-    """A monitor that records progress; it stops the task once its progress reaches `stop_at`."""
+    """Records progress, and stops the task once its progress reaches `stop_at`."""
 
     def __init__(self, stop_at: float = 2.0) -> None:
-        self.seen: list[float] = []
+        self.fractions: list[float] = []
         self.counts: list[int] = []
         self._stop_at = stop_at
 
-    def report_progress(self, done: float) -> None:
-        """Record the progress, 0..1."""
-        self.seen.append(done)
+    def report_progress(self, fraction: float) -> None:
+        """Record the progress, from 0 to 1."""
+        self.fractions.append(fraction)
 
     def report_parts(self, count: int) -> None:
-        """Record the number of finished parts."""
+        """Record the number of complete files."""
         self.counts.append(count)
 
     def is_stop_requested(self) -> bool:
         """Return whether the progress has reached `stop_at`."""
-        return bool(self.seen) and self.seen[-1] >= self._stop_at
+        return bool(self.fractions) and self.fractions[-1] >= self._stop_at
 
 
 @dataclass
 class VideoBuilder:
-    """Builds video 1. `known` is its presentation as JSON, `results` holds the last result of each kind of task."""
+    """Builds video 1. `known` is its presentation as JSON, `results` are the last ones by kind of task."""
 
     root: Path
     source: Path
@@ -48,7 +48,7 @@ class VideoBuilder:
 
     @property
     def presentation(self) -> Presentation:
-        """Return the presentation that the probe found."""
+        """Return the presentation that the probe built."""
         assert self.presentation_json is not None
         return Presentation.from_json(self.presentation_json)
 
@@ -70,11 +70,11 @@ class VideoBuilder:
         rendition: str | None = None,
         progress_sink: RecordingProgressSink | None = None,
     ) -> dict[str, Any]:
-        """Perform one task and remember its result."""
+        """Run one task and remember its result."""
         scratch = paths.attempt_dir(self.root, 1, secrets.token_hex(4))
         scratch.mkdir(parents=True)
         try:
-            found = run_task(
+            result = run_task(
                 TaskContext(
                     kind, 1, str(self.source), self.root, scratch, self.tools,
                     known_presentation=self.presentation if self.presentation_json else None,
@@ -84,8 +84,8 @@ class VideoBuilder:
             )  # fmt: skip
         finally:
             shutil.rmtree(scratch)
-        self.results[kind] = found
-        return found
+        self.results[kind] = dict(result)
+        return self.results[kind]
 
     def probe(self) -> Presentation:
         """Run the probe; return the presentation."""

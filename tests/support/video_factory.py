@@ -1,4 +1,4 @@
-"""Videos made from recipes, each once per session, and what is really in them."""
+"""Build videos from recipes, each once per session, and read back what was published."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 
 @dataclass(frozen=True, slots=True)
 class InspectedVideo:
-    """A finished video: how it was built, its segments of the smallest rendition, and those decoded."""
+    """A finished video: its builder, the packets of the smallest rendition's segments, and that rendition decoded."""
 
     builder: VideoBuilder
     segments: list[SegmentPackets]
@@ -41,7 +41,7 @@ class VideoFactory:
         self._videos: dict[str, Future[InspectedVideo]] = {}
 
     def submit(self, recipe: Recipe) -> Future[InspectedVideo]:
-        """Start building a video, unless that was done before."""
+        """Start building a video, unless it was started before."""
         if recipe.name not in self._videos:
             self._videos[recipe.name] = self._threads.submit(self._build, recipe)
         return self._videos[recipe.name]
