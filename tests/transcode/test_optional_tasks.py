@@ -1,4 +1,4 @@
-"""What a film does not need never fails it: it is published without, says so, and the work is tried again later."""
+"""Optional tasks: a video is published without what they make if they fail, says so, and they are tried again later."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ NEVER = replace(FAST_TIMING, optional_first=3600.0, optional_most=3600.0)
 OPTIONAL = ["thumbnail", "tracks", "subtitles", "loudness", "iframes", "storyboard"]
 
 
-def rich_film() -> Presentation:
-    """A film of two sound tracks, with subtitles."""
+def rich_presentation() -> Presentation:
+    """Return the presentation of a video with two audio tracks and subtitles."""
     return replace(make_presentation(20), audio=(AudioTrack(1, 2), AudioTrack(2, 2)), subtitles=(SubtitleTrack(3),))
 
 
 async def begin(ledger: Ledger, repository: InMemoryRepository) -> None:
-    repository.add(1, rich_film())
+    repository.add(1, rich_presentation())
     await ledger.start(1, [task_graph.probe_task()], task_graph.closing())
 
 
@@ -43,7 +43,7 @@ def missing(repository: InMemoryRepository) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", OPTIONAL)
-async def test_a_video_is_published_without_what_fails_until_a_retry_makes_it(
+async def test_a_video_is_published_without_what_fails_until_a_retry_succeeds(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, kind: str
 ) -> None:
     task_script.set(kind, "fail")
@@ -62,7 +62,7 @@ async def test_a_video_is_published_without_what_fails_until_a_retry_makes_it(
 
 
 @pytest.mark.parametrize("order", ["fail permanently", "raise bug", "exit", "hang"])
-async def test_however_it_fails_the_film_is_published(
+async def test_however_it_fails_the_video_is_published(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
     task_script.set("storyboard", order)
@@ -84,9 +84,7 @@ async def test_later_tries_are_few_and_each_pause_is_longer(
         await wait_for_job(ledger, 1)
         await asyncio.sleep(5 * times.optional_most)
         assert len(task_script.started("iframes")) == 4
-        assert task_script.started("probe") == [
-            "0"
-        ]  # the source is not needed, so nothing of it is read or copied again
+        assert task_script.started("probe") == ["0"]  # the source is not needed, so it is not probed again
         assert (repository.status[1], missing(repository)) == ("ready", {"iframes"})
 
 
@@ -121,7 +119,7 @@ async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
 
 
 @pytest.mark.parametrize("order", ["fail", "raise bug", "exit"])
-async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
+async def test_a_video_whose_last_step_fails_stays_and_is_tried_again(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, order: str
 ) -> None:
     task_script.set("finish", order)
@@ -136,7 +134,7 @@ async def test_a_film_whose_last_step_fails_stays_and_is_tried_again(
         assert "finish" in repository.records[1].tasks_done
 
 
-async def test_a_catalogue_that_stumbles_over_the_end_takes_no_film_away(
+async def test_a_catalogue_that_fails_at_the_last_step_removes_no_video(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
     repository.failing_kinds.add("finish")
@@ -147,7 +145,7 @@ async def test_a_catalogue_that_stumbles_over_the_end_takes_no_film_away(
 
 
 @pytest.mark.parametrize("kind", ["chunk", "audio", "probe"])
-async def test_a_film_without_what_it_needs_fails(
+async def test_a_video_without_what_it_needs_fails(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript, kind: str
 ) -> None:
     task_script.set(kind, "fail")
@@ -178,16 +176,16 @@ async def test_a_segment_that_is_missing_at_the_end_is_made_again(
 async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
-    """Nobody is there to tell the catalogue, so it is told at the end of the job."""
+    """The dead worker cannot report to the catalogue, so the failure is recorded at the end of the job."""
     async with open_ledger(redis_url, NEVER) as ledger:
         await begin(ledger, repository)
         job = (await get_job(ledger, 1)).id
         async with running_worker(ledger, repository, tmp_path):
             await wait_until(lambda: repository.status[1] == "ready")
-        film = repository.records[1]
-        assert not film.omissions
+        video = repository.records[1]
+        assert not video.omissions
         await ledger.forget(1)
-        repository.add(1, rich_film(), chunks=[0, 1, 2])
+        repository.add(1, rich_presentation(), chunks=[0, 1, 2])
         await ledger.start(1, [NewTask("thumbnail", "thumbnail", max_attempts=1, optional=True)], task_graph.closing())
         assert (await get_job(ledger, 1)).id != job
         lease = await ledger.claim(["bulk"], "a worker that dies")
@@ -215,7 +213,7 @@ async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(
 
 @pytest.fixture(scope="module")
 def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
-    source = tmp_path_factory.mktemp("source") / "film.mp4"
+    source = tmp_path_factory.mktemp("source") / "video.mp4"
     sample_videos.run_ffmpeg(
         tools,
         *sample_videos.video_input("5", 10),
@@ -224,14 +222,14 @@ def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Vid
         *sample_videos.AAC,
         str(source),
     )
-    film = VideoBuilder(tmp_path_factory.mktemp("media"), source, tools)
-    film.probe()
-    film.encode_audio()
-    film.encode_chunks()
-    return film
+    video = VideoBuilder(tmp_path_factory.mktemp("media"), source, tools)
+    video.probe()
+    video.encode_audio()
+    video.encode_chunks()
+    return video
 
 
-def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
+def test_a_video_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
     name = made.presentation.top_rendition.name
     playlist = paths.rendition_dir(made.root, 1, name) / paths.IFRAME_PLAYLIST
     playlist.unlink(missing_ok=True)
@@ -245,7 +243,7 @@ def test_a_film_without_i_frame_playlists_has_measured_bandwidths(made: VideoBui
 
 
 @pytest.mark.parametrize("kind", ["iframes", "storyboard"])
-def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: VideoBuilder, kind: str) -> None:
+def test_a_damaged_segment_fails_only_the_tasks_that_read_it(made: VideoBuilder, kind: str) -> None:
     place = made.segment_paths()[1]
     whole = place.read_bytes()
     place.write_bytes(b"\0" * len(whole))
@@ -257,7 +255,7 @@ def test_a_damaged_segment_fails_what_looks_into_it_and_no_more(made: VideoBuild
         place.write_bytes(whole)
 
 
-def test_each_optional_part_that_is_lost_is_told_by_its_own_name(made: VideoBuilder, tmp_path: Path) -> None:
+def test_each_missing_optional_part_is_reported_by_its_own_kind(made: VideoBuilder, tmp_path: Path) -> None:
     for kind in ("iframes", "storyboard", "finish"):
         made.run_task(kind)
     repository = InMemoryRepository()
@@ -278,41 +276,41 @@ exec {ffmpeg} "$@"
 """
 
 
-def test_sound_whose_loudness_cannot_be_measured_is_encoded(
+def test_audio_whose_loudness_cannot_be_measured_is_encoded(
     made: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path
 ) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text(BROKEN_MEASUREMENT.format(ffmpeg=tools.ffmpeg))
     broken.chmod(0o755)
-    film = VideoBuilder(tmp_path / "media", made.source, FfmpegBinaries(str(broken), tools.ffprobe))
-    film.probe()
-    assert film.run_task("audio") == {"loudness": None, "unmeasured": True}
-    for chunk in range(film.presentation.grid.chunk_count):
-        parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (film.root, made.root)]
+    video = VideoBuilder(tmp_path / "media", made.source, FfmpegBinaries(str(broken), tools.ffprobe))
+    video.probe()
+    assert video.run_task("audio") == {"loudness": None, "unmeasured": True}
+    for chunk in range(video.presentation.grid.chunk_count):
+        parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (video.root, made.root)]
         assert parts[0] == parts[1]
     with pytest.raises(MediaError):
-        film.run_task("loudness")
-    mended = VideoBuilder(tmp_path / "media", made.source, tools, presentation_json=film.presentation_json)
-    assert mended.run_task("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
+        video.run_task("loudness")
+    repaired = VideoBuilder(tmp_path / "media", made.source, tools, presentation_json=video.presentation_json)
+    assert repaired.run_task("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
 
 
 def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None:
     repository = InMemoryRepository()
-    repository.add(1, rich_film(), chunks=[0, 1, 2])
-    film = replace(repository.records[1], tasks_done=frozenset({"audio", "thumbnail", "tracks"}))
-    assert {task.kind for task in task_graph.initial_tasks(film, Path())} == {"subtitles"}
-    film = replace(film, task_results={"audio": {"loudness": None, "unmeasured": True}})
-    assert {task.kind for task in task_graph.initial_tasks(film, Path())} == {"subtitles", "loudness"}
-    assert all(task.optional for task in task_graph.initial_tasks(film, Path()))
+    repository.add(1, rich_presentation(), chunks=[0, 1, 2])
+    video = replace(repository.records[1], tasks_done=frozenset({"audio", "thumbnail", "tracks"}))
+    assert {task.kind for task in task_graph.initial_tasks(video, Path())} == {"subtitles"}
+    video = replace(video, task_results={"audio": {"loudness": None, "unmeasured": True}})
+    assert {task.kind for task in task_graph.initial_tasks(video, Path())} == {"subtitles", "loudness"}
+    assert all(task.optional for task in task_graph.initial_tasks(video, Path()))
 
 
 def test_only_probe_audio_and_finish_are_needed_of_the_single_tasks() -> None:
     repository = InMemoryRepository()
-    repository.add(1, replace(rich_film(), grid=replace(rich_film().grid, fps=Fraction(25))))
-    film = replace(repository.records[1], task_results={"audio": {"unmeasured": True}})
+    repository.add(1, replace(rich_presentation(), grid=replace(rich_presentation().grid, fps=Fraction(25))))
+    video = replace(repository.records[1], task_results={"audio": {"unmeasured": True}})
     tasks = [
-        *task_graph.follow_ups("audio", film, Path()),
-        *task_graph.initial_tasks(film, Path()),
+        *task_graph.follow_ups("audio", video, Path()),
+        *task_graph.initial_tasks(video, Path()),
         *task_graph.closing(),
     ]
     assert {task.kind for task in tasks if not task.optional} == {"audio", "chunk", "finish"}

@@ -1,4 +1,4 @@
-"""Timelines that earlier versions stored are read, and give the plans that their finished segments were made by."""
+"""Presentations stored by earlier versions: they are read, and give the same plans as their finished segments had."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ SIZES = [
 TAGS = ["-colorspace", "bt470bg", "-color_primaries", "bt470bg", "-color_trc", "gamma28", "-color_range", "tv"]
 
 
-def test_a_timeline_of_an_earlier_version_gives_the_same_plan() -> None:
-    timeline = Presentation.from_json(json.loads(STORED))
-    assert (timeline.segment_count, timeline.rendition_names) == (5, ("480p", "720p"))
-    assert video_filters.seek_options(timeline, Fraction(4)) == SEEK
-    assert video_filters.grid_filters(timeline, Fraction(4), 200) == ON_GRID
-    assert video_filters.scale_chains(timeline, timeline.renditions) == SIZES
-    assert video_filters.color_tags(timeline) == TAGS
+def test_a_presentation_of_an_earlier_version_gives_the_same_plan() -> None:
+    presentation = Presentation.from_json(json.loads(STORED))
+    assert (presentation.segment_count, presentation.rendition_names) == (5, ("480p", "720p"))
+    assert video_filters.seek_options(presentation, Fraction(4)) == SEEK
+    assert video_filters.grid_filters(presentation, Fraction(4), 200) == ON_GRID
+    assert video_filters.scale_chains(presentation, presentation.renditions) == SIZES
+    assert video_filters.color_tags(presentation) == TAGS
 
 
-def test_a_timeline_of_an_earlier_version_is_stored_again_without_loss() -> None:
-    timeline = Presentation.from_json(json.loads(STORED))
-    assert Presentation.from_json(json.loads(json.dumps(timeline.as_json()))) == timeline
+def test_a_presentation_of_an_earlier_version_is_stored_again_intact() -> None:
+    presentation = Presentation.from_json(json.loads(STORED))
+    assert Presentation.from_json(json.loads(json.dumps(presentation.as_json()))) == presentation

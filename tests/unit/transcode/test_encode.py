@@ -1,4 +1,4 @@
-"""Whether there is room for the copy of a source."""
+"""The check for disk space before a copy of the source is written."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from transcode.tasks.context import TaskContext
 from transcode.tasks.encode import require_free_space
 
 
-def test_a_copy_that_would_eat_up_the_reserve_is_not_begun(tmp_path: Path) -> None:
-    work = TaskContext("probe", 1, "film.ts", tmp_path, tmp_path, NO_TOOLS)
-    require_free_space(work, 1)
+def test_a_copy_that_would_use_the_reserve_is_refused(tmp_path: Path) -> None:
+    context = TaskContext("probe", 1, "video.ts", tmp_path, tmp_path, NO_TOOLS)
+    require_free_space(context, 1)
     with pytest.raises(OutputTooLarge, match=r"a copy of 2.0 GiB"):
-        require_free_space(replace(work, reserve_bytes=shutil.disk_usage(tmp_path).total), 2 * GIB)
+        require_free_space(replace(context, reserve_bytes=shutil.disk_usage(tmp_path).total), 2 * GIB)

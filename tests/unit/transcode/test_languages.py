@@ -1,4 +1,4 @@
-"""Language codes of sources as the tags and names of playlists."""
+"""Language codes of sources become tags and names in playlists."""
 
 from __future__ import annotations
 

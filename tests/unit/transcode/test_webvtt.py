@@ -1,4 +1,4 @@
-"""WebVTT: reading whatever ffmpeg writes, and cutting it into segments."""
+"""WebVTT: parsing what ffmpeg writes, and splitting it into segments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from transcode.hls import webvtt
 from transcode.hls.webvtt import Cue
 
 
-def test_webvtt_is_read_whatever_is_in_it() -> None:
+def test_cues_are_parsed_and_everything_else_is_ignored() -> None:
     text = (
         "WEBVTT - a title\r\n\r\nNOTE nothing\r\n\r\nSTYLE\r\n::cue {}\r\n"
         "\r\n7\r\n00:01.500 --> 00:02.000 line:0\r\nOne\r\n"
@@ -22,7 +22,7 @@ def test_webvtt_is_read_whatever_is_in_it() -> None:
     assert webvtt.parse("") == []
 
 
-def test_words_are_what_people_say_and_nothing_else() -> None:
+def test_drawings_and_markup_of_ass_are_removed() -> None:
     """As ffmpeg turns ASS and the like into WebVTT."""
     text = (
         "WEBVTT\n\n00:01.000 --> 00:02.000\nm 0 0 l 100.5 0 b 1 -2 3 4 5 6\n"
@@ -34,11 +34,11 @@ def test_words_are_what_people_say_and_nothing_else() -> None:
     ]  # fmt: skip
 
 
-def test_lines_in_another_encoding_are_readable() -> None:
+def test_lines_that_are_not_utf_8_are_read_as_windows_1252() -> None:
     assert webvtt.decode("Grüße\nGrüße".encode() + b"\nGr\xfc\xdfe \x81") == "Grüße\nGrüße\nGrüße \ufffd"
 
 
-def test_a_cue_over_a_border_is_in_both_pieces() -> None:
+def test_a_cue_that_crosses_a_boundary_is_in_both_segments() -> None:
     cues = [Cue(-500, 500, "early"), Cue(59_000, 61_000, "over"), Cue(60_000, 60_500, "exactly")]
     first, second, third = webvtt.split_cues(cues, [Fraction(60), Fraction(60), Fraction(1)], 10)
     assert first == (
