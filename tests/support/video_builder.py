@@ -38,7 +38,7 @@ class RecordingProgressSink(ProgressSink):
 
 @dataclass
 class VideoBuilder:
-    """Builds video 1. `known` is its presentation as JSON, `results` are the last ones by kind of task."""
+    """Builds video 1. `presentation_json` is None before the probe, `results` are the latest by kind."""
 
     root: Path
     source: Path

@@ -130,25 +130,25 @@ def test_bandwidths_start_at_the_caps_and_decrease_during_encoding(published: Pu
 def test_a_master_with_measured_bandwidths_survives_restart_and_repair(
     video: VideoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, lost, write = video.folder / "master.m3u8", video.segment_paths()[1], paths.publish_text
-    exact, written = place.read_text(), place.stat().st_mtime_ns
+    master_path, segment, publish_text = video.folder / "master.m3u8", video.segment_paths()[1], paths.publish_text
+    exact, modified_at = master_path.read_text(), master_path.stat().st_mtime_ns
     video.probe()
-    assert place.stat().st_mtime_ns == written  # unchanged
-    lost.rename(video.root / "lost.ts")
+    assert master_path.stat().st_mtime_ns == modified_at  # unchanged
+    segment.rename(video.root / "lost.ts")
     video.probe()
-    assert place.read_text() != exact
-    assert len(m3u8.load(str(place)).iframe_playlists) == 2
+    assert master_path.read_text() != exact
+    assert len(m3u8.load(str(master_path)).iframe_playlists) == 2
 
     def write_late(scratch: Path, target: Path, text: str) -> None:
         """Write from an outdated state: the segment comes back just before."""
-        if target == place and not lost.exists():
-            (video.root / "lost.ts").rename(lost)
-        write(scratch, target, text)
+        if target == master_path and not segment.exists():
+            (video.root / "lost.ts").rename(segment)
+        publish_text(scratch, target, text)
 
     monkeypatch.setattr(paths, "publish_text", write_late)
-    place.unlink()
+    master_path.unlink()
     video.probe()
-    assert place.read_text() == exact
+    assert master_path.read_text() == exact
 
 
 def test_every_file_that_is_read_or_published_counts_as_progress(published: Published) -> None:
@@ -284,10 +284,10 @@ def test_nothing_is_finished_while_a_segment_is_missing(source: Path, tools: Ffm
 
 
 def test_a_fragmented_video_keeps_its_subtitles_and_languages(tools: FfmpegBinaries, tmp_path: Path) -> None:
-    words, source = tmp_path / "de.srt", tmp_path / "video.mp4"
-    words.write_text(GERMAN)
+    srt, source = tmp_path / "de.srt", tmp_path / "video.mp4"
+    srt.write_text(GERMAN)
     sample_videos.run_ffmpeg(
-        tools, *sample_videos.video_input(), *sample_videos.beep_input(), "-i", str(words),
+        tools, *sample_videos.video_input(), *sample_videos.beep_input(), "-i", str(srt),
         *sample_videos.H264, *sample_videos.AAC, "-c:s", "mov_text",
         "-metadata:s:a", "language=fra", "-metadata:s:s", "language=ger",
         "-movflags", "frag_keyframe+empty_moov", str(source),

@@ -26,11 +26,11 @@ def chunked(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("mixing")
     source = folder / "video.mkv"
     music = "0.3*sin(2*PI*(300+200*sin(t))*t)+0.2*sin(2*PI*440*t)*lt(mod(t,2),0.5)"
-    sound = ["-f", "lavfi", "-i", f"aevalsrc='{music}|{music}':d={SECONDS}:s=44100"]
+    audio = ["-f", "lavfi", "-i", f"aevalsrc='{music}|{music}':d={SECONDS}:s=44100"]
     sample_videos.run_ffmpeg(
         tools,
         *sample_videos.video_input("30000/1001", SECONDS),
-        *sound,
+        *audio,
         *sample_videos.H264,
         "-c:a",
         "libmp3lame",
@@ -93,7 +93,9 @@ def test_without_the_finished_audio_samples_shift_under_a_millisecond(chunked: V
     shutil.rmtree(paths.chunk_audio_dir(video.root, 1))
     encode_on_demand(video, [0, 1, 3, 5])
     assert read_all_packets(video) == read_all_packets(chunked)
-    own, run = (ffprobe.decode_audio(chunked.tools, "-i", str(playlist_path(each)))[::2] for each in (video, chunked))
+    own, run = (
+        ffprobe.decode_audio(chunked.tools, "-i", str(playlist_path(builder)))[::2] for builder in (video, chunked)
+    )
     assert len(own) == len(run)
     for number in (0, 1, 3, 5):
         middle = round(audio_filters.SAMPLE_RATE_HZ * (chunked.presentation.grid.segment_start(number) + 1))

@@ -89,11 +89,11 @@ async def test_later_tries_are_few_and_each_pause_is_longer(
 
 
 def test_pauses_grow_up_to_a_bound_and_end() -> None:
-    begun = Omissions({"storyboard": "It failed."}, 0, 1000.0)
+    omissions = Omissions({"storyboard": "It failed."}, 0, 1000.0)
     pauses = []
-    while (due := task_graph.retry_at(begun, times := FAST_TIMING)) < float("inf"):
-        pauses.append(due - begun.tried_at)
-        begun = begun.tried(due)
+    while (due := task_graph.retry_at(omissions, times := FAST_TIMING)) < float("inf"):
+        pauses.append(due - omissions.tried_at)
+        omissions = omissions.tried(due)
     assert pauses == sorted(pauses)
     assert len(pauses) == times.optional_tries
     assert pauses[0] == times.optional_first
@@ -182,8 +182,8 @@ async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
         job = (await get_job(ledger, 1)).id
         async with running_worker(ledger, repository, tmp_path):
             await wait_until(lambda: repository.status[1] == "ready")
-        video = repository.records[1]
-        assert not video.omissions
+        record = repository.records[1]
+        assert not record.omissions
         await ledger.forget(1)
         repository.add(1, rich_presentation(), chunks=[0, 1, 2])
         await ledger.start(1, [NewTask("thumbnail", "thumbnail", max_attempts=1, optional=True)], task_graph.closing())
@@ -212,7 +212,7 @@ async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(
 
 
 @pytest.fixture(scope="module")
-def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
+def built(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> VideoBuilder:
     source = tmp_path_factory.mktemp("source") / "video.mp4"
     sample_videos.run_ffmpeg(
         tools,
@@ -229,45 +229,45 @@ def made(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> Vid
     return video
 
 
-def test_a_video_without_i_frame_playlists_has_measured_bandwidths(made: VideoBuilder) -> None:
-    name = made.presentation.top_rendition.name
-    playlist = paths.rendition_dir(made.root, 1, name) / paths.IFRAME_PLAYLIST
+def test_a_video_without_i_frame_playlists_has_measured_bandwidths(built: VideoBuilder) -> None:
+    name = built.presentation.top_rendition.name
+    playlist = paths.rendition_dir(built.root, 1, name) / paths.IFRAME_PLAYLIST
     playlist.unlink(missing_ok=True)
-    measured = made.run_task("finish")["bandwidths"][name]
-    master = (made.folder / "master.m3u8").read_text()
+    measured = built.run_task("finish")["bandwidths"][name]
+    master = (built.folder / "master.m3u8").read_text()
     assert f"BANDWIDTH={measured}," in master
     assert "I-FRAME" not in master
-    made.run_task("iframes")
-    assert made.run_task("finish")["bandwidths"][name] == measured
-    assert "I-FRAME" in (made.folder / "master.m3u8").read_text()
+    built.run_task("iframes")
+    assert built.run_task("finish")["bandwidths"][name] == measured
+    assert "I-FRAME" in (built.folder / "master.m3u8").read_text()
 
 
 @pytest.mark.parametrize("kind", ["iframes", "storyboard"])
-def test_a_damaged_segment_fails_only_the_tasks_that_read_it(made: VideoBuilder, kind: str) -> None:
-    place = made.segment_paths()[1]
-    whole = place.read_bytes()
-    place.write_bytes(b"\0" * len(whole))
+def test_a_damaged_segment_fails_only_the_tasks_that_read_it(built: VideoBuilder, kind: str) -> None:
+    segment = built.segment_paths()[1]
+    content = segment.read_bytes()
+    segment.write_bytes(b"\0" * len(content))
     try:
         with pytest.raises(MediaError, match="A segment of this video is damaged"):
-            made.run_task(kind)
-        made.run_task("finish")
+            built.run_task(kind)
+        built.run_task("finish")
     finally:
-        place.write_bytes(whole)
+        segment.write_bytes(content)
 
 
-def test_each_missing_optional_part_is_reported_by_its_own_kind(made: VideoBuilder, tmp_path: Path) -> None:
+def test_each_missing_optional_part_is_reported_by_its_own_kind(built: VideoBuilder, tmp_path: Path) -> None:
     for kind in ("iframes", "storyboard", "finish"):
-        made.run_task(kind)
+        built.run_task(kind)
     repository = InMemoryRepository()
-    repository.add(1, made.presentation, range(made.presentation.grid.chunk_count))
-    entry = replace(repository.records[1], tasks_done=frozenset({"iframes", "storyboard", "finish"}))
-    assert not integrity.find_missing(entry, made.root)
-    (made.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
-    assert integrity.find_missing(entry, made.root).kinds == {"storyboard"}
-    (tmp_path / "index.vtt").rename(made.folder / "storyboard" / "index.vtt")
-    (made.folder / made.presentation.top_rendition.name / "iframes.m3u8").unlink()
-    assert integrity.find_missing(entry, made.root).kinds == {"iframes"}
-    made.run_task("iframes")
+    repository.add(1, built.presentation, range(built.presentation.grid.chunk_count))
+    record = replace(repository.records[1], tasks_done=frozenset({"iframes", "storyboard", "finish"}))
+    assert not integrity.find_missing(record, built.root)
+    (built.folder / "storyboard" / "index.vtt").rename(tmp_path / "index.vtt")
+    assert integrity.find_missing(record, built.root).kinds == {"storyboard"}
+    (tmp_path / "index.vtt").rename(built.folder / "storyboard" / "index.vtt")
+    (built.folder / built.presentation.top_rendition.name / "iframes.m3u8").unlink()
+    assert integrity.find_missing(record, built.root).kinds == {"iframes"}
+    built.run_task("iframes")
 
 
 BROKEN_MEASUREMENT = """#!/bin/sh
@@ -277,40 +277,40 @@ exec {ffmpeg} "$@"
 
 
 def test_audio_whose_loudness_cannot_be_measured_is_encoded(
-    made: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path
+    built: VideoBuilder, tools: FfmpegBinaries, tmp_path: Path
 ) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text(BROKEN_MEASUREMENT.format(ffmpeg=tools.ffmpeg))
     broken.chmod(0o755)
-    video = VideoBuilder(tmp_path / "media", made.source, FfmpegBinaries(str(broken), tools.ffprobe))
+    video = VideoBuilder(tmp_path / "media", built.source, FfmpegBinaries(str(broken), tools.ffprobe))
     video.probe()
     assert video.run_task("audio") == {"loudness": None, "unmeasured": True}
     for chunk in range(video.presentation.grid.chunk_count):
-        parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (video.root, made.root)]
+        parts = [paths.chunk_audio_path(root, 1, chunk).read_bytes() for root in (video.root, built.root)]
         assert parts[0] == parts[1]
     with pytest.raises(MediaError):
         video.run_task("loudness")
-    repaired = VideoBuilder(tmp_path / "media", made.source, tools, presentation_json=video.presentation_json)
-    assert repaired.run_task("loudness")["loudness"] == pytest.approx(made.results["audio"]["loudness"], abs=0.1)
+    repaired = VideoBuilder(tmp_path / "media", built.source, tools, presentation_json=video.presentation_json)
+    assert repaired.run_task("loudness")["loudness"] == pytest.approx(built.results["audio"]["loudness"], abs=0.1)
 
 
 def test_the_loudness_has_a_task_of_its_own_only_where_it_is_not_known() -> None:
     repository = InMemoryRepository()
     repository.add(1, rich_presentation(), chunks=[0, 1, 2])
-    video = replace(repository.records[1], tasks_done=frozenset({"audio", "thumbnail", "tracks"}))
-    assert {task.kind for task in task_graph.initial_tasks(video, Path())} == {"subtitles"}
-    video = replace(video, task_results={"audio": {"loudness": None, "unmeasured": True}})
-    assert {task.kind for task in task_graph.initial_tasks(video, Path())} == {"subtitles", "loudness"}
-    assert all(task.optional for task in task_graph.initial_tasks(video, Path()))
+    record = replace(repository.records[1], tasks_done=frozenset({"audio", "thumbnail", "tracks"}))
+    assert {task.kind for task in task_graph.initial_tasks(record, Path())} == {"subtitles"}
+    record = replace(record, task_results={"audio": {"loudness": None, "unmeasured": True}})
+    assert {task.kind for task in task_graph.initial_tasks(record, Path())} == {"subtitles", "loudness"}
+    assert all(task.optional for task in task_graph.initial_tasks(record, Path()))
 
 
 def test_only_probe_audio_and_finish_are_needed_of_the_single_tasks() -> None:
     repository = InMemoryRepository()
     repository.add(1, replace(rich_presentation(), grid=replace(rich_presentation().grid, fps=Fraction(25))))
-    video = replace(repository.records[1], task_results={"audio": {"unmeasured": True}})
+    record = replace(repository.records[1], task_results={"audio": {"unmeasured": True}})
     tasks = [
-        *task_graph.follow_ups("audio", video, Path()),
-        *task_graph.initial_tasks(video, Path()),
+        *task_graph.follow_ups("audio", record, Path()),
+        *task_graph.initial_tasks(record, Path()),
         *task_graph.closing(),
     ]
     assert {task.kind for task in tasks if not task.optional} == {"audio", "chunk", "finish"}

@@ -21,6 +21,8 @@ from transcode.tasks.master import publish_master
 from transcode.tasks.uniform_audio import AudioFormatChanged, make_uniform_audio, require_uniform_format
 from transcode.tasks.working_copy import working_source
 
+_AAC_FRAME_S = Fraction(audio_filters.AAC_FRAME_SAMPLES, audio_filters.SAMPLE_RATE_HZ)
+
 
 @dataclass(frozen=True, slots=True)
 class AlternateAudioPlan:
@@ -45,9 +47,6 @@ class AlternateAudioPlan:
             "-f", "hls", "-hls_time", format_seconds(grid.gop / grid.fps), "-hls_list_size", "0",
             "-hls_segment_filename", f"{folder}/%04d.ts", f"{folder}/{MEDIA_PLAYLIST}",
         ]  # fmt: skip
-
-
-_AAC_FRAME_S = Fraction(audio_filters.AAC_FRAME_SAMPLES, audio_filters.SAMPLE_RATE_HZ)
 
 
 class AlternateAudioResult(TypedDict):

@@ -19,6 +19,9 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.uniform_audio import AudioFormatChanged, make_uniform_audio, require_uniform_format
 from transcode.tasks.working_copy import working_source
 
+_INTEGRATED_LOUDNESS = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
+_ABSOLUTE_GATE_LUFS = -70.0
+
 
 @dataclass(frozen=True, slots=True)
 class AudioPlan:
@@ -66,10 +69,6 @@ def _format_cut_time(tick: int) -> str:
     ticks = tick + audio_filters.AAC_FRAME_SAMPLES * MPEG_CLOCK_HZ // audio_filters.SAMPLE_RATE_HZ
     microseconds = ticks * 1_000_000 // MPEG_CLOCK_HZ
     return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"
-
-
-_INTEGRATED_LOUDNESS = re.compile(r"\bI:\s*(-?\d+(?:\.\d+)?) LUFS")
-_ABSOLUTE_GATE_LUFS = -70.0
 
 
 class AudioResult(TypedDict):

@@ -13,16 +13,15 @@ from transcode.tasks.context import ProgressSink, TaskContext
 
 BATCH_LIMITS = ResourceLimits(nice=10)  # lower priority than web processes and on-demand segments
 ON_DEMAND_LIMITS = ResourceLimits()
+_MIN_FREE_BYTES = 512 * 1024  # with less free space on the volume, output may be incomplete
+
+# Converts a block of ffmpeg's progress report into a fraction from 0 to 1.
+ProgressParser = Callable[[Mapping[str, str]], float]
 
 
 def whole_video_limits(seconds: float) -> ResourceLimits:
     """Return the limits of a run through a whole video: a slow machine may need its duration for the audio alone."""
     return replace(BATCH_LIMITS, cpu_seconds=BATCH_LIMITS.cpu_seconds + int(seconds))
-
-
-_MIN_FREE_BYTES = 512 * 1024  # with less free space on the volume, output may be incomplete
-
-ProgressParser = Callable[[Mapping[str, str]], float]
 
 
 def run_ffmpeg(

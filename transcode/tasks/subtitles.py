@@ -19,6 +19,9 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.master import publish_master
 from transcode.tasks.working_copy import working_source
 
+_VIDEO_SEGMENTS_PER_SUBTITLE_SEGMENT = 15  # about a minute, as there is little text
+_LIMITS = replace(encode.BATCH_LIMITS, file_size=16 * 1024**2)
+
 
 @dataclass(frozen=True, slots=True)
 class SubtitlesPlan:
@@ -42,10 +45,6 @@ class SubtitlesPlan:
                 )
             ),
         ]  # fmt: skip
-
-
-_VIDEO_SEGMENTS_PER_SUBTITLE_SEGMENT = 15  # about a minute, as there is little text
-_LIMITS = replace(encode.BATCH_LIMITS, file_size=16 * 1024**2)
 
 
 class SubtitlesResult(TypedDict):
