@@ -20,7 +20,7 @@ ProgressParser = Callable[[Mapping[str, str]], float]
 
 
 def whole_video_limits(seconds: float) -> ResourceLimits:
-    """Return the limits of a run through a whole video: a slow machine may need its duration for the audio alone."""
+    """Return the limits of a run through a whole video: on a slow machine, audio alone may take as long as it lasts."""
     return replace(BATCH_LIMITS, cpu_seconds=BATCH_LIMITS.cpu_seconds + int(seconds))
 
 

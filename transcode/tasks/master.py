@@ -45,8 +45,8 @@ def publish_master_after_chunk(context: TaskContext, sizes: Mapping[str, Mapping
     """Update the master playlist after a chunk, if needed. `sizes` are bytes by rendition and segment number.
 
     Reading all segments after every chunk would take quadratic time, and after the first chunks the bandwidths hardly
-    change. So a later chunk updates the playlist only in these cases: its own segments exceed the listed bandwidths,
-    its index has a single bit set, or the video has been complete before (bandwidths are exact then).
+    change. So a later chunk updates the playlist only if its own segments exceed the listed bandwidths, if its index is
+    a power of two, or if the video has been complete before (bandwidths are exact then).
     """
     published = PublishedVideo(context.presentation, paths.video_dir(context.media_root, context.video_id))
     is_due = context.index < _EARLY_CHUNKS or context.index.bit_count() == 1

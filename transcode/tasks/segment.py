@@ -18,7 +18,7 @@ from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.frames import check_frames
 from transcode.tasks.working_copy import working_source
 
-# AAC frames encoded before the first wanted one: a frame decodes depending on its predecessor, and the limiter needs
+# AAC frames encoded before the first wanted one: decoding a frame depends on its predecessor, and the limiter needs
 # 50 ms to recover from a peak.
 _PREROLL_FRAMES = 4
 
