@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from transcode import integrity, task_graph
@@ -182,5 +183,5 @@ def omissions_of(entry: VideoRecord, job: JobView) -> Omissions:
     return entry.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - entry.tasks_done)}, time.time())
 
 
-def _has_changed(stored: Presentation | None, probed: dict[str, Any]) -> bool:
+def _has_changed(stored: Presentation | None, probed: Mapping[str, Any]) -> bool:
     return stored is not None and stored != Presentation.from_json(probed)
