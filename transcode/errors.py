@@ -40,10 +40,10 @@ class ProcessFailed(MediaError):
     default_message = "The encoder failed."
 
 
-class NeedsMemory(MediaError):
+class OutOfMemory(MediaError):
     """A program wanted more memory than one run may use; it would again."""
 
-    usual = "This film needs more memory than one encoder may use."
+    default_message = "This film needs more memory than one encoder may use."
 
 
 class ProcessTimeout(MediaError):

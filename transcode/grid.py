@@ -67,7 +67,9 @@ def _divisor(rate: Fraction) -> int:
     return next(number for number in range(1, 100_000) if rate / number <= MAX_FRAME_RATE * (1 + _FRAME_RATE_TOLERANCE))
 
 
-def pace(times: Sequence[float], origin: float, average: Fraction, nominal: Fraction) -> tuple[Fraction, Fraction]:
+def fit_frame_rate(
+    times: Sequence[float], origin: float, average: Fraction, nominal: Fraction
+) -> tuple[Fraction, Fraction]:
     """The rate for pictures at these times (seconds, in order), and by how many seconds film time 0 precedes `origin`.
 
     `average` and `nominal` are what headers say, see `frame_rate`; of a constant rate that is right.

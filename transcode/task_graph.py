@@ -133,9 +133,11 @@ def needs_source(kinds: Iterable[str]) -> bool:
 
 def retry_at(omissions: Omissions, times: Timing) -> float:
     """Return the Unix time from which optional tasks that failed are tried again, infinity after the last try."""
-    if omissions.tries >= times.optional_tries:
+    if omissions.tries >= times.max_optional_retries:
         return math.inf
-    return omissions.tried_at + min(times.optional_most, times.optional_first * times.optional_growth**omissions.tries)
+    return omissions.tried_at + min(
+        times.max_optional_retry_delay_s, times.optional_retry_delay_s * times.optional_retry_growth**omissions.tries
+    )
 
 
 def seconds(entry: VideoRecord) -> float:

@@ -46,10 +46,10 @@ class Timing:
 
     # What a film was published without (a storyboard, subtitles) is tried again after ten minutes, an hour, six hours,
     # a day and another one: a cause that passes (memory, a server, an update of ours) does so within days, if at all.
-    optional_first: float = 600.0
-    optional_growth: float = 6.0
-    optional_most: float = 24 * 3600.0
-    optional_tries: int = 5
+    optional_retry_delay_s: float = 600.0
+    optional_retry_growth: float = 6.0
+    max_optional_retry_delay_s: float = 24 * 3600.0
+    max_optional_retries: int = 5
 
     # Players give up after 20 s (contract), so the answer "busy" comes before that.
     segment_wait_timeout_s: float = 18.0

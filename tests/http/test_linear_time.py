@@ -152,7 +152,7 @@ FUNCTIONS: dict[str, Parser] = {
     "brightness": lambda text: thumbnail._LUMA_PATTERN.search("YAVG=" + text),
     "rate of a video": lambda text: source._parse_rate("1" + text),
     "length of a video": source._parse_clock,
-    "tag of a video": lambda text: tracks.tag({"tags": {"title": text}}, "title"),
+    "tag of a video": lambda text: tracks.read_tag({"tags": {"title": text}}, "title"),
     "message of a mail server": lambda text: transport._describe_error(OSError(text)),
 }  # fmt: skip
 

@@ -105,7 +105,7 @@ def test_ambisonic_sound_keeps_its_sides(make: Make) -> None:
 
 def test_a_layout_that_lists_its_places_is_mixed_by_them() -> None:
     places = AudioTrack(1, 9, layout="9 channels (FL+FR+FC+LFE+SL+SR+TFL+TFR+BC)")
-    assert downmix.to_stereo(places) == (
+    assert downmix.stereo_downmix_filter(places) == (
         "pan=stereo|c0=1.0*c0+0.7071*c2+0.7071*c4+0.7071*c6+0.7071*c8|c1=1.0*c1+0.7071*c2+0.7071*c5+0.7071*c7+0.7071*c8"
     )
 
@@ -237,7 +237,7 @@ def test_titles_say_what_a_track_is_for(title: str, role: Role) -> None:
 )  # fmt: skip
 def test_the_main_sound_is_the_films_own(flags: list[tuple[str, ...]], main: int) -> None:
     streams = [stream(index, "", *names) for index, names in enumerate(flags)]
-    assert tracks.in_order(streams)[0]["index"] == main
+    assert tracks.sort_audio_streams(streams)[0]["index"] == main
 
 
 SUBTITLES = "1\n00:00:00,500 --> 00:00:01,500\nHello\n"
@@ -329,7 +329,7 @@ def test_two_mono_tracks_that_are_left_and_right_are_one_sound(
 )  # fmt: skip
 def test_mono_tracks_that_are_something_else_stay_two(labels: list[dict[str, str]]) -> None:
     found = [stream(number, channels=1, codec_name="pcm_s16le", tags=tags) for number, tags in enumerate(labels, 1)]
-    assert [track.indexes for track in tracks.audio_tracks(found)] == [(1,), (2,)]
+    assert [track.indexes for track in tracks.build_audio_tracks(found)] == [(1,), (2,)]
 
 
 def test_titles_of_any_kind_become_names(make: Make, tools: FfmpegBinaries) -> None:

@@ -14,7 +14,7 @@ from tests.support.sample_videos import luma_of
 from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import build_and_inspect
 from transcode.ffmpeg.binaries import FfmpegBinaries
-from transcode.grid import pace
+from transcode.grid import fit_frame_rate
 
 FILM = Fraction(24000, 1001)
 NTSC = Fraction(30000, 1001)
@@ -22,7 +22,7 @@ NTSC = Fraction(30000, 1001)
 
 def rate_of(times: Sequence[float], average: Fraction, nominal: Fraction | None = None) -> Fraction:
     """The rate that the probe would choose."""
-    return pace(times, times[0] if times else 0, average, nominal or average)[0]
+    return fit_frame_rate(times, times[0] if times else 0, average, nominal or average)[0]
 
 
 def every(rate: Fraction | int, seconds: float, start: float = 0) -> list[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode.errors import NeedsMemory, ProcessFailed
+from transcode.errors import OutOfMemory, ProcessFailed
 from transcode.ffmpeg import isolation as isolating
 from transcode.ffmpeg import process
 from transcode.ffmpeg.binaries import FfmpegBinaries
@@ -108,7 +108,7 @@ def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
 
 def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=9", "-c:v", "libx264", "-f", "null", "-"]
-    with pytest.raises(NeedsMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
+    with pytest.raises(OutOfMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
         FfmpegProcess([tools.ffmpeg, *film], tmp_path, ResourceLimits(memory_bytes=2**29))()
     assert refused.value.permanent
     assert "FFMPEG_MEMORY_GIB" in refused.value.message

@@ -23,8 +23,8 @@ from transcode.ledger import Ledger, NewTask, State
 from transcode.presentation import AudioTrack, Presentation, SubtitleTrack
 from transcode.repository import Omissions
 
-SOON = replace(FAST_TIMING, optional_first=0.3, optional_most=0.6)
-NEVER = replace(FAST_TIMING, optional_first=3600.0, optional_most=3600.0)
+SOON = replace(FAST_TIMING, optional_retry_delay_s=0.3, max_optional_retry_delay_s=0.6)
+NEVER = replace(FAST_TIMING, optional_retry_delay_s=3600.0, max_optional_retry_delay_s=3600.0)
 OPTIONAL = ["thumbnail", "tracks", "subtitles", "loudness", "iframes", "storyboard"]
 
 
@@ -77,12 +77,18 @@ async def test_later_tries_are_few_and_each_pause_is_longer(
     redis_url: str, tmp_path: Path, repository: InMemoryRepository, task_script: TaskScript
 ) -> None:
     task_script.set("iframes", "fail permanently")
-    times = replace(FAST_TIMING, optional_first=0.1, optional_growth=2.0, optional_most=0.4, optional_tries=3)
+    times = replace(
+        FAST_TIMING,
+        optional_retry_delay_s=0.1,
+        optional_retry_growth=2.0,
+        max_optional_retry_delay_s=0.4,
+        max_optional_retries=3,
+    )
     async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
         await wait_until(lambda: repository.status.get(1) == "ready" and repository.records[1].omissions.tries == 3)
         await wait_for_job(ledger, 1)
-        await asyncio.sleep(5 * times.optional_most)
+        await asyncio.sleep(5 * times.max_optional_retry_delay_s)
         assert len(task_script.started("iframes")) == 4
         assert task_script.started("probe") == ["0"]  # the source is not needed, so it is not probed again
         assert (repository.status[1], missing(repository)) == ("ready", {"iframes"})
@@ -95,9 +101,9 @@ def test_pauses_grow_up_to_a_bound_and_end() -> None:
         pauses.append(due - omissions.tried_at)
         omissions = omissions.tried(due)
     assert pauses == sorted(pauses)
-    assert len(pauses) == times.optional_tries
-    assert pauses[0] == times.optional_first
-    assert pauses[-1] == times.optional_most
+    assert len(pauses) == times.max_optional_retries
+    assert pauses[0] == times.optional_retry_delay_s
+    assert pauses[-1] == times.max_optional_retry_delay_s
 
 
 async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
@@ -106,7 +112,7 @@ async def test_tries_that_cannot_reach_the_end_of_their_job_are_counted_too(
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos" / "1.mp4").touch()
     task_script.set("thumbnail", "fail permanently")
-    times = replace(FAST_TIMING, optional_first=0.1, optional_growth=1.0, optional_tries=2)
+    times = replace(FAST_TIMING, optional_retry_delay_s=0.1, optional_retry_growth=1.0, max_optional_retries=2)
     async with open_ledger(redis_url, times) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository)
         await wait_until(lambda: repository.status[1] == "ready")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from transcode.ffmpeg.downmix import to_stereo
+from transcode.ffmpeg.downmix import stereo_downmix_filter
 from transcode.grid import MPEG_CLOCK_HZ, nearest_integer
 from transcode.presentation import AudioTrack, Presentation
 
@@ -22,14 +22,14 @@ _MAX_DRIFT_S = 0.04  # seconds that sound may be away from its time
 CODEC = "mp4a.40.2"  # AAC-LC, RFC 6381
 
 # framelog: "quiet" is newer than 5.1; at the level of talk that reports the result, verbose is silent too.
-MEASURE_LOUDNESS = "ebur128=framelog=verbose"
+LOUDNESS_FILTER = "ebur128=framelog=verbose"
 
 ENCODER_OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE_BPS), "-ar", str(SAMPLE_RATE_HZ), "-ac", "2")
 
 # ffmpeg mixes whole numbers at other weights than these, which cannot exceed full scale: PCM and FLAC would be 8 dB
 # quieter than the same sound in AC-3.
-FLOAT = "aformat=sample_fmts=fltp"
-MONO = "aformat=channel_layouts=mono"
+FLOAT_FILTER = "aformat=sample_fmts=fltp"
+MONO_FILTER = "aformat=channel_layouts=mono"
 _JOINED = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
 
 # Peaks. What is mixed from more than two channels keeps ffmpeg's usual weights, so that dialogue is as loud as ever,
@@ -59,8 +59,8 @@ def clock_filters(
     steady = _steady(presentation, first_sample, count + _LIMITER_DELAY)
     behind = ",".join([*_limited(track, first_sample, count), *more])
     if track.right_index is None:
-        return ["-map", f"0:{track.index}", "-af", f"{steady},{to_stereo(track)},{behind}"]
-    sides = [f"[0:{index}]{steady},{MONO}[side{index}]" for index in track.indexes]
+        return ["-map", f"0:{track.index}", "-af", f"{steady},{stereo_downmix_filter(track)},{behind}"]
+    sides = [f"[0:{index}]{steady},{MONO_FILTER}[side{index}]" for index in track.indexes]
     both = "".join(f"[side{index}]" for index in track.indexes)
     made = f"[sound{track.index}]"
     return ["-filter_complex", ";".join([*sides, f"{both}{_JOINED},{behind}{made}"]), "-map", made]
@@ -72,7 +72,7 @@ def _steady(timeline: Presentation, first_sample: int, count: int) -> str:
     return (
         # Two steps, for the second one counts `first_pts` in samples of its input. It cuts off what comes before, and
         # fills or cuts where sound is further from its time than a frame of the picture lasts.
-        f"{origin}{FLOAT},aresample={SAMPLE_RATE_HZ},aresample={SAMPLE_RATE_HZ}:async=1:min_hard_comp={_MAX_DRIFT_S}:first_pts={first_sample},"
+        f"{origin}{FLOAT_FILTER},aresample={SAMPLE_RATE_HZ},aresample={SAMPLE_RATE_HZ}:async=1:min_hard_comp={_MAX_DRIFT_S}:first_pts={first_sample},"
         # Counted, not timed: where there is no sound at all any more, silence would begin at 0.
         f"apad=whole_len={count},atrim=end_sample={count},asetpts=N+{first_sample}"
     )

@@ -35,12 +35,12 @@ _MIXED_BY_FFMPEG = frozenset({*range(1, 9), 16, 24})
 _LISTED = re.compile(r"\d+ channels \(([A-Z0-9+]+)\)")  # ffmpeg's words for an order without a name
 
 
-def has_known_order(track: AudioTrack) -> bool:
+def has_known_channel_order(track: AudioTrack) -> bool:
     """Tell whether it is known, or can be guessed, where each channel belongs."""
     return track.channels in _MIXED_BY_FFMPEG or track.channels in _USUAL or bool(_weights_of_layout(track))
 
 
-def to_stereo(track: AudioTrack) -> str:
+def stereo_downmix_filter(track: AudioTrack) -> str:
     """Return the filter that mixes a track to two channels.
 
     Channels in an unknown order are heard equally on both sides: whoever has only such sound hears all of it.

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transcode.errors import DiskFull, MediaError, NeedsMemory, ProcessFailed, ProcessKilled, ProcessTimeout, Stopped
+from transcode.errors import DiskFull, MediaError, OutOfMemory, ProcessFailed, ProcessKilled, ProcessTimeout, Stopped
 from transcode.ffmpeg.isolation import Isolation, forbid_new_privileges, isolation, leave_network
 from transcode.parent_death import set_parent_death_signal
 
@@ -160,7 +160,7 @@ class FfmpegProcess:
         if _tells_of_no_memory(words) and (self._had_little_left() or (exit_code and not self._peak)):
             # Also where ffmpeg calls it a success, for it goes on without some of the pictures.
             sentence = _TOO_LITTLE_MEMORY.format(self.limits.memory_bytes / GIB)
-            raise NeedsMemory(sentence, permanent=True, stderr_tail=words)
+            raise OutOfMemory(sentence, permanent=True, stderr_tail=words)
         if exit_code == 0:
             return
         if exit_code == -signal.SIGXCPU:

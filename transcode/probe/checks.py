@@ -16,7 +16,7 @@ from transcode.probe.encryption import reject_encrypted, reject_encryption_keys
 from transcode.probe.ffprobe import ProbeOutput, format_duration, permanent_error, run_probe
 from transcode.probe.h264 import count_recovery_frames
 from transcode.probe.mp4 import max_composition_delay, read_moov
-from transcode.probe.sampling import sample
+from transcode.probe.sampling import sample_source
 from transcode.probe.source import Source, describe_source
 
 MAX_DURATION_S = 24 * 3600  # seconds
@@ -44,12 +44,12 @@ def probe_source(path: Path, binaries: FfmpegBinaries) -> Source:
         source = replace(source, has_long_frame_delay=max_composition_delay(movie) > _MAX_COMPOSITION_DELAY_S)
     check_video_stream(source)
     check_file_size(path)
-    try_decoding(path, source, binaries)
-    source = try_sounds(path, source, binaries)
+    check_video_decodes(path, source, binaries)
+    source = mark_undecodable_audio(path, source, binaries)
     if source.is_seekable:
         source = check_end(path, source, binaries)
-        check_length(source)
-    return sample(path, source, binaries) if source.is_seekable else source
+        check_duration_limit(source)
+    return sample_source(path, source, binaries) if source.is_seekable else source
 
 
 def check_video_stream(source: Source) -> None:
@@ -60,12 +60,12 @@ def check_video_stream(source: Source) -> None:
         raise permanent_error("The picture of this film cannot be decoded: its size is unknown.")
     if width * height > MAX_PIXELS:
         raise permanent_error(f"The picture is too large: {width}x{height} pixels, and at most 8K is possible.")
-    check_length(source)
+    check_duration_limit(source)
 
 
-def check_length(source: Source) -> None:
+def check_duration_limit(source: Source) -> None:
     """Raise a hopeless MediaError for a film of days. Subtitles and other streams may end when they like."""
-    if source.own_length > MAX_DURATION_S:
+    if source.audio_video_duration > MAX_DURATION_S:
         raise permanent_error(f"The film says that it is longer than {MAX_DURATION_S // 3600} hours.")
 
 
@@ -84,7 +84,7 @@ def _declared_size(header: bytes) -> int:
     return asf.declared_size(header) if asf.is_asf(header) else 0
 
 
-def try_decoding(path: Path, source: Source, binaries: FfmpegBinaries) -> None:
+def check_video_decodes(path: Path, source: Source, binaries: FfmpegBinaries) -> None:
     """Decode one picture. Raises a hopeless MediaError when there is none."""
     argv = [
         binaries.ffmpeg, *LOG_ERRORS, *guarded_input(path, *source.analysis_options, "-an", "-sn", "-dn"),
@@ -94,7 +94,7 @@ def try_decoding(path: Path, source: Source, binaries: FfmpegBinaries) -> None:
         raise permanent_error("The picture of this film cannot be decoded.")
 
 
-def try_sounds(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
+def mark_undecodable_audio(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
     """Decode and mix the beginning of every sound stream. Returns the source with those that fail in `unheard`.
 
     One that is empty at the beginning has not failed; and all at once, for seldom does one fail.
@@ -103,7 +103,7 @@ def try_sounds(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
     if not sounds or _begins_to_sound(path, source, tools, sounds) == {stream["index"] for stream in sounds}:
         return source
     unheard = [one["index"] for one in sounds if _begins_to_sound(path, source, tools, [one]) is None]
-    return replace(source, unheard=frozenset(unheard))
+    return replace(source, undecodable_audio=frozenset(unheard))
 
 
 def _begins_to_sound(
@@ -113,7 +113,7 @@ def _begins_to_sound(
     maps = [
         option
         for place, stream in enumerate(sounds)
-        for option in ("-map", f"0:{stream['index']}", f"-filter:{place}", tracks.mix_of(stream))
+        for option in ("-map", f"0:{stream['index']}", f"-filter:{place}", tracks.stream_downmix_filter(stream))
     ]
     argv = [
         tools.ffmpeg, *LOG_ERRORS, *guarded_input(path, *source.analysis_options, "-t", _TRIED, "-vn", "-sn", "-dn"),

@@ -56,14 +56,14 @@ class Packet:
     size: int
 
 
-def sample(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
+def sample_source(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
     """Return the source with what its packets and pictures say of times, interlacing and key frames.
 
     What cannot be sampled is left as the headers say.
     """
     try:
         packets = list_packets(path, source, tools)
-        source = replace(source, times=sorted({packet.time for packet in packets}))
+        source = replace(source, sampled_times=sorted({packet.time for packet in packets}))
         places = _decode_places(path, source, tools)
         source = _with_parity(path, _with_interlacing(source, places), tools)
         return _with_key_frames(path, source, packets, places, tools)
@@ -119,7 +119,7 @@ def _with_interlacing(source: Source, places: Sequence[Place]) -> Source:
     interlaced = [bool(frame.get("interlaced_frame")) for frame in frames]
     if source.video_stream.get("codec_name") == "hevc" and all(interlaced):  # it codes fields as pictures of their own
         first = "top" if frames[0].get("top_field_first") else "bottom"
-        return replace(source, interlaced=True, fields=first)
+        return replace(source, interlaced=True, first_field=first)
     return replace(source, interlaced=any(interlaced))
 
 
@@ -131,7 +131,7 @@ def _with_parity(path: Path, source: Source, tools: FfmpegBinaries) -> Source:
     parity = _PARITIES.get(picture.get("field_order", ""), "")
     if picture.get("field_order", "unknown") == "unknown" and picture.get("height") in _INTERLACED_HEIGHTS:
         parity = _compared_fields(path, source, tools)
-    return replace(source, interlaced=True, parity=parity) if parity else source
+    return replace(source, interlaced=True, unflagged_field_order=parity) if parity else source
 
 
 def _compared_fields(path: Path, source: Source, tools: FfmpegBinaries) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ffmpeg.inputs import INPUT_GUARDS, LONG_ANALYSIS_OPTIONS
-from transcode.grid import Grid, choose_frame_rate, pace
+from transcode.grid import Grid, choose_frame_rate, fit_frame_rate
 from transcode.ladder import build_ladder
 from transcode.presentation import Presentation, VideoTrack
 from transcode.probe import tracks
@@ -61,11 +61,11 @@ class Source:
     has_long_frame_delay: bool = False
     analysis_options: Sequence[str] = ()
     programmes: Sequence[Mapping[str, Any]] = ()
-    unheard: Set[int] = frozenset()
-    times: Sequence[float] = ()
+    undecodable_audio: Set[int] = frozenset()
+    sampled_times: Sequence[float] = ()
     interlaced: bool | None = None
-    fields: str = ""
-    parity: str = ""
+    first_field: str = ""
+    unflagged_field_order: str = ""
 
     @property
     def start(self) -> float:
@@ -86,7 +86,7 @@ class Source:
         return min(sound if sound > picture + _MAX_AUDIO_TAIL_S else picture, self.actual_end)
 
     @property
-    def own_length(self) -> float:
+    def audio_video_duration(self) -> float:
         """Seconds of picture and sound; 0 when only the whole file tells a length, which other streams may make."""
         tracks = [self.video_stream, *self.audio_streams()]
         if self.actual_end < math.inf or len(tracks) == len(self.streams) or all(map(_stream_end, tracks)):
@@ -142,27 +142,29 @@ class Source:
         found = [_DOLBY_VISION_WARNING] if strange else []
         if len(pictured := [one for one in self.programmes if _has_picture(one)]) > 1:
             found.append(f"This recording holds {len(pictured)} programmes; one of them was taken in.")
-        return " ".join([*found, *tracks.warnings(self._of_programme(), self.audio_streams(), self.unheard)])
+        return " ".join(
+            [*found, *tracks.describe_omissions(self._of_programme(), self.audio_streams(), self.undecodable_audio)]
+        )
 
     def audio_streams(self) -> list[Mapping[str, Any]]:
         """Audio streams of its programme that can be decoded, the main one first."""
-        return tracks.in_order([stream for stream in self._of_programme() if self._is_heard(stream)])
+        return tracks.sort_audio_streams([stream for stream in self._of_programme() if self._is_heard(stream)])
 
     def text_subtitle_streams(self) -> list[Mapping[str, Any]]:
         """Subtitle streams of its programme that are text."""
-        return [stream for stream in self._of_programme() if stream.get("codec_name") in tracks.TEXT_SUBTITLES]
+        return [stream for stream in self._of_programme() if stream.get("codec_name") in tracks.TEXT_SUBTITLE_CODECS]
 
-    def copied(self) -> list[Mapping[str, Any]]:
+    def streams_to_copy(self) -> list[Mapping[str, Any]]:
         """Return the streams that a copy to work on has, in its order."""
         return [self.video_stream, *self.audio_streams(), *self.text_subtitle_streams()]
 
-    def copied_by_older_versions(self) -> list[Mapping[str, Any]]:
+    def streams_copied_by_older_versions(self) -> list[Mapping[str, Any]]:
         """Return the streams of a copy whose timeline does not list them: all that can be decoded, default first."""
         sounds = [stream for stream in self.streams if self._is_heard(stream)]
-        texts = [stream for stream in self.streams if stream.get("codec_name") in tracks.TEXT_SUBTITLES]
+        texts = [stream for stream in self.streams if stream.get("codec_name") in tracks.TEXT_SUBTITLE_CODECS]
         return [self.video_stream, *sorted(sounds, key=lambda one: (not _is_default(one), one["index"])), *texts]
 
-    def labelled_as(self, originals: Sequence[Mapping[str, Any]]) -> Source:
+    def with_labels_of(self, originals: Sequence[Mapping[str, Any]]) -> Source:
         """Return the same, of a copy, with all that its container does not keep of these streams, in their order."""
         if len(self.streams) != len(originals):
             return self
@@ -170,11 +172,11 @@ class Source:
         return replace(self, streams=found)
 
     def _of_programme(self) -> list[Mapping[str, Any]]:
-        return tracks.of_programme(self.streams, self.programmes, self.video_stream)
+        return tracks.programme_streams(self.streams, self.programmes, self.video_stream)
 
     def _is_heard(self, stream: Mapping[str, Any]) -> bool:
         is_sound = stream.get("codec_type") == "audio" and tracks.is_decodable(stream)
-        return is_sound and stream["index"] not in self.unheard
+        return is_sound and stream["index"] not in self.undecodable_audio
 
 
 def describe_source(path: Path, binaries: FfmpegBinaries) -> Source:
@@ -204,10 +206,10 @@ def build_presentation(source: Source, *, remuxed: bool = False) -> Presentation
     """The timeline of a source that can be sought in. Raises MediaError."""
     picture = source.video_stream
     video = replace(
-        _video_track(picture, source.fields), lag=_timestamp_lag(source), refresh=round(source.refresh_duration, 6)
+        _video_track(picture, source.first_field), lag=_timestamp_lag(source), refresh=round(source.refresh_duration, 6)
     )
     if source.interlaced is not None:
-        video = replace(video, interlaced=source.interlaced, parity=source.parity)
+        video = replace(video, interlaced=source.interlaced, parity=source.unflagged_field_order)
     begin, origin = _parse_float(picture.get("start_time")), _parse_float(picture.get("start_time"))
     sounds = source.audio_streams()
     if sounds and (first := _parse_float(sounds[0].get("start_time"))) < begin - _MAX_ENCODER_DELAY_S:
@@ -219,8 +221,8 @@ def build_presentation(source: Source, *, remuxed: bool = False) -> Presentation
         grid=Grid(fps, frames),
         renditions=build_ladder(video.width, video.height, fps),
         video=video,
-        audio=tracks.audio_tracks(sounds),
-        subtitles=tuple(tracks.subtitle_track(stream) for stream in source.text_subtitle_streams()),
+        audio=tracks.build_audio_tracks(sounds),
+        subtitles=tuple(tracks.build_subtitle_track(stream) for stream in source.text_subtitle_streams()),
         origin=round(origin, 6),
         file_start=round(source.start, 6),
         remuxed=remuxed,
@@ -230,9 +232,9 @@ def build_presentation(source: Source, *, remuxed: bool = False) -> Presentation
 def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
     """The rate of the film, and by how many seconds film time 0 is put before the origin to keep most pictures."""
     average, nominal = (_parse_rate(source.video_stream.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
-    if source.fields:
+    if source.first_field:
         return choose_frame_rate(average / 2, nominal / 2), Fraction(0)
-    fps, early = pace(source.times, origin, average, nominal)
+    fps, early = fit_frame_rate(source.sampled_times, origin, average, nominal)
     # Fields may come in packets of their own: of interlaced pictures there are not more than the headers say.
     if source.interlaced and fps > choose_frame_rate(average, nominal) * Fraction(3, 2):
         return choose_frame_rate(average, nominal), Fraction(0)
@@ -287,8 +289,8 @@ def _stream_end(stream: Mapping[str, Any]) -> float:
     if length := _parse_float(stream.get("duration")):
         return begin + length
     # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
-    length = _parse_clock(tracks.tag(stream, "DURATION"))
-    return begin + length if length and tracks.tag(stream, "_STATISTICS_TAGS") else length
+    length = _parse_clock(tracks.read_tag(stream, "DURATION"))
+    return begin + length if length and tracks.read_tag(stream, "_STATISTICS_TAGS") else length
 
 
 def _parse_clock(text: str) -> float:

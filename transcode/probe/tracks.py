@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from transcode.ffmpeg.downmix import has_known_order, to_stereo
+from transcode.ffmpeg.downmix import has_known_channel_order, stereo_downmix_filter
 from transcode.presentation import AudioTrack, Role, SubtitleTrack
 
 Stream = Mapping[str, Any]
 
-TEXT_SUBTITLES = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
+TEXT_SUBTITLE_CODECS = frozenset({"subrip", "ass", "ssa", "mov_text", "webvtt", "text"})
 
 # Sound that ffmpeg knows and cannot decode.
 _WITHOUT_DECODER = frozenset({"unknown", "none", "ac4", "mpegh_3d_audio"})
@@ -43,18 +43,20 @@ _LEFT = re.compile(r"\b(l|left|links|gauche|ch ?1|channel 1|mono 1)\b", re.I)
 _RIGHT = re.compile(r"\b(r|right|rechts|droite|ch ?2|channel 2|mono 2)\b", re.I)
 
 
-def tag(stream: Stream, name: str) -> str:
+def read_tag(stream: Stream, name: str) -> str:
     """Return a tag of a stream, at most 100 characters of it that can be printed."""
     value = str(stream.get("tags", {}).get(name, ""))[: 10 * _MAX_TITLE]
     return "".join(letter if letter.isprintable() else " " for letter in value).strip()[:_MAX_TITLE]
 
 
-def has_flag(stream: Stream, name: str) -> bool:
+def has_disposition(stream: Stream, name: str) -> bool:
     """Tell whether a stream has a disposition, as ffmpeg calls it."""
     return bool(stream.get("disposition", {}).get(name))
 
 
-def of_programme(streams: Sequence[Stream], programmes: Sequence[Mapping[str, Any]], picture: Stream) -> list[Stream]:
+def programme_streams(
+    streams: Sequence[Stream], programmes: Sequence[Mapping[str, Any]], picture: Stream
+) -> list[Stream]:
     """Return the streams that belong to the picture: its programme's, and those of no programme at all."""
     members = [{one["index"] for one in programme.get("streams", ())} for programme in programmes]
     others = set[int]().union(*members)
@@ -67,7 +69,7 @@ def is_decodable(stream: Stream) -> bool:
     return bool(stream.get("channels")) and stream.get("codec_name", "unknown") not in _WITHOUT_DECODER
 
 
-def in_order(sounds: Sequence[Stream]) -> list[Stream]:
+def sort_audio_streams(sounds: Sequence[Stream]) -> list[Stream]:
     """Return sound streams with the main one first.
 
     That is the default one of those that are the film's own sound, else an original rather than a dubbed one, else
@@ -78,9 +80,9 @@ def in_order(sounds: Sequence[Stream]) -> list[Stream]:
         key=lambda stream: (
             role_of(stream) not in (Role.NONE, Role.HEARING_IMPAIRED),
             role_of(stream) != Role.NONE,
-            not has_flag(stream, "default"),
-            has_flag(stream, "dub"),
-            not has_flag(stream, "original"),
+            not has_disposition(stream, "default"),
+            has_disposition(stream, "dub"),
+            not has_disposition(stream, "original"),
             stream["index"],
         ),
     )
@@ -88,13 +90,13 @@ def in_order(sounds: Sequence[Stream]) -> list[Stream]:
 
 def role_of(stream: Stream) -> Role:
     """Return what a track is for, by its flags or else by its title."""
-    title = tag(stream, "title") or _handler(stream)
-    flags = (role for name, role in _ROLES_OF_FLAGS if has_flag(stream, name))
+    title = read_tag(stream, "title") or _handler(stream)
+    flags = (role for name, role in _ROLES_OF_FLAGS if has_disposition(stream, name))
     titles = (role for words, role in _ROLES_OF_TITLES if words.search(title))
     return next(flags, None) or next(titles, Role.NONE)
 
 
-def audio_tracks(sounds: Sequence[Stream], *, may_pair: bool = True) -> tuple[AudioTrack, ...]:
+def build_audio_tracks(sounds: Sequence[Stream], *, may_pair: bool = True) -> tuple[AudioTrack, ...]:
     """Return the tracks of sound streams, in their order; two mono streams that are left and right become one.
 
     Tracks whose channels are in an unknown order are there only where there is no other.
@@ -103,13 +105,13 @@ def audio_tracks(sounds: Sequence[Stream], *, may_pair: bool = True) -> tuple[Au
     for stream in sounds:
         if stream["index"] in taken:
             continue
-        right = right_side(stream, sounds) if may_pair else None
+        right = find_right_channel(stream, sounds) if may_pair else None
         taken |= {stream["index"], *([right["index"]] if right else [])}
         found.append(_audio_track(stream, right))
-    return tuple([track for track in found if has_known_order(track)] or found[:1])
+    return tuple([track for track in found if has_known_channel_order(track)] or found[:1])
 
 
-def right_side(left: Stream, sounds: Sequence[Stream]) -> Stream | None:
+def find_right_channel(left: Stream, sounds: Sequence[Stream]) -> Stream | None:
     """Return the mono stream that is the right side of this one, None for all sound that is not one of two sides.
 
     Either both say so, by their layouts or titles; or they are the only sound, uncompressed and alike, as cameras
@@ -130,14 +132,14 @@ def _are_alike(one: Stream, other: Stream) -> bool:
     keys = ("codec_name", "sample_rate", "start_time")
     return (
         all(one.get(key) == other.get(key) for key in keys)
-        and tag(one, "language") == tag(other, "language")
+        and read_tag(one, "language") == read_tag(other, "language")
         and role_of(one) == role_of(other)
     )
 
 
 def _side(stream: Stream) -> str:
     """Return "left" or "right", or "" when neither layout nor title says so."""
-    layout, title = str(stream.get("channel_layout", "")), tag(stream, "title") or _handler(stream)
+    layout, title = str(stream.get("channel_layout", "")), read_tag(stream, "title") or _handler(stream)
     if "(FL)" in layout or "(FR)" in layout:
         return "left" if "(FL)" in layout else "right"
     if bool(_LEFT.search(title)) == bool(_RIGHT.search(title)):
@@ -146,50 +148,50 @@ def _side(stream: Stream) -> str:
 
 
 def _is_unlabelled(stream: Stream) -> bool:
-    return not tag(stream, "title") and not _side(stream)
+    return not read_tag(stream, "title") and not _side(stream)
 
 
 def _handler(stream: Stream) -> str:
     """Return the name that a MOV has for a stream, which programs fill with their own words."""
-    return tag(stream, "handler_name") or tag(stream, "name")
+    return read_tag(stream, "handler_name") or read_tag(stream, "name")
 
 
 def _audio_track(stream: Stream, right: Stream | None) -> AudioTrack:
     return AudioTrack(
         index=stream["index"],
         channels=2 if right else int(stream["channels"]),
-        language=tag(stream, "language"),
-        title="" if right else tag(stream, "title"),
+        language=read_tag(stream, "language"),
+        title="" if right else read_tag(stream, "title"),
         layout="" if right else str(stream.get("channel_layout", "")),
         role=role_of(stream),
         right_index=right["index"] if right else None,
     )
 
 
-def mix_of(stream: Stream) -> str:
+def stream_downmix_filter(stream: Stream) -> str:
     """Return the filter that mixes a sound stream to two channels."""
-    return to_stereo(_audio_track(stream, None))
+    return stereo_downmix_filter(_audio_track(stream, None))
 
 
-def subtitle_track(stream: Stream) -> SubtitleTrack:
+def build_subtitle_track(stream: Stream) -> SubtitleTrack:
     """Return the track of a subtitle stream."""
-    title = tag(stream, "title")
-    forced = has_flag(stream, "forced") or bool(re.search(r"\bforced\b", title, re.I))
-    return SubtitleTrack(stream["index"], tag(stream, "language"), title, forced, role_of(stream))
+    title = read_tag(stream, "title")
+    forced = has_disposition(stream, "forced") or bool(re.search(r"\bforced\b", title, re.I))
+    return SubtitleTrack(stream["index"], read_tag(stream, "language"), title, forced, role_of(stream))
 
 
-def warnings(streams: Sequence[Stream], sounds: Sequence[Stream], unheard: Collection[int]) -> list[str]:
+def describe_omissions(streams: Sequence[Stream], sounds: Sequence[Stream], unheard: Collection[int]) -> list[str]:
     """Return sentences on what is left out of these streams; `sounds` are those that are decodable."""
-    heard = {index for track in audio_tracks(sounds) for index in track.indexes}
+    heard = {index for track in build_audio_tracks(sounds) for index in track.indexes}
     audio = [stream for stream in streams if stream.get("codec_type") == "audio"]
     lost = [stream for stream in audio if stream["index"] in unheard or not is_decodable(stream)]
     jumbled = [stream for stream in sounds if stream["index"] not in heard]
     subtitles = [stream for stream in streams if stream.get("codec_type") == "subtitle"]
-    silent = [stream for stream in subtitles if stream.get("codec_name") not in TEXT_SUBTITLES]
+    silent = [stream for stream in subtitles if stream.get("codec_name") not in TEXT_SUBTITLE_CODECS]
     found = [_of_lost(lost, is_silent=not sounds)] if lost else []
     if jumbled:
         found.append(f"Sound was left out because the order of its channels is unknown: {_listed(jumbled)}.")
-    elif sounds and not has_known_order(only := _audio_track(in_order(sounds)[0], None)):
+    elif sounds and not has_known_channel_order(only := _audio_track(sort_audio_streams(sounds)[0], None)):
         found.append(f"The order of the {only.channels} channels of sound is unknown: all are heard on both sides.")
     if silent:
         found.append(f"Subtitles that are not stored as text were left out: {_listed(silent)}.")
@@ -210,7 +212,7 @@ def _listed(streams: Sequence[Stream]) -> str:
 
 
 def _named(stream: Stream) -> str:
-    words = [tag(stream, "title") or tag(stream, "language"), str(stream.get("codec_name", "unknown"))]
+    words = [read_tag(stream, "title") or read_tag(stream, "language"), str(stream.get("codec_name", "unknown"))]
     count = [f"{stream['channels']} channels"] if int(stream.get("channels") or 0) > 8 else []
     name, *rest = [word for word in (*words, *count) if word]
     return f"{name} ({', '.join(rest)})" if rest else name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from transcode import paths
-from transcode.errors import MediaError, NeedsMemory, ProcessFailed
+from transcode.errors import MediaError, OutOfMemory, ProcessFailed
 from transcode.ffmpeg import audio_filters
 from transcode.ffmpeg.inputs import LOG_INFO, NO_METADATA, PROGRESS_OPTIONS, guarded_input
 from transcode.grid import MPEG_CLOCK_HZ
@@ -38,7 +38,7 @@ class AudioPlan:
         """Return the arguments of ffmpeg."""
         track = self.presentation.audio[0]
         filters = (
-            *((audio_filters.MEASURE_LOUDNESS,) if self.measure_loudness else ()),
+            *((audio_filters.LOUDNESS_FILTER,) if self.measure_loudness else ()),
             f"asetpts=PTS+{audio_filters.AAC_FRAME_SAMPLES}",
         )
         return [
@@ -87,7 +87,7 @@ def encode_audio(context: TaskContext, progress_sink: ProgressSink) -> AudioResu
     plan = AudioPlan(context.presentation, working_source(context))
     try:
         stderr = _encode_any_format(context, progress_sink, plan)
-    except (ProcessFailed, NeedsMemory):
+    except (ProcessFailed, OutOfMemory):
         _remove_chunks(context)
         _encode_any_format(context, progress_sink, replace(plan, measure_loudness=False))
         return {"loudness": None, "unmeasured": True}

@@ -26,7 +26,7 @@ class LoudnessPlan:
         """Return the arguments of ffmpeg."""
         return [
             *LOG_INFO, *PROGRESS_OPTIONS, "-copyts", *guarded_input(self.source, "-vn", "-sn", "-dn"),
-            *audio_filters.clock_filters(self.presentation, self.presentation.audio[0], audio_filters.MEASURE_LOUDNESS),
+            *audio_filters.clock_filters(self.presentation, self.presentation.audio[0], audio_filters.LOUDNESS_FILTER),
             "-f", "null", "-",
         ]  # fmt: skip
 

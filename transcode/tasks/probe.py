@@ -11,7 +11,7 @@ from transcode.hls import playlists
 from transcode.presentation import Presentation
 from transcode.probe import damage
 from transcode.probe.checks import check_video_stream, inspect_key_frames, probe_source
-from transcode.probe.sampling import sample
+from transcode.probe.sampling import sample_source
 from transcode.probe.source import Source, build_presentation, describe_source
 from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.master import publish_master
@@ -59,16 +59,16 @@ def _build_presentation(context: TaskContext, progress_sink: ProgressSink) -> Pr
     warning = damage.assess_damage(_unreadable_share(Path(context.source), source, copy))
     keyed = source.has_sparse_key_frames
     if not keyed:
-        copied = sample(copy.path, inspect_key_frames(copy.path, copied, context.binaries), context.binaries)
+        copied = sample_source(copy.path, inspect_key_frames(copy.path, copied, context.binaries), context.binaries)
         keyed = copied.has_sparse_key_frames
     if keyed and not source.has_sparse_key_frames:
         copy, copied = _create_and_describe_copy(context, progress_sink, source, True)
     if keyed:
-        copied = sample(copy.path, copied, context.binaries)
+        copied = sample_source(copy.path, copied, context.binaries)
     return replace(
-        build_presentation(copied.labelled_as(source.copied()), remuxed=True),
+        build_presentation(copied.with_labels_of(source.streams_to_copy()), remuxed=True),
         keyed=keyed,
-        copied=tuple(stream["index"] for stream in source.copied()),
+        copied=tuple(stream["index"] for stream in source.streams_to_copy()),
         warning=" ".join(filter(None, (warning, source.warning))),
     )
 
@@ -76,7 +76,7 @@ def _build_presentation(context: TaskContext, progress_sink: ProgressSink) -> Pr
 def _create_and_describe_copy(
     context: TaskContext, progress_sink: ProgressSink, source: Source, add_key_frames: bool
 ) -> tuple[WorkingCopy, Source]:
-    copy = create_working_copy(context, progress_sink, source, source.copied(), add_key_frames=add_key_frames)
+    copy = create_working_copy(context, progress_sink, source, source.streams_to_copy(), add_key_frames=add_key_frames)
     copied = describe_source(copy.path, context.binaries)
     check_video_stream(copied)
     return copy, copied

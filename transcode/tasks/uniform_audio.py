@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode.ffmpeg import audio_filters
-from transcode.ffmpeg.downmix import to_stereo
+from transcode.ffmpeg.downmix import stereo_downmix_filter
 from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA, PROGRESS_OPTIONS, guarded_input
 from transcode.ffmpeg.process import GIB
 from transcode.presentation import Presentation
@@ -42,14 +42,14 @@ class UniformAudioPlan:
         """
         options = []
         for number, (index, mix) in enumerate(self.stream_filters()):
-            filters = f"{audio_filters.FLOAT},aresample={audio_filters.SAMPLE_RATE_HZ},{mix}"
+            filters = f"{audio_filters.FLOAT_FILTER},aresample={audio_filters.SAMPLE_RATE_HZ},{mix}"
             options += ["-map", f"0:{index}", f"-filter:{number}", filters]
         return options
 
     def stream_filters(self) -> list[tuple[int, str]]:
         """Return the source index and the downmix filter of every stream, in order."""
         return [
-            (index, to_stereo(track) if track.right_index is None else audio_filters.MONO)
+            (index, stereo_downmix_filter(track) if track.right_index is None else audio_filters.MONO_FILTER)
             for track in self.presentation.audio
             for index in track.indexes
         ]

@@ -144,7 +144,7 @@ def ensure_working_copy(context: TaskContext, progress_sink: ProgressSink) -> No
     if presentation.remuxed and not paths.remuxed_path(context.media_root, context.video_id).exists():
         source = describe_source(uploaded_source(context), context.binaries)
         by_index = {stream["index"]: stream for stream in source.streams}
-        streams = [by_index[index] for index in presentation.copied] or source.copied_by_older_versions()
+        streams = [by_index[index] for index in presentation.copied] or source.streams_copied_by_older_versions()
         create_working_copy(context, progress_sink, source, streams, add_key_frames=presentation.keyed)
 
 
