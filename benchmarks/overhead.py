@@ -51,7 +51,7 @@ class BareFfmpeg:
         place = self.folder / name
         for rendition in self.presentation.rendition_names:
             (place / rendition).mkdir(parents=True)
-        FfmpegProcess([BINARIES.ffmpeg, *argv], place, BATCH_LIMITS)()
+        FfmpegProcess([BINARIES.ffmpeg, *argv], place, BATCH_LIMITS).run()
 
     def run_all(self) -> float:
         """Run all commands. Return the seconds until the last one has ended."""

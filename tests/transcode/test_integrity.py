@@ -152,7 +152,7 @@ def test_a_task_that_lost_its_lease_publishes_nothing(
 ) -> None:
     made = tmp_path / "film.mp4"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=1), *sample_videos.H264, str(made))
-    film, watch, run = VideoBuilder(tmp_path, made, tools), RecordingProgressSink(), FfmpegProcess.__call__
+    film, watch, run = VideoBuilder(tmp_path, made, tools), RecordingProgressSink(), FfmpegProcess.run
     film.probe()
 
     def paused_at_its_end(self: FfmpegProcess) -> str:
@@ -160,7 +160,7 @@ def test_a_task_that_lost_its_lease_publishes_nothing(
         monkeypatch.setattr(watch, "is_stop_requested", lambda: True)
         return said
 
-    monkeypatch.setattr(FfmpegProcess, "__call__", paused_at_its_end)
+    monkeypatch.setattr(FfmpegProcess, "run", paused_at_its_end)
     with pytest.raises(Stopped):
         film.run_task("chunk", progress_sink=watch)
     assert not any(segment.exists() for segment in film.segment_paths())

@@ -38,10 +38,10 @@ print(os.stat("written").st_uid == os.stat(".").st_uid)
 
 def asked(folder: Path, port: int) -> list[str]:
     """What a program that tries to connect says, run as ffmpeg is."""
-    run = FfmpegProcess(
+    process = FfmpegProcess(
         [sys.executable, "-I", "-c", f"PORT = {port}\n{ASK}"], folder, ResourceLimits(memory_bytes=2**30)
     )
-    return run().splitlines()
+    return process.run().splitlines()
 
 
 @pytest.mark.parametrize("means", [Isolation.NAMESPACE, Isolation.SECCOMP])
@@ -109,7 +109,7 @@ def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
 def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
     film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=9", "-c:v", "libx264", "-f", "null", "-"]
     with pytest.raises(OutOfMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
-        FfmpegProcess([tools.ffmpeg, *film], tmp_path, ResourceLimits(memory_bytes=2**29))()
+        FfmpegProcess([tools.ffmpeg, *film], tmp_path, ResourceLimits(memory_bytes=2**29)).run()
     assert refused.value.permanent
     assert "FFMPEG_MEMORY_GIB" in refused.value.message
 
@@ -117,6 +117,6 @@ def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: FfmpegBi
 def test_a_file_that_only_speaks_of_memory_is_not_said_to_need_it(tmp_path: Path) -> None:
     """A damaged one may claim to hold more than any memory."""
     shell = ["/bin/sh", "-c", "echo 'film.mp4: Cannot allocate memory' >&2; sleep 0.3; exit $0"]
-    FfmpegProcess([*shell, "0"], tmp_path, ResourceLimits(memory_bytes=2**30))()
+    FfmpegProcess([*shell, "0"], tmp_path, ResourceLimits(memory_bytes=2**30)).run()
     with pytest.raises(ProcessFailed):
-        FfmpegProcess([*shell, "1"], tmp_path, ResourceLimits(memory_bytes=2**30))()
+        FfmpegProcess([*shell, "1"], tmp_path, ResourceLimits(memory_bytes=2**30)).run()

@@ -110,7 +110,7 @@ def test_a_storyboard_has_all_its_pictures_at_any_length(
             for bright, start in zip(is_bright, starts, strict=True)
         )
     )
-    FfmpegProcess([tools.ffmpeg, *StoryboardPlan(board, tmp_path / "pictures.ts").argv()], tmp_path)()
+    FfmpegProcess([tools.ffmpeg, *StoryboardPlan(board, tmp_path / "pictures.ts").argv()], tmp_path).run()
     sheets = sorted(path.name for path in tmp_path.glob("*.jpg"))
     assert sheets == [sheet_name(number) for number in range(board.sheet_count)]
     pictures = [bright for sheet in sheets for bright in brightness(tools, tmp_path / sheet, board)]

@@ -44,7 +44,7 @@ def act(assignment: TaskContext, monitor: ProgressSink) -> dict[str, Any]:
     if assignment.source == "modules":
         return {"modules": list(sys.modules)}
     if assignment.source == "run":
-        FfmpegProcess(["/bin/sleep", "60"], assignment.scratch_dir, is_stop_requested=monitor.is_stop_requested)()
+        FfmpegProcess(["/bin/sleep", "60"], assignment.scratch_dir, is_stop_requested=monitor.is_stop_requested).run()
     while assignment.source in ("wait", "deaf") and (assignment.source == "deaf" or not monitor.is_stop_requested()):
         monitor.report_progress(0.5)
         time.sleep(0.01)
@@ -216,7 +216,7 @@ from pathlib import Path
 from transcode.ffmpeg.process import FfmpegProcess
 for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS, resource.RLIMIT_CPU):
     resource.setrlimit(kind, (2**31, 2**31))
-print(FfmpegProcess(["/bin/echo", "hello"], Path("/"))())
+print(FfmpegProcess(["/bin/echo", "hello"], Path("/")).run())
 """
 
 
@@ -228,6 +228,6 @@ def test_a_program_starts_also_where_less_is_allowed_than_its_limits() -> None:
 def test_a_source_that_speaks_of_a_full_disk_makes_none(tmp_path: Path) -> None:
     """Or its work would be given back and begun again for ever."""
     full = os.strerror(errno.ENOSPC)
-    FfmpegProcess(["/bin/sh", "-c", f"echo '[info] title : {full}' >&2"], tmp_path)()
+    FfmpegProcess(["/bin/sh", "-c", f"echo '[info] title : {full}' >&2"], tmp_path).run()
     with pytest.raises(MediaError, match="for a moment"):  # which spends an attempt
-        FfmpegProcess(["/bin/sh", "-c", f"echo 'a second line of the title: {full}' >&2"], tmp_path)()
+        FfmpegProcess(["/bin/sh", "-c", f"echo 'a second line of the title: {full}' >&2"], tmp_path).run()

@@ -78,7 +78,7 @@ class FfmpegProcess:
     _progress_block: dict[str, str] = field(default_factory=dict)
     _peak: int = 0  # bytes of memory that it was seen to have at most
 
-    def __call__(self) -> str:
+    def run(self) -> str:
         """Run to the end; returns stdout (without progress). Raises MediaError with the last words, or Stopped."""
         until = time.monotonic() + self.timeout if self.timeout else float("inf")
         with self._start() as process:

@@ -40,9 +40,9 @@ class ProbeOutput:
 def run_probe(argv: Sequence[str], path: Path) -> ProbeOutput:
     """Run a program that reads a source. Raises MediaError, hopeless when it is the file that is at fault."""
     with tempfile.TemporaryDirectory(prefix="probe-") as folder:
-        run = FfmpegProcess(argv, Path(folder), _LIMITS, timeout=_TIMEOUT_S)
+        process = FfmpegProcess(argv, Path(folder), _LIMITS, timeout=_TIMEOUT_S)
         try:
-            return ProbeOutput(run(), run.stderr_tail)
+            return ProbeOutput(process.run(), process.stderr_tail)
         except ProcessFailed as error:
             if not path.exists():
                 raise MediaError("The source of this film is missing.", stderr_tail=error.stderr_tail) from None

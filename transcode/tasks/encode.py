@@ -51,7 +51,7 @@ def run_ffmpeg(
         is_stop_requested=progress_sink.is_stop_requested,
         on_progress=report if parse_progress else None,
     )
-    process()
+    process.run()
     # Another worker may have taken over and finished the task by now, so nothing more may be published.
     if progress_sink.is_stop_requested():
         raise Stopped

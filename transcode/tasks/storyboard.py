@@ -55,7 +55,7 @@ def make_storyboard(context: TaskContext, progress_sink: ProgressSink) -> Storyb
     storyboard = Storyboard(presentation.grid, presentation.renditions[0])
     frames_path = _collect_frames(context, progress_sink, storyboard)
     argv = [context.binaries.ffmpeg, *StoryboardPlan(storyboard, frames_path).argv()]
-    FfmpegProcess(argv, context.scratch_dir, encode.BATCH_LIMITS, progress_sink.is_stop_requested)()
+    FfmpegProcess(argv, context.scratch_dir, encode.BATCH_LIMITS, progress_sink.is_stop_requested).run()
     _publish(context, storyboard)
     width, height = storyboard.image_size
     return {"pictures": len(storyboard.segments), "sheets": storyboard.sheet_count, "width": width, "height": height}

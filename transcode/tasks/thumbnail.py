@@ -81,7 +81,7 @@ def make_thumbnail(context: TaskContext, progress_sink: ProgressSink) -> Thumbna
 def _run(context: TaskContext, progress_sink: ProgressSink, plan: ThumbnailPlan) -> str:
     """Run the plan and return its output."""
     argv = [context.binaries.ffmpeg, *plan.argv()]
-    return FfmpegProcess(argv, context.scratch_dir, encode.BATCH_LIMITS, progress_sink.is_stop_requested)()
+    return FfmpegProcess(argv, context.scratch_dir, encode.BATCH_LIMITS, progress_sink.is_stop_requested).run()
 
 
 def candidate_times(presentation: Presentation) -> list[Fraction]:
