@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from transcode.file_lock import try_lock
     from transcode.ladder import RESOLUTIONS
     from transcode.ledger import JobProgress, Ledger, LedgerUnavailable, ListenerTiming, RedisListener
-    from transcode.paths import fsync_path
     from transcode.presentation import Presentation
+    from transcode.publishing import fsync_path
     from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord, VideoRepository
     from transcode.waiter_limit import TooManyWaiters
 
@@ -57,7 +57,7 @@ _MODULE_BY_NAME = {
     "TooManyWaiters": "transcode.waiter_limit",
     "VideoRecord": "transcode.repository",
     "VideoRepository": "transcode.repository",
-    "fsync_path": "transcode.paths",
+    "fsync_path": "transcode.publishing",
     "try_lock": "transcode.file_lock",
 }
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
-from transcode import paths, task_graph
+from transcode import paths, publishing, task_graph
 from transcode.aio import cancel_and_wait
 from transcode.ledger import (
     JobProgress,
@@ -98,8 +98,8 @@ class Engine:
             await self._ledger.publish_video_changed(video_id)
         except LedgerUnavailable as error:
             log.warning("delete_waits film=%s: %s", video_id, error)
-        for place in await asyncio.to_thread(paths.list_remaining, self._media_root, video_id, source):
-            await asyncio.to_thread(paths.remove, place)
+        for place in await asyncio.to_thread(publishing.list_remaining, self._media_root, video_id, source):
+            await asyncio.to_thread(publishing.remove, place)
 
     async def forget(self, video_id: int) -> None:
         """Make room for a new job of a film whose last one is over. Raises LedgerUnavailable."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support import ffprobe, hls_checks, sample_videos
 from tests.support.video_builder import RecordingProgressSink, VideoBuilder
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import InputMissing
 from transcode.ffmpeg.binaries import FfmpegBinaries
 
@@ -130,7 +130,7 @@ def test_bandwidths_start_at_the_caps_and_decrease_during_encoding(published: Pu
 def test_a_master_with_measured_bandwidths_survives_restart_and_repair(
     video: VideoBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    master_path, segment, publish_text = video.folder / "master.m3u8", video.segment_paths()[1], paths.publish_text
+    master_path, segment, publish_text = video.folder / "master.m3u8", video.segment_paths()[1], publishing.publish_text
     exact, modified_at = master_path.read_text(), master_path.stat().st_mtime_ns
     video.probe()
     assert master_path.stat().st_mtime_ns == modified_at  # unchanged
@@ -145,7 +145,7 @@ def test_a_master_with_measured_bandwidths_survives_restart_and_repair(
             (video.root / "lost.ts").rename(segment)
         publish_text(scratch, target, text)
 
-    monkeypatch.setattr(paths, "publish_text", write_late)
+    monkeypatch.setattr(publishing, "publish_text", write_late)
     master_path.unlink()
     video.probe()
     assert master_path.read_text() == exact

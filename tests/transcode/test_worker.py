@@ -17,7 +17,7 @@ from tests.support.repository import InMemoryRepository
 from tests.support.scripted_tasks import TaskScript, make_presentation
 from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, scratch_files, wait_for_job
-from transcode import paths, task_graph
+from transcode import paths, publishing, task_graph
 from transcode.aio import cancel_and_wait
 from transcode.engine import Engine
 from transcode.ledger import Lease, LeaseState, Ledger, NewTask, Queue, State, TaskView
@@ -145,7 +145,7 @@ async def test_deleting_a_video_stops_its_work_and_leaves_nothing_behind(
 
         async def is_gone() -> bool:
             left = (
-                paths.list_remaining(tmp_path, 1, "videos/1.mp4")
+                publishing.list_remaining(tmp_path, 1, "videos/1.mp4")
                 or await ledger.job(1)
                 or await ledger.count_active_leases(1)
             )

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError, ProcessFailed
 from transcode.ffmpeg import audio_filters, muxing
 from transcode.ffmpeg.inputs import LOG_WARNINGS, PROGRESS_OPTIONS, format_seconds, guarded_input
@@ -118,8 +118,8 @@ def _publish(context: TaskContext, progress_sink: ProgressSink, folder_name: str
     folder = paths.track_dir(context.media_root, context.video_id, folder_name)
     folder.mkdir(exist_ok=True)
     for count, name in enumerate(durations, 1):
-        paths.publish(encoded_dir / name, folder / name)
+        publishing.publish(encoded_dir / name, folder / name)
         progress_sink.report_parts(count)
     text = playlists.track_playlist(list(durations.values()), grid.target_duration, paths.segment_name)
-    paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
-    paths.fsync_path(folder)
+    publishing.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
+    publishing.fsync_path(folder)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError, OutOfMemory, ProcessFailed
 from transcode.ffmpeg import audio_filters
 from transcode.ffmpeg.inputs import LOG_INFO, NO_METADATA, PROGRESS_OPTIONS, guarded_input
@@ -149,11 +149,11 @@ class _AudioPublisher:
             if not self._encoded_path(self._published).exists():
                 raise MediaError(f"The audio ends after {self._published} of {self._count} parts.")
             self._publish()
-        paths.fsync_path(paths.chunk_audio_dir(self._context.media_root, self._context.video_id))
+        publishing.fsync_path(paths.chunk_audio_dir(self._context.media_root, self._context.video_id))
 
     def _publish(self) -> None:
         destination = paths.chunk_audio_path(self._context.media_root, self._context.video_id, self._published)
-        paths.publish(self._encoded_path(self._published), destination)
+        publishing.publish(self._encoded_path(self._published), destination)
         self._published += 1
         self._progress_sink.report_parts(self._published)
 

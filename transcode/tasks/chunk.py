@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import InputMissing, MediaError
 from transcode.ffmpeg import muxing, video_filters, x264
 from transcode.ffmpeg.inputs import LOG_ERRORS, PROGRESS_OPTIONS, format_seconds, guarded_input
@@ -140,6 +140,6 @@ def _publish(context: TaskContext, rendition: str, files: list[Path], numbers: r
     folder = paths.rendition_dir(context.media_root, context.video_id, rendition)
     sizes = {number: file.stat().st_size for number, file in zip(numbers, files, strict=True)}
     for file in files:
-        paths.publish(file, folder / file.name)
-    paths.fsync_path(folder)
+        publishing.publish(file, folder / file.name)
+    publishing.fsync_path(folder)
     return sizes

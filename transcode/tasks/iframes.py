@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError, Stopped
 from transcode.hls import playlists
 from transcode.hls.mpegts import first_picture_size
@@ -30,8 +30,8 @@ def publish_iframe_playlists(context: TaskContext, progress_sink: ProgressSink) 
         segments = [paths.segment_path(root, video_id, name, number) for number in numbers]
         destination = paths.rendition_dir(root, video_id, name) / paths.IFRAME_PLAYLIST
         text = playlists.iframe_playlist(presentation.grid, _measure_iframes(segments, progress_sink))
-        paths.publish_text(context.scratch_dir, destination, text)
-        paths.fsync_path(destination.parent)
+        publishing.publish_text(context.scratch_dir, destination, text)
+        publishing.fsync_path(destination.parent)
     return {"pictures": presentation.segment_count}
 
 

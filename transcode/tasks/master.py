@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.hls import bandwidth, playlists
 from transcode.hls.playlists import AlternateMedia, VariantRates
 from transcode.hls.published import PublishedVideo
@@ -36,9 +36,9 @@ def publish_master(context: TaskContext, *, is_complete: bool = False) -> Master
         master = _read_published(published, is_complete)
         text = playlists.master_playlist(context.presentation, master.renditions, master.alternate_media)
         if published.read_master_playlist() == text:
-            paths.fsync_path(published.folder)
+            publishing.fsync_path(published.folder)
             return master
-        paths.publish_text(context.scratch_dir, published.master_playlist_path, text)
+        publishing.publish_text(context.scratch_dir, published.master_playlist_path, text)
 
 
 def publish_master_after_chunk(context: TaskContext, sizes: Mapping[str, Mapping[int, int]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.hls import playlists
 from transcode.presentation import Presentation
 from transcode.probe import damage
@@ -102,7 +102,7 @@ def _publish(context: TaskContext, presentation: Presentation) -> None:
         folder = paths.rendition_dir(root, video_id, name)
         folder.mkdir(parents=True, exist_ok=True)
         text = playlists.media_playlist(presentation.grid)
-        paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
-        paths.fsync_path(folder)
+        publishing.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, text)
+        publishing.fsync_path(folder)
     publish_master(replace(context, known_presentation=presentation))
-    paths.fsync_path(paths.video_dir(root, video_id).parent)
+    publishing.fsync_path(paths.video_dir(root, video_id).parent)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError
 from transcode.ffmpeg import audio_filters, muxing, video_filters, x264
 from transcode.ffmpeg.inputs import LOG_ERRORS, PROGRESS_OPTIONS, guarded_input
@@ -115,7 +115,7 @@ def encode_segment(context: TaskContext, progress_sink: ProgressSink) -> Segment
     encode.run_ffmpeg(context, progress_sink, plan.argv(), encode.ON_DEMAND_LIMITS, progress)
     encoded = context.scratch_dir / SEGMENT_FILE
     check_frames(count_pictures(encoded), plan.frame_count, presentation, context.index)
-    return {"is_new": paths.publish_if_absent(encoded, destination)}
+    return {"is_new": publishing.publish_if_absent(encoded, destination)}
 
 
 def _chunk_audio(context: TaskContext) -> Path | None:

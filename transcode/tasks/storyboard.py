@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError, Stopped
 from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA
 from transcode.ffmpeg.process import FfmpegProcess
@@ -83,6 +83,6 @@ def _publish(context: TaskContext, storyboard: Storyboard) -> None:
     if missing := [sheet.name for sheet in sheets if not sheet.exists()]:
         raise MediaError("Pictures of the storyboard are missing.", stderr_tail=", ".join(missing))
     for sheet in sheets:
-        paths.publish(sheet, folder / sheet.name)
-    paths.publish_text(context.scratch_dir, folder / paths.STORYBOARD_INDEX, storyboard.render_index())
-    paths.fsync_path(folder)
+        publishing.publish(sheet, folder / sheet.name)
+    publishing.publish_text(context.scratch_dir, folder / paths.STORYBOARD_INDEX, storyboard.render_index())
+    publishing.fsync_path(folder)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.ffmpeg import muxing
 from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA, PROGRESS_OPTIONS, guarded_input
 from transcode.grid import Grid
@@ -78,11 +78,11 @@ def _publish(context: TaskContext, progress_sink: ProgressSink, folder_name: str
     starts = [grid.segment_start(number) for number in _boundaries(grid)]
     durations = [end - start for start, end in itertools.pairwise(starts)]
     for number, text in enumerate(webvtt.split_cues(cues, durations, muxing.CLOCK_START_S)):
-        paths.publish_text(context.scratch_dir, folder / paths.subtitle_segment_name(number), text)
+        publishing.publish_text(context.scratch_dir, folder / paths.subtitle_segment_name(number), text)
         progress_sink.report_parts(number + 1)
     playlist = playlists.track_playlist(durations, grid.target_duration, paths.subtitle_segment_name)
-    paths.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, playlist)
-    paths.fsync_path(folder)
+    publishing.publish_text(context.scratch_dir, folder / paths.MEDIA_PLAYLIST, playlist)
+    publishing.fsync_path(folder)
 
 
 def _boundaries(grid: Grid) -> list[int]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypedDict
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import MediaError
 from transcode.ffmpeg import video_filters
 from transcode.ffmpeg.inputs import LOG_ERRORS, NO_METADATA, guarded_input
@@ -73,8 +73,8 @@ def make_thumbnail(context: TaskContext, progress_sink: ProgressSink) -> Thumbna
         if max_luma >= _MIN_LUMA:
             break
     destination = paths.thumbnail_path(context.media_root, context.video_id)
-    paths.publish(context.scratch_dir / _BRIGHTEST_FILE, destination)
-    paths.fsync_path(destination.parent)
+    publishing.publish(context.scratch_dir / _BRIGHTEST_FILE, destination)
+    publishing.fsync_path(destination.parent)
     return {"at": float(brightest_time)}
 
 

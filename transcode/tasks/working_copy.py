@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.errors import InputMissing, MediaError
 from transcode.ffmpeg.inputs import LOG_ERRORS, PROGRESS_OPTIONS, guarded_input
 from transcode.ffmpeg.process import GIB
@@ -180,7 +180,7 @@ def create_working_copy(
     plan = RemuxPlan(path, copies, source.is_format("mpegts"), tuple(source.analysis_options))
     encode.run_ffmpeg(context, progress_sink, plan.argv(), limits, parse_progress)
     destination = paths.remuxed_path(context.media_root, context.video_id)
-    paths.publish(context.scratch_dir / REMUXED_FILE, destination)
+    publishing.publish(context.scratch_dir / REMUXED_FILE, destination)
     is_exact = len(copies) == len(source.streams) and all(copy.target_codec == "copy" for copy in copies)
     return WorkingCopy(destination, int(frame_count), is_exact)
 

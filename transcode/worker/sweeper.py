@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from transcode import paths
+from transcode import paths, publishing
 from transcode.file_lock import try_lock
 from transcode.ledger import Ledger
 from transcode.repository import VideoRepository
@@ -36,7 +36,7 @@ class Sweeper:
         deleted = await self._repository.list_deleted()
         known = await self._ledger.job_states(film for film, _ in deleted)
         for film, source in deleted:
-            left = await asyncio.to_thread(paths.list_remaining, self._media_root, film, source)
+            left = await asyncio.to_thread(publishing.list_remaining, self._media_root, film, source)
             if (left or film in known) and not await self._ledger.cancel(film):
                 await self._ledger.forget(film)
                 await self._remove(left)
@@ -84,7 +84,7 @@ class Sweeper:
         for place in targets:
             if await asyncio.to_thread(place.exists):
                 log.info("swept %s", place.relative_to(self._media_root))
-                await asyncio.to_thread(paths.remove, place)
+                await asyncio.to_thread(publishing.remove, place)
 
 
 def _list_dir(folder: Path) -> list[Path]:

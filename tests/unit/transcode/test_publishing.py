@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from transcode import paths
+from transcode import publishing
 
 
 @pytest.fixture(params=["hard links", "none"])
@@ -27,6 +27,6 @@ def test_an_on_demand_segment_never_replaces_a_published_one(volume: Path) -> No
     for number in (1, 2):
         made = volume / "made"
         made.write_text(f"number {number}")
-        paths.publish_if_absent(made, place)
+        publishing.publish_if_absent(made, place)
         assert place.read_text() == "number 1"
         assert list(volume.iterdir()) == [place]
