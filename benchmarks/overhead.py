@@ -23,11 +23,11 @@ from benchmarks.transcode import encode_with_videoflix
 from tests.support.videoflix_process import running_videoflix
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ffmpeg.process import FfmpegProcess
-from transcode.hls.mpegts import first_picture_size
 from transcode.hls.storyboard import Storyboard
 from transcode.paths import segment_name
 from transcode.presentation import Presentation
 from transcode.probe import source
+from transcode.probe.mpegts import first_picture_size
 from transcode.tasks.audio import AudioPlan
 from transcode.tasks.chunk import ChunkPlan
 from transcode.tasks.encode import BATCH_LIMITS

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 _WIDE_ASPECT_RATIO = Fraction(16, 9)
-_MAX_SIDE_PX = 4096  # pixels of any side
+_MAX_SIDE_PX = 4096
+_MIN_SIDE_PX = 16  # smaller pictures do not play anywhere
 
 # Caps of bits per second up to 30 frames a second: peaks of hard scenes, far above what films need on average.
 _MAX_BITRATES_BPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
@@ -70,13 +71,14 @@ def _reaches(width: int, height: int, lines: int) -> bool:
 def _build_rendition(name: str, width: int, height: int, fps: Fraction) -> Rendition:
     lines = int(name[:-1])
     scale = min(Fraction(1), Fraction(lines, min(width, height)), Fraction(_MAX_SIDE_PX, max(width, height)))
-    size = _round_to_even(width * scale), _round_to_even(height * scale)
+    size = round_to_even(width * scale, _MIN_SIDE_PX), round_to_even(height * scale, _MIN_SIDE_PX)
     cap = int(_MAX_BITRATES_BPS[name] * (_HIGH_FRAME_RATE_FACTOR if fps > 30 else 1))
     return Rendition(name, *size, cap, _select_level(*size, fps, cap))
 
 
-def _round_to_even(pixels: Fraction) -> int:
-    return max(16, 2 * round(pixels / 2))  # below 16 pixels nothing plays
+def round_to_even(pixels: Fraction, minimum: int) -> int:
+    """Return the nearest even number of pixels, at least `minimum`: 4:2:0 pictures have even sides."""
+    return max(minimum, 2 * round(pixels / 2))
 
 
 def _select_level(width: int, height: int, fps: Fraction, bitrate: int) -> str:

@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 from tests.support.worker_site import WorkerSite, make_video_file, open_worker_site
 from tests.support.workers import scratch_files
 from transcode.ffmpeg.binaries import FfmpegBinaries
-from transcode.hls.mpegts import first_picture_size
+from transcode.probe.mpegts import first_picture_size
 from videoflix.embedded import processes, servers
 from videoflix.errors import Conflict, NotFound
 from videoflix.settings import Settings

@@ -29,6 +29,7 @@ from handlers.http.header_cache import CachingHeaderParser
 from handlers.media import conditional, fast_path
 from handlers.parsing import validate
 from handlers.uploads.multipart import MultipartForm
+from transcode import timestamps
 from transcode.errors import MediaError
 from transcode.hls import playlists, webvtt
 from transcode.probe import ffprobe, source, tracks
@@ -151,7 +152,7 @@ FUNCTIONS: dict[str, Parser] = {
     "loudness": lambda text: audio._INTEGRATED_LOUDNESS.findall("I: " + text),
     "brightness": lambda text: thumbnail._LUMA_PATTERN.search("YAVG=" + text),
     "rate of a video": lambda text: source._parse_rate("1" + text),
-    "length of a video": source._parse_clock,
+    "length of a video": timestamps.parse_matroska_duration,
     "tag of a video": lambda text: tracks.read_tag({"tags": {"title": text}}, "title"),
     "message of a mail server": lambda text: transport._describe_error(OSError(text)),
 }  # fmt: skip

@@ -25,16 +25,17 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ffmpeg.process import FfmpegProcess
 from transcode.grid import MPEG_CLOCK_HZ, Grid
 from transcode.hls import bandwidth, playlists, webvtt
-from transcode.hls.mpegts import PACKET_BYTES, first_picture_size
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.ladder import build_ladder
 from transcode.ledger import Lease, NewTask, Queue
 from transcode.presentation import AudioTrack, Presentation
+from transcode.probe.mpegts import PACKET_BYTES, first_picture_size
 from transcode.tasks import master
 from transcode.tasks.audio import AudioPlan
 from transcode.tasks.chunk import ChunkPlan
 from transcode.tasks.context import TaskContext
 from transcode.tasks.storyboard import StoryboardPlan
+from transcode.timestamps import format_webvtt_timestamp
 
 HOUR = 3600
 HOURS = 12
@@ -135,7 +136,7 @@ def source(tools: FfmpegBinaries, tmp_path_factory: pytest.TempPathFactory) -> P
     """One small picture per second, and a subtitle about every 0.6 seconds."""
     folder = tmp_path_factory.mktemp("source")
     pause = HOURS * HOUR * 1000 // CUES
-    stamps = (webvtt.format_timestamp(pause * number).replace(".", ",") for number in range(CUES + 1))
+    stamps = (format_webvtt_timestamp(pause * number).replace(".", ",") for number in range(CUES + 1))
     begin = next(stamps)
     with (folder / "words.srt").open("w") as words:
         for number, end in enumerate(stamps, 1):

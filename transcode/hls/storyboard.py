@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from transcode.grid import Grid
-from transcode.hls.webvtt import format_timestamp
-from transcode.ladder import Rendition
+from transcode.ladder import Rendition, round_to_even
+from transcode.timestamps import format_webvtt_timestamp
 
 _MAX_IMAGES = 600  # three hours of video get one per 18 seconds, some two megabytes in all
 _IMAGE_SIDE_PX = 160  # longer side
@@ -48,14 +48,14 @@ class Storyboard:
     def image_size(self) -> tuple[int, int]:
         """Width and height of a picture in pixels."""
         scale = Fraction(_IMAGE_SIDE_PX, max(self.rendition.width, self.rendition.height))
-        return _round_to_even(self.rendition.width * scale), _round_to_even(self.rendition.height * scale)
+        return round_to_even(self.rendition.width * scale, 2), round_to_even(self.rendition.height * scale, 2)
 
     def render_index(self) -> str:
         """Return the WebVTT index: each cue maps a span of the video to a part of a sheet."""
         starts = [round(self.grid.segment_start(segment) * 1000) for segment in self.segments]
         ends = [*starts[1:], round(self.grid.duration * 1000)]
         cues = (
-            f"\n{format_timestamp(start)} --> {format_timestamp(end)}\n{self._image_fragment(number)}\n"
+            f"\n{format_webvtt_timestamp(start)} --> {format_webvtt_timestamp(end)}\n{self._image_fragment(number)}\n"
             for number, (start, end) in enumerate(zip(starts, ends, strict=True))
         )
         return "WEBVTT\n" + "".join(cues)
@@ -65,10 +65,6 @@ class Storyboard:
         row, column = divmod(tile, self.columns)
         width, height = self.image_size
         return f"{sheet_name(sheet)}#xywh={column * width},{row * height},{width},{height}"
-
-
-def _round_to_even(pixels: Fraction) -> int:
-    return max(2, 2 * round(pixels / 2))
 
 
 def sheet_name(number: int) -> str:

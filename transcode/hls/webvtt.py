@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 
+from transcode.timestamps import format_webvtt_timestamp
+
 _MAX_OPEN_CUE_MS = 5000  # duration of a cue without an end
 
 _TIMESTAMP = r"(?:(\d{1,9}):)?(\d\d):(\d\d)\.(\d{3})"
@@ -91,16 +93,10 @@ def split_cues(cues: Sequence[Cue], durations: Iterable[Fraction], clock_start: 
     return [_render(segment, clock_start) for segment in segments]
 
 
-def format_timestamp(milliseconds: int) -> str:
-    """Return a WebVTT timestamp such as "01:02:03.456"."""
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
-
-
 def _render(cues: Iterable[Cue], clock_start: int) -> str:
     header = f"WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:{clock_start * 90_000},LOCAL:00:00:00.000\n"
     return header + "".join(
-        f"\n{format_timestamp(max(0, cue.start))} --> {format_timestamp(cue.end)}"
+        f"\n{format_webvtt_timestamp(max(0, cue.start))} --> {format_webvtt_timestamp(cue.end)}"
         f"{cue.settings and ' '}{cue.settings}\n{cue.text}\n"
         for cue in cues
     )

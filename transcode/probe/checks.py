@@ -13,11 +13,12 @@ from transcode.ffmpeg.inputs import INPUT_GUARDS, LOG_ERRORS, MAX_PIXELS, guarde
 from transcode.probe import asf, tracks
 from transcode.probe.damage import assess_damage, measure_garbage
 from transcode.probe.encryption import reject_encrypted, reject_encryption_keys
-from transcode.probe.ffprobe import ProbeOutput, format_duration, permanent_error, run_probe
+from transcode.probe.ffprobe import ProbeOutput, permanent_error, run_probe
 from transcode.probe.h264 import count_recovery_frames
 from transcode.probe.mp4 import max_composition_delay, read_moov
 from transcode.probe.sampling import sample_source
 from transcode.probe.source import Source, describe_source
+from transcode.timestamps import format_duration
 
 MAX_DURATION_S = 24 * 3600  # seconds
 _TRIED = "3"  # seconds of sound that are decoded to see whether it can be

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transcode.probe import mpegts
-from transcode.probe.ffprobe import format_duration, permanent_error
+from transcode.probe.ffprobe import permanent_error
 from transcode.probe.mp4 import iterate_boxes
 from transcode.probe.source import Source
+from transcode.timestamps import format_duration
 
 _SAMPLE_COUNT = 200
 _MAX_CONTAINER_SHARE = 0.25

@@ -81,10 +81,3 @@ def _read_header(path: Path) -> bytes:
 def permanent_error(message: str) -> MediaError:
     """Trying again cannot help."""
     return MediaError(message, permanent=True)
-
-
-def format_duration(seconds: float) -> str:
-    """1:02:03, or 2:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

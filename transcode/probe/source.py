@@ -23,6 +23,7 @@ from transcode.probe.ffprobe import (
     permanent_error,
     run_probe,
 )
+from transcode.timestamps import parse_matroska_duration
 
 # Containers that ffmpeg can only seek in by guessing.
 _UNINDEXED_FORMATS = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
@@ -289,17 +290,8 @@ def _stream_end(stream: Mapping[str, Any]) -> float:
     if length := _parse_float(stream.get("duration")):
         return begin + length
     # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
-    length = _parse_clock(tracks.read_tag(stream, "DURATION"))
+    length = parse_matroska_duration(tracks.read_tag(stream, "DURATION"))
     return begin + length if length and tracks.read_tag(stream, "_STATISTICS_TAGS") else length
-
-
-def _parse_clock(text: str) -> float:
-    """Seconds of Matroska's 00:01:02.345000000; 0 for anything else."""
-    try:
-        hours, minutes, rest = text.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
-    except ValueError:
-        return 0.0
 
 
 def _labelled(stream: Mapping[str, Any], original: Mapping[str, Any]) -> Mapping[str, Any]:

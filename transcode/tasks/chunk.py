@@ -11,10 +11,11 @@ from transcode.errors import InputMissing, MediaError
 from transcode.ffmpeg import muxing, video_filters, x264
 from transcode.ffmpeg.inputs import LOG_ERRORS, PROGRESS_OPTIONS, format_seconds, guarded_input
 from transcode.grid import Grid
-from transcode.hls import mpegts, playlists
+from transcode.hls import playlists
 from transcode.ladder import Rendition
 from transcode.paths import MEDIA_PLAYLIST
 from transcode.presentation import Presentation
+from transcode.probe import mpegts
 from transcode.tasks import encode
 from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.frames import check_frames

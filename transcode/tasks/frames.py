@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transcode.errors import MediaError
 from transcode.presentation import Presentation
-from transcode.probe.ffprobe import format_duration
+from transcode.timestamps import format_duration
 
 
 def check_frames(

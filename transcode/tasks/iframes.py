@@ -8,8 +8,8 @@ from typing import TypedDict
 from transcode import paths, publishing
 from transcode.errors import MediaError, Stopped
 from transcode.hls import playlists
-from transcode.hls.mpegts import first_picture_size
 from transcode.hls.playlists import IFrame
+from transcode.probe.mpegts import first_picture_size
 from transcode.tasks.context import ProgressSink, TaskContext
 
 

@@ -11,8 +11,8 @@ from transcode import paths, publishing
 from transcode.errors import MediaError
 from transcode.ffmpeg import audio_filters, muxing, video_filters, x264
 from transcode.ffmpeg.inputs import LOG_ERRORS, PROGRESS_OPTIONS, guarded_input
-from transcode.hls.mpegts import count_pictures
 from transcode.presentation import Presentation
+from transcode.probe.mpegts import count_pictures
 from transcode.tasks import encode
 from transcode.tasks.context import ProgressSink, TaskContext
 from transcode.tasks.frames import check_frames
