@@ -1,4 +1,4 @@
-"""What can go wrong with a film, in words that its owner understands."""
+"""Errors of tasks, with messages that a video's owner understands."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 
 class MediaError(Exception):
-    """A task failed. `hopeless`: trying again cannot help. `last_words`: ffmpeg's, for admins."""
+    """A task failed.
 
-    default_message = "The work on this film failed."  # the sentence where none is given
+    `message`: a sentence for the video's owner. `permanent`: another attempt cannot succeed. `stderr_tail`: the end of
+    what the program wrote to stderr, for admins.
+    """
+
+    default_message = "Processing this video failed."
 
     def __init__(self, message: str = "", *, permanent: bool = False, stderr_tail: str = "") -> None:
         self.message = message or self.default_message
@@ -18,64 +22,64 @@ class MediaError(Exception):
         self.stderr_tail = stderr_tail
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross from a pool child to the worker: an exception that does not unpickle breaks the pool."""
+        """Support pickling between pool child and worker: an error that cannot be unpickled would break the pool."""
         return _rebuild, (type(self), self.message, self.permanent, self.stderr_tail)
 
 
 class Stopped(MediaError):
-    """The task was asked to stop, and did."""
+    """The task ended early because it was asked to."""
 
-    default_message = "The work was stopped."
+    default_message = "The task was stopped."
 
 
 class ProcessKilled(MediaError):
-    """SIGKILL from outside (the kernel out of memory, an operator): says nothing about the film."""
+    """A program was killed with SIGKILL from outside (out-of-memory killer, operator): not the video's fault."""
 
     default_message = "The encoder was killed."
 
 
 class ProcessFailed(MediaError):
-    """A program ended itself: what it was given is not as it should be, or the program is not."""
+    """A program exited with an error: its input or the program itself is faulty."""
 
     default_message = "The encoder failed."
 
 
 class OutOfMemory(MediaError):
-    """A program wanted more memory than one run may use; it would again."""
+    """A program needed more memory than one run may use; another attempt would need it too."""
 
-    default_message = "This film needs more memory than one encoder may use."
+    default_message = "This video needs more memory than one encoder may use."
 
 
 class ProcessTimeout(MediaError):
-    """A program did not end in time: the film is strange, or the machine is very busy."""
+    """A program did not finish in time: the video is unusual, or the machine is very busy."""
 
-    default_message = "Reading the film took too long."
+    default_message = "Reading the video took too long."
 
 
 class InputMissing(MediaError):
-    """What an earlier task left for this one is not there any more: no fault of the film, for it can be made again."""
+    """An input produced by an earlier task is missing; it can be regenerated."""
 
-    default_message = "A file of this film is gone."
+    default_message = "A file of this video is missing."
 
 
 class InternalError(MediaError):
-    """A bug of ours, whose trace is in the last words."""
+    """A bug in this program; `stderr_tail` holds the traceback."""
 
-    default_message = "The worker stumbled over an error of its own."
+    default_message = "The worker failed with an internal error."
 
 
 class DiskFull(MediaError):
-    """The disk is full: no fault of the film, and over when there is room again."""
+    """The disk is full. Not the video's fault; the task can succeed once there is space again."""
 
     default_message = "The disk is full."
 
 
 class OutputTooLarge(DiskFull):
-    """What this one task writes does not fit, while others may go on."""
+    """The output of this one task does not fit on the disk; other tasks may continue."""
 
 
 def from_os_error(error: OSError) -> MediaError:
-    """What a failed read or write of a file means for a task."""
+    """Return the task's error for a failed read or write of a file."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(stderr_tail=str(error))
     return MediaError("A file could not be read or written.", stderr_tail=str(error))

@@ -372,7 +372,7 @@ def test_a_file_that_is_read_too_slowly_is_looked_at_again(
     busy.write_text("#!/bin/sh\nexec sleep 60\n")
     busy.chmod(0o755)
     film.tools = FfmpegBinaries(str(busy), str(busy))
-    with pytest.raises(MediaError, match="Reading the film took too long") as caught:
+    with pytest.raises(MediaError, match="Reading the video took too long") as caught:
         film.probe()
     assert not caught.value.permanent
 

@@ -49,7 +49,7 @@ async def test_a_repeatedly_missing_input_finally_fails_the_task(
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         repository.add(1, make_presentation(4))
         await ledger.start(1, [task_graph.probe_task()], task_graph.finalize_task())
-        await wait_until(lambda: repository.status[1] == "failed: A file of this film is gone.")
+        await wait_until(lambda: repository.status[1] == "failed: A file of this video is missing.")
         assert len(task_script.started("chunk")) == 5
         task_script.clear("chunk")
         task_script.set("thumbnail", "miss input")
@@ -79,7 +79,7 @@ async def test_nothing_is_taken_for_lost_while_the_source_is_away_too(
         repository.add(1, make_presentation(8), chunks=[0, 1])
         await repository.mark_finished(1, {})
         engine = Engine(ledger, tmp_path)
-        with pytest.raises(SegmentFailed, match="is gone"):
+        with pytest.raises(SegmentFailed, match="is missing"):
             await engine.request_segment(1, "480p", 1)
         await engine.close()
         assert repository.records[1].chunks_done == {0, 1}

@@ -336,7 +336,7 @@ async def test_a_repository_bug_fails_only_its_video(
     repository.failing_kinds.add("chunk")
     async with open_ledger(redis_url) as ledger, running_worker(ledger, repository, tmp_path):
         await begin(ledger, repository, sound=False)
-        await wait_until(lambda: repository.status[1] == "failed: The worker stumbled over an error of its own.")
+        await wait_until(lambda: repository.status[1] == "failed: The worker failed with an internal error.")
         dead = next(task for task in (await get_job(ledger, 1)).tasks if task.state is State.DEAD)
         assert dead.attempts == 4
         assert "TypeError: no chunk can be written" in dead.last_words

@@ -1,4 +1,5 @@
-"""What ffmpeg is told, as pure data: equal plans give equal argument lists; starting it is `runner`'s job.
+"""ffmpeg's arguments as pure data, and the process that runs it.
 
-Every plan writes into the folder that ffmpeg is started in, the attempt's own.
+Equal inputs give equal argument lists; only `process.py` starts programs. ffmpeg runs in the scratch folder of one
+attempt, and every argument list writes into that folder.
 """

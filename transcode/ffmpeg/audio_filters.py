@@ -1,7 +1,7 @@
-"""The filters and codec that bring a source's sound onto the film's clock.
+"""The filters and encoder options that bring a source's audio onto the video's clock.
 
-The sound of a film is encoded once, as one stream of AAC frames, frame n beginning at sample 1024 * n. Whoever
-encodes a piece of it begins on such a frame, so that pieces fit.
+The audio of a video is one continuous stream of AAC frames: frame n begins at sample 1024 * n. Every encode of a part
+begins on such a frame, so that parts fit each other.
 """
 
 from __future__ import annotations
@@ -12,86 +12,91 @@ from transcode.ffmpeg.downmix import stereo_downmix_filter
 from transcode.grid import MPEG_CLOCK_HZ, nearest_integer
 from transcode.presentation import AudioTrack, Presentation
 
-SAMPLE_RATE_HZ = 48_000  # samples per second
-AAC_FRAME_SAMPLES = (
-    1024  # samples of one AAC frame; the encoder's output runs one frame ahead of its input, so that the clock of
-)
-# the files of sound is moved by one: their first packet is at 0
-BITRATE_BPS = 128_000  # bits per second
-_MAX_DRIFT_S = 0.04  # seconds that sound may be away from its time
-CODEC = "mp4a.40.2"  # AAC-LC, RFC 6381
+SAMPLE_RATE_HZ = 48_000
+# The encoder's output runs one frame ahead of its input, so the clock of the chunks' audio files is moved by one frame:
+# their first packet is at 0.
+AAC_FRAME_SAMPLES = 1024
+BITRATE_BPS = 128_000
+_MAX_DRIFT_S = 0.04  # by which audio may be off its time before it is cut or filled
+CODEC = "mp4a.40.2"  # AAC-LC (RFC 6381)
 
-# framelog: "quiet" is newer than 5.1; at the level of talk that reports the result, verbose is silent too.
+# framelog: "quiet" is newer than ffmpeg 5.1; at the log level that shows the result, "verbose" is just as silent.
 LOUDNESS_FILTER = "ebur128=framelog=verbose"
 
 ENCODER_OPTIONS = ("-c:a", "aac", "-b:a", str(BITRATE_BPS), "-ar", str(SAMPLE_RATE_HZ), "-ac", "2")
 
-# ffmpeg mixes whole numbers at other weights than these, which cannot exceed full scale: PCM and FLAC would be 8 dB
-# quieter than the same sound in AC-3.
+# ffmpeg mixes integer samples with other weights, which cannot exceed full scale: PCM and FLAC would be 8 dB quieter
+# than the same audio in AC-3.
 FLOAT_FILTER = "aformat=sample_fmts=fltp"
 MONO_FILTER = "aformat=channel_layouts=mono"
-_JOINED = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
+_JOIN_FILTER = "join=inputs=2:channel_layout=stereo:map=0.0-FL|1.0-FR"
 
-# Peaks. What is mixed from more than two channels keeps ffmpeg's usual weights, so that dialogue is as loud as ever,
-# and can then be 8 dB above full scale when all of them are loud. A gain for the whole film would have to be measured
-# first, and neither the first chunks nor a single segment can wait for that; weights that cannot exceed full scale make
-# every film 8 dB quieter. So a limiter holds down peaks alone. It sees them at twice the rate, where those between
-# samples show, and its ceiling leaves room for what AAC at this rate adds: up to 4.5 dB were measured for noise,
-# squares and bursts of all channels at full scale, which come out below -1 dBTP so. Sound that is stereo or mono has
-# been mastered; its ceiling takes only the last dB or two, else loud music would be squeezed.
+# Peaks. A mix of more than two channels keeps ffmpeg's usual weights, so that dialogue keeps its loudness; it can then
+# be 8 dB above full scale when all channels are loud. A gain for the whole video would have to be measured first, and
+# neither the first chunks nor a single segment can wait for that; weights that cannot exceed full scale make every
+# video 8 dB quieter. So a limiter attenuates only the peaks. It runs at twice the sample rate, where peaks between
+# samples show, and its ceiling leaves room for what AAC at this bit rate adds: up to 4.5 dB were measured for noise,
+# square waves and bursts of all channels at full scale, which come out below -1 dBTP. Stereo and mono audio has been
+# mastered; its ceiling takes only the last dB or two, otherwise loud music would be compressed.
 _MIXED_CEILING = 0.5  # -6 dBFS
 _MASTERED_CEILING = 0.75  # -2.5 dBFS
-_LIMITER_RATE = 2 * SAMPLE_RATE_HZ
-# The limiter looks ahead, and what it gives out is late by one sample less than it keeps: 481 samples, so that this is
-# a whole number at both rates. Versions that could make up for it (`latency`) are not presumed.
-_LIMITER_DELAY = 240  # samples at RATE
+_LIMITER_RATE_HZ = 2 * SAMPLE_RATE_HZ
+# The limiter looks ahead, and its output is late by one sample less than its buffer: 481 samples, so that the delay is
+# a whole number at both rates. An option that compensates for it (`latency`) is not available in all versions.
+_LIMITER_DELAY_SAMPLES = 240  # at SAMPLE_RATE_HZ
 _LOOK_AHEAD_MS = "5.0108"
 
 
 def clock_filters(
-    presentation: Presentation, track: AudioTrack, *more: str, first_sample: int = 0, end: Fraction | None = None
+    presentation: Presentation,
+    track: AudioTrack,
+    *extra_filters: str,
+    first_sample: int = 0,
+    end: Fraction | None = None,
 ) -> list[str]:
-    """Return options that map a track of input 0 in stereo, from a sample of the film's clock to `end` (the film's).
+    """Return options that map a track of input 0 in stereo, from a sample of the video's clock to `end`.
 
-    A track that starts late, has holes or ends early is filled with silence. `more`: filters behind it.
+    `end` is in seconds and defaults to the video's end. A track that starts late, has gaps or ends early is filled with
+    silence. `extra_filters` follow at the end of the chain.
     """
     count = nearest_integer((presentation.grid.duration if end is None else end) * SAMPLE_RATE_HZ) - first_sample
-    steady = _steady(presentation, first_sample, count + _LIMITER_DELAY)
-    behind = ",".join([*_limited(track, first_sample, count), *more])
+    continuous = _continuous_filters(presentation, first_sample, count + _LIMITER_DELAY_SAMPLES)
+    final = ",".join([*_limiter_filters(track, first_sample, count), *extra_filters])
     if track.right_index is None:
-        return ["-map", f"0:{track.index}", "-af", f"{steady},{stereo_downmix_filter(track)},{behind}"]
-    sides = [f"[0:{index}]{steady},{MONO_FILTER}[side{index}]" for index in track.indexes]
-    both = "".join(f"[side{index}]" for index in track.indexes)
-    made = f"[sound{track.index}]"
-    return ["-filter_complex", ";".join([*sides, f"{both}{_JOINED},{behind}{made}"]), "-map", made]
+        return ["-map", f"0:{track.index}", "-af", f"{continuous},{stereo_downmix_filter(track)},{final}"]
+    sides = [f"[0:{index}]{continuous},{MONO_FILTER}[side{index}]" for index in track.indexes]
+    side_labels = "".join(f"[side{index}]" for index in track.indexes)
+    output = f"[sound{track.index}]"
+    return ["-filter_complex", ";".join([*sides, f"{side_labels}{_JOIN_FILTER},{final}{output}"]), "-map", output]
 
 
-def _steady(timeline: Presentation, first_sample: int, count: int) -> str:
-    """Return filters whose output begins at a sample of the film's clock and has `count` of them, without a hole."""
-    origin = f"asetpts=PTS-({timeline.origin:.6f})/TB," if timeline.origin else ""
+def _continuous_filters(presentation: Presentation, first_sample: int, count: int) -> str:
+    """Return filters whose output has `count` samples without a gap, from a sample of the video's clock on."""
+    origin = f"asetpts=PTS-({presentation.origin:.6f})/TB," if presentation.origin else ""
+    resample = f"aresample={SAMPLE_RATE_HZ}"
     return (
-        # Two steps, for the second one counts `first_pts` in samples of its input. It cuts off what comes before, and
-        # fills or cuts where sound is further from its time than a frame of the picture lasts.
-        f"{origin}{FLOAT_FILTER},aresample={SAMPLE_RATE_HZ},aresample={SAMPLE_RATE_HZ}:async=1:min_hard_comp={_MAX_DRIFT_S}:first_pts={first_sample},"
-        # Counted, not timed: where there is no sound at all any more, silence would begin at 0.
+        # Two steps, because the second one counts `first_pts` in samples of its input. It cuts off what comes earlier,
+        # and cuts or fills where audio is off its time by more than the duration of a picture.
+        f"{origin}{FLOAT_FILTER},{resample},{resample}:async=1:min_hard_comp={_MAX_DRIFT_S}:first_pts={first_sample},"
+        # By samples, not by time: where no audio is left at all, silence would begin at 0.
         f"apad=whole_len={count},atrim=end_sample={count},asetpts=N+{first_sample}"
     )
 
 
-def _limited(track: AudioTrack, first_sample: int, count: int) -> list[str]:
-    """Return filters that hold down peaks, and give out `count` samples with their numbers."""
+def _limiter_filters(track: AudioTrack, first_sample: int, count: int) -> list[str]:
+    """Return filters that attenuate peaks and output `count` samples, numbered from `first_sample`."""
     ceiling = _MIXED_CEILING if track.channels > 2 else _MASTERED_CEILING
     return [
-        f"aresample={_LIMITER_RATE}",
+        f"aresample={_LIMITER_RATE_HZ}",
         f"alimiter=limit={ceiling}:level=disabled:attack={_LOOK_AHEAD_MS}",
         f"aresample={SAMPLE_RATE_HZ}",
-        f"atrim=start_sample={_LIMITER_DELAY}:end_sample={count + _LIMITER_DELAY}",
+        f"atrim=start_sample={_LIMITER_DELAY_SAMPLES}:end_sample={count + _LIMITER_DELAY_SAMPLES}",
         f"asetpts=N+{first_sample}",
         "aformat=channel_layouts=stereo",
     ]
 
 
 def count_frames_before(tick: int) -> int:
-    """How many AAC frames of the run begin before a tick of the film's clock; the first begins at -1024 samples."""
+    """Return how many AAC frames begin before a tick of the video's clock; the first one begins at -1024 samples."""
     length = AAC_FRAME_SAMPLES * MPEG_CLOCK_HZ // SAMPLE_RATE_HZ
     return max(0, -(-tick // length) + 1)

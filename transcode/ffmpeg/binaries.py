@@ -1,4 +1,4 @@
-"""Where the programs are, and what one run of them may use."""
+"""Paths of ffmpeg and ffprobe, and the memory that one run may use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FfmpegBinaries:
-    """Paths of ffmpeg (5.1 or newer) and ffprobe; `memory`: bytes that one run of ffmpeg may write to."""
+    """Paths of ffmpeg (5.1 or newer) and ffprobe; `memory` is how many bytes one run of ffmpeg may write to."""
 
     ffmpeg: str
     ffprobe: str

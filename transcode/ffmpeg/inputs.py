@@ -1,6 +1,6 @@
-"""How a source is opened: nothing of it is trusted.
+"""Options with which ffmpeg opens a source, which is not trusted.
 
-Without these limits a text file named film.mp4 that is really a playlist makes ffmpeg read other people's media.
+Without these limits, a text file named video.mp4 that is really a playlist makes ffmpeg read other users' media.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ INPUT_GUARDS = (
     "-max_streams", str(MAX_STREAMS), "-max_pixels", str(MAX_PIXELS),
 )  # fmt: skip
 
-# Behind the guards: a longer look, for a recording whose picture comes late.
+# To follow the guards and override them: a longer analysis, for recordings whose picture begins late.
 LONG_ANALYSIS_OPTIONS = ("-probesize", "500M", "-analyzeduration", "600M")
 
-# Nothing read from stdin, no questions; damaged packets are dropped, however many: what comes out is checked.
+# No reading from stdin, no questions. Any number of damaged packets may be dropped, because the output is checked.
 _COMMON_OPTIONS = ("-hide_banner", "-nostdin", "-y", "-max_error_rate", "1")
-# Nothing but errors on stderr.
+# Only errors on stderr.
 LOG_ERRORS = (*_COMMON_OPTIONS, "-v", "error")
-# Warnings too; the level stands before each line.
+# Warnings too, with the level in front of each line.
 LOG_WARNINGS = (*_COMMON_OPTIONS, "-v", "level+warning")
-# And what filters report when they end.
+# Also what filters report at their end.
 LOG_INFO = (*_COMMON_OPTIONS, "-v", "level+info")
 # Progress as key=value lines on stdout, twice a second.
 PROGRESS_OPTIONS = ("-progress", "pipe:1", "-stats_period", "0.5", "-nostats")
-# A source's titles, comments and chapters are its owner's business.
+# Titles, comments and chapters of the source are private to its owner.
 NO_METADATA = ("-map_metadata", "-1", "-map_chapters", "-1")
 
 
 def guarded_input(source: Path, *options: str) -> list[str]:
-    """An input that is a user's file, with options such as -ss."""
+    """Return the arguments that open a user's file as an input; `options`: further input options such as -ss."""
     return [*INPUT_GUARDS, *options, "-i", f"file:{source}"]
 
 
 def format_seconds(value: object) -> str:
-    """A time for ffmpeg, which knows microseconds."""
+    """Return a time for ffmpeg, in seconds with the microseconds that it supports."""
     return f"{float(value):.6f}"  # type: ignore[arg-type]

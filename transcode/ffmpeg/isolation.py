@@ -1,7 +1,7 @@
-"""Takes from a child what it needs for no film: more rights, and the network.
+"""Takes network access and the way to more privileges from a child process, which needs neither for any video.
 
-All of it is for Linux, where no root is needed for it. Elsewhere, and where a container forbids it, films are made
-without it: `isolation` says what there is.
+All of it works on Linux without root. On other systems, and where a container forbids it, children run without it:
+`isolation` returns what is possible.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# Machine: AUDIT_ARCH of its system calls, number of socket(2), first number of another ABI (x32), which is refused.
+# By machine: AUDIT_ARCH of its system calls, the number of socket(2), the first number of another ABI (x32), which is
+# refused.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 41, 0x40000000), "aarch64": (0xC00000B7, 198, 0x40000000)}
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # classic BPF (linux/filter.h)
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO
@@ -28,47 +29,47 @@ _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 
 
 class Isolation(StrEnum):
-    """What keeps a child from the network."""
+    """A means that keeps a child off the network."""
 
-    NAMESPACE = "namespace"  # one of its own, in which there is none
-    SECCOMP = "seccomp"  # it can open no socket
+    NAMESPACE = "namespace"  # an empty network namespace of its own
+    SECCOMP = "seccomp"  # a filter that refuses socket(2)
     NONE = "none"
 
 
 @functools.cache
 def isolation() -> Isolation:
-    """Return the strongest one that this process can give to its children, by trying it in one."""
+    """Return the strongest means that this process can apply to its children, found by trying each in a child."""
     if sys.platform != "linux":
         return Isolation.NONE
-    for wanted in (Isolation.NAMESPACE, Isolation.SECCOMP):
-        if _works(wanted):
-            return wanted
+    for means in (Isolation.NAMESPACE, Isolation.SECCOMP):
+        if _works(means):
+            return means
     return Isolation.NONE
 
 
 def forbid_new_privileges() -> None:
-    """Let no program that this process executes gain rights, such as a set-user-ID one (prctl(2))."""
+    """Keep programs that this process executes, such as set-user-ID ones, from gaining privileges (prctl(2))."""
     if sys.platform == "linux":
         _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
-def leave_network(by: Isolation) -> bool:
-    """Cut this process and its children off the network, for good; False when the kernel refuses.
+def leave_network(means: Isolation) -> bool:
+    """Cut this process and its children off the network for good; return False if the kernel refuses.
 
-    Needs `forbid_new_privileges` before. Without root a network namespace needs a user namespace, in which this
-    process keeps its own files' rights and no others.
+    Requires `forbid_new_privileges` before it. Without root, a network namespace needs a user namespace, in which this
+    process keeps the rights of its own user and no others.
     """
-    if by is Isolation.NAMESPACE:
+    if means is Isolation.NAMESPACE:
         return bool(_libc.unshare(_CLONE_NEWNET if os.geteuid() == 0 else _CLONE_NEWUSER | _CLONE_NEWNET) == 0)
-    if by is Isolation.SECCOMP:
+    if means is Isolation.SECCOMP:
         return _forbid_sockets()
     return False
 
 
-def _works(wanted: Isolation) -> bool:
+def _works(means: Isolation) -> bool:
     def enter() -> None:
         forbid_new_privileges()
-        if not leave_network(wanted):
+        if not leave_network(means):
             raise PermissionError
 
     try:
@@ -90,12 +91,12 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
 
 
-def _filter() -> _Program | None:
-    """socket(2), and whatever comes by another ABI, is refused with EACCES; None for machines that are not known."""
+def _build_filter() -> _Program | None:
+    """Return a filter that refuses socket(2) and all calls of another ABI with EACCES; None for unknown machines."""
     if platform.machine() not in _ARCHITECTURES:
         return None
     architecture, socket, other_abi = _ARCHITECTURES[platform.machine()]
-    steps = [  # operation, steps to skip if it is true, and if it is not, operand
+    steps = [  # operation, steps to skip if true, steps to skip if false, operand
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_JUMP_EQUAL, 0, 4, architecture),
         (_LOAD, 0, 0, _NUMBER),
@@ -107,4 +108,4 @@ def _filter() -> _Program | None:
     return _Program(len(steps), b"".join(struct.pack("=HBBI", *step) for step in steps))
 
 
-_FILTER = _filter()  # made here: between fork and exec as little as can be is done
+_FILTER = _build_filter()  # built here, because as little as possible is done between fork and exec
