@@ -70,9 +70,9 @@ def _make_video(
 def _make_invalid_files(folder: Path, video_path: Path) -> list[SampleFile]:
     whole = video_path.read_bytes()
     contents = {
-        "list.mp4": (f"ffconcat version 1.0\nfile {video_path}\n".encode(), "This file is not a film"),
-        "half.mp4": (whole[: len(whole) // 2], "This film is incomplete"),
-        "noise.ts": (b"".join(b"G" + bytes(187) for _ in range(400)) + os.urandom(400_000), "This film is damaged"),
+        "list.mp4": (f"ffconcat version 1.0\nfile {video_path}\n".encode(), "This file is not a video"),
+        "half.mp4": (whole[: len(whole) // 2], "This video is incomplete"),
+        "noise.ts": (b"".join(b"G" + bytes(187) for _ in range(400)) + os.urandom(400_000), "This video is damaged"),
     }
     for name, (content, _) in contents.items():
         (folder / name).write_bytes(content)

@@ -191,9 +191,9 @@ async def test_invalid_files_fail_with_reasons_and_leave_the_worker_healthy(
     whole = film.read_bytes()
     hostile = {
         "This file is empty.": b"",
-        "This file is not a film": f"ffconcat version 1.0\nfile {film}\n".encode(),
-        "This film is incomplete": whole[: len(whole) // 2],
-        "This film is damaged": b"".join(b"G" + bytes(187) for _ in range(400)) + os.urandom(400_000),
+        "This file is not a video": f"ffconcat version 1.0\nfile {film}\n".encode(),
+        "This video is incomplete": whole[: len(whole) // 2],
+        "This video is damaged": b"".join(b"G" + bytes(187) for _ in range(400)) + os.urandom(400_000),
     }
     numbers = {}
     for sentence, content in hostile.items():

@@ -159,7 +159,7 @@ def test_the_reason_of_a_failed_video_stays_visible(page: Page, site: VideoflixP
     page.get_by_role("button", name="Upload").click()
     expect(page.get_by_text("“My letter”")).to_be_visible(timeout=30_000)
     page.reload()
-    expect(page.get_by_text("“My letter” failed: This file is not a film")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("“My letter” failed: This file is not a video")).to_be_visible(timeout=30_000)
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete: My letter").click()
     expect(page.get_by_text("“My letter”")).to_be_hidden()

@@ -130,7 +130,7 @@ async def jobs(settings: Settings) -> int:
     [
         ("absent.mp4", None, "absent.mp4 does not exist"),
         ("empty.mp4", b"", "is empty"),
-        ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a film"),
+        ("text.mp4", b"This is a letter to my aunt and no film. " * 50, "not a video"),
     ],
 )
 def test_what_is_no_video_is_refused_with_one_sentence_and_nothing_stays(

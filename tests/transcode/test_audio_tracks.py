@@ -67,7 +67,7 @@ def test_sound_of_a_usual_number_of_channels_is_mixed(make: Make, channels: int)
 def test_channels_in_unknown_order_are_all_heard_if_there_is_no_other(make: Make, channels: int) -> None:
     film = make("film.mov", tone(channels=channels), "-map", "1", *sample_videos.PCM)
     assert film.build().warning == (
-        f"The order of the {channels} channels of sound is unknown: all are heard on both sides."
+        f"The order of the {channels} audio channels is unknown: all are heard on both sides."
     )
     left, right = sides(film)
     assert left == pytest.approx(right, abs=9)
@@ -80,7 +80,7 @@ def test_a_track_without_a_known_order_is_left_out_alone(make: Make) -> None:
     timeline = film.build()
     assert [track.index for track in timeline.audio] == [1, 3]
     assert timeline.warning == (
-        "Sound was left out because the order of its channels is unknown: pcm_s16le (9 channels)."
+        "Audio was left out because the order of its channels is unknown: pcm_s16le (9 channels)."
     )
     assert film.results["tracks"] == {"tracks": [1]}
     hls_checks.check(film.folder, film.tools)
@@ -154,7 +154,7 @@ def test_a_track_that_cannot_be_decoded_is_left_out_alone(make: Make, tools: Ffm
     film.source.write_bytes(film.source.read_bytes().replace(b"A_VORBIS", b"A_V0RBIS"))
     timeline = film.build()
     assert len(timeline.audio) == 2
-    assert timeline.warning == "Sound that cannot be decoded was left out: fra (unknown)."
+    assert timeline.warning == "Audio that cannot be decoded was left out: fra (unknown)."
     hls_checks.check(film.folder, tools)
 
 
@@ -166,7 +166,7 @@ def test_a_film_whose_only_sound_cannot_be_decoded_is_silent(make: Make, tools: 
     film.source.write_bytes(data.replace(b"\x0b\x77", b"\x0b\x78"))  # the sync word of every frame
     timeline = film.build()
     assert timeline.audio == ()
-    assert timeline.warning.startswith("The film is silent, because its sound cannot be decoded: ")
+    assert timeline.warning.startswith("The video is silent because its audio cannot be decoded: ")
     hls_checks.check(film.folder, tools)
 
 
@@ -273,7 +273,7 @@ def test_a_broadcast_has_the_sound_of_its_own_programme_only(make: Make, tools: 
                 "-c:a", "mp2", *programmes)  # fmt: skip
     timeline = film.build()
     assert len(timeline.audio) == 1
-    assert timeline.warning == "This recording holds 2 programmes; one of them was taken in."
+    assert timeline.warning == "This recording holds 2 programmes; only one of them was imported."
     hls_checks.check(film.folder, tools)
 
 

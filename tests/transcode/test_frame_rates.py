@@ -154,7 +154,7 @@ def test_a_film_that_is_telecined_in_parts_keeps_every_picture(
 def test_a_gigantic_film_is_sampled_in_places(
     tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transcode.probe.sampling._MAX_LISTED_SIZE", 0)
+    monkeypatch.setattr("transcode.probe.sampling._MAX_LISTED_BYTES", 0)
     source = tmp_path / "film.mkv"
     film = sample_videos.video_input("30", 200, filters="select='lt(mod(n,900),100)+not(mod(n,30))'")
     sample_videos.run_ffmpeg(tools, *film, *sample_videos.H264, "-bf", "0", "-fps_mode", "vfr", str(source))

@@ -24,8 +24,8 @@ from transcode.probe import ffprobe
 from transcode.probe.checks import MAX_DURATION_S
 from transcode.probe.source import describe_source
 
-NO_FILM = "This file is not a film"
-INCOMPLETE = "This film is incomplete"
+NO_FILM = "This file is not a video"
+INCOMPLETE = "This video is incomplete"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def test_what_has_no_picture_is_refused(studio: Of, tools: FfmpegBinaries, tmp_p
         made.rename(alone)
         inputs = ["-i", str(alone), "-i", str(cover), "-map", "0", "-map", "1", "-c", "copy"]
         sample_videos.run_ffmpeg(tools, *inputs, "-disposition:v", "attached_pic", str(made))
-    assert refusal(studio(made)) == "This file has sound but no picture."
+    assert refusal(studio(made)) == "This file has audio but no picture."
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.gif", "cover.mp4"])
@@ -136,7 +136,7 @@ def test_a_still_picture_is_refused(studio: Of, tools: FfmpegBinaries, tmp_path:
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=0.04), "-frames:v", "1", *only_cover, str(tmp_path / name)
     )
-    assert refusal(studio(tmp_path / name)) == "This file is a picture and not a film."
+    assert refusal(studio(tmp_path / name)) == "This file is an image, not a video."
 
 
 @pytest.mark.parametrize("kind", ["mp4", "late_index", "mkv", "avi", "flv", "wmv"])
@@ -176,7 +176,7 @@ def test_a_partly_damaged_recording_is_accepted_with_a_warning(studio: Of, origi
     damaged = _with_hole(getattr(originals, kind).read_bytes(), 0.55, 0.95)
     timeline = studio(damaged).probe()
     assert 5 < timeline.duration < 12.1
-    assert re.fullmatch(r"About [34]\d % of the file cannot be read; what can be read was taken in.", timeline.warning)
+    assert re.fullmatch(r"About [34]\d % of the file cannot be read; the rest was imported.", timeline.warning)
 
 
 @pytest.mark.parametrize("filling", [os.urandom, bytes], ids=["noise", "zeros"])
@@ -185,7 +185,7 @@ def test_a_beginning_of_a_video_with_garbage_behind_it_is_refused(
     studio: Of, originals: Originals, kind: str, filling: Callable[[int], bytes]
 ) -> None:
     assert re.match(
-        r"This film is damaged: (only about \d+ %|hardly anything) of the file can be read\.|This film is incomplete",
+        r"This video is damaged: (only about \d+ %|hardly anything) of the file can be read\.|This video is incomplete",
         refusal(studio(_with_hole(getattr(originals, kind).read_bytes(), 0.2, 1, filling))),
     )
 
@@ -220,7 +220,7 @@ def test_a_video_whose_times_are_wild_is_refused(studio: Of, originals: Original
         last = place if damaged[place] == 9 and damaged[place + 12] == 1 else last  # a tag with a picture
         place += 15 + int.from_bytes(damaged[place + 1 : place + 4], "big")
     damaged[last + 7] = 1  # 2 ** 24 milliseconds
-    assert refusal(studio(bytes(damaged))) == "This film is damaged: its times run over 4:39:49."
+    assert refusal(studio(bytes(damaged))) == "This video is damaged: its timestamps span 4:39:49."
 
 
 @pytest.mark.parametrize("spoil", [random.Random(1).randbytes, bytes], ids=["noise", "zeros"])
@@ -242,7 +242,7 @@ def test_data_that_turns_into_garbage_fails_with_its_place(
 
 def test_a_picture_that_cannot_be_decoded_is_refused(studio: Of, originals: Originals) -> None:
     strange = originals.mkv.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/NEW")
-    assert refusal(studio(strange)) == "The picture of this film is in a codec that is not supported."
+    assert refusal(studio(strange)) == "The picture of this video uses a codec that is not supported."
 
 
 def test_sound_that_cannot_be_decoded_is_left_out(studio: Of, originals: Originals) -> None:
@@ -279,7 +279,7 @@ def test_an_encrypted_video_is_refused(
         keys = ["-encryption_key", "ab" * 16, "-encryption_kid", "cd" * 16]
         scheme = ["-c", "copy", "-encryption_scheme", "cenc-aes-ctr", *keys]
         sample_videos.run_ffmpeg(tools, "-i", str(originals.mp4), *scheme, str(made))
-    assert refusal(studio(made)) == "This film is encrypted, so it cannot be played here."
+    assert refusal(studio(made)) == "This video is encrypted, so it cannot be played here."
 
 
 def test_a_picture_of_30000_by_30000_is_refused(studio: Of, tools: FfmpegBinaries, tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def _promising(mkv: Path, hours: int) -> bytes:
 
 def test_a_header_that_promises_10000_hours_is_refused(studio: Of, originals: Originals) -> None:
     film = studio(_promising(originals.mkv, 10_000), "film.mkv")
-    assert refusal(film) == "The film says that it is longer than 24 hours."
+    assert refusal(film) == "This video claims to be longer than 24 hours."
 
 
 def _claiming(mp4: Path, hours: int, boxes: dict[bytes, int]) -> bytes:
@@ -334,7 +334,7 @@ def test_an_mp4_claiming_10000_hours_is_refused_or_measured(studio: Of, original
     """ffmpeg 5 believes such a header, and later ones the table of samples behind it."""
     film = studio(_claiming(originals.mp4, 10_000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}))
     if describe_source(film.source, film.tools).declared_duration > MAX_DURATION_S:
-        assert refusal(film) == "The film says that it is longer than 24 hours."
+        assert refusal(film) == "This video claims to be longer than 24 hours."
     else:
         assert film.probe().duration == pytest.approx(12, abs=0.1)
 
@@ -342,7 +342,7 @@ def test_an_mp4_claiming_10000_hours_is_refused_or_measured(studio: Of, original
 def test_an_mp4_whose_samples_last_for_1000_hours_is_refused(studio: Of, originals: Originals) -> None:
     data = bytearray(_claiming(originals.mp4, 1000, {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16, b"elst": 8}))
     struct.pack_into(">I", data, data.index(b"stts") + 16, 1000 * 3600 * 12800 // 300)  # of each of 300 pictures
-    assert refusal(studio(bytes(data))) == "The film says that it is longer than 24 hours."
+    assert refusal(studio(bytes(data))) == "This video claims to be longer than 24 hours."
 
 
 def test_a_header_that_promises_20_hours_does_not_make_the_video_longer(studio: Of, originals: Originals) -> None:

@@ -1,4 +1,4 @@
-"""Indexes that lie about key frames: what the stream says decides where decoding begins."""
+"""Indexes that mark the wrong pictures as key frames: the stream itself decides where decoding begins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.support.video_builder import VideoBuilder
 from tests.support.video_factory import InspectedVideo, build_and_inspect
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.probe import sampling
-from transcode.probe.nal import is_random_access
 
 SECONDS = 14
 H264 = (*sample_videos.H264, "-sc_threshold", "0")
@@ -86,7 +85,7 @@ def test_pictures_are_right_where_every_frame_is_marked_as_a_key_frame(
 def test_a_large_film_with_a_wrong_index_is_listed_whole(
     tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "_MAX_LISTED_SIZE", 0)
+    monkeypatch.setattr(sampling, "_MAX_LISTED_BYTES", 0)
     source = spoiled(tools, tmp_path, [*H264, "-g", "250"], "mp4", without_index)
     assert VideoBuilder(tmp_path / "media", source, tools).probe().video.refresh == pytest.approx(10, abs=0.1)
 
@@ -107,36 +106,3 @@ def test_a_right_index_is_believed(tools: FfmpegBinaries, tmp_path: Path, codec:
     film = VideoBuilder(tmp_path / "media", spoiled(tools, tmp_path, codec, suffix, bytes), tools)
     assert not film.probe().keyed
     assert (film.presentation.video.refresh, film.presentation.remuxed) == (0, False)
-
-
-def unit(header: int, *content: int) -> bytes:
-    """A NAL unit behind its length."""
-    return (1 + len(content)).to_bytes(4, "big") + bytes([header, *content])
-
-
-@pytest.mark.parametrize(
-    ("codec", "sample", "answer"),
-    [
-        ("h264", unit(0x65, 0x88), True),
-        ("h264", unit(6, 5, 1, 0, 0x80) + unit(0x65, 0x88), True),
-        ("h264", unit(6, 6, 1, 0x84, 0x80) + unit(0x41, 0x9A), True),  # a recovery point
-        ("h264", unit(0x41, 0x88), True),  # intra slices in a picture of an open group
-        ("h264", unit(0x41, 0x9A), False),
-        ("h264", unit(7, 1) + unit(8, 1), None),
-        ("h264", bytes(64), None),
-        ("h264", b"\xff" * 64, None),
-        ("hevc", unit(0x26, 1, 0), True),
-        ("hevc", unit(0x2A, 1, 0), True),
-        ("hevc", unit(0x02, 1, 0), False),
-        ("hevc", unit(0x40, 1, 0) + unit(0x26, 1), True),
-        ("hevc", b"", None),
-    ],
-)
-def test_the_first_unit_of_a_picture_tells_whether_it_is_a_key_frame(
-    codec: str, sample: bytes, answer: bool | None
-) -> None:
-    assert is_random_access(sample, len(sample), codec) is answer
-
-
-def test_a_unit_that_is_longer_than_its_picture_makes_no_sense() -> None:
-    assert is_random_access(unit(0x65, *bytes(100)), 50, "h264") is None

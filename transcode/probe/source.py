@@ -1,4 +1,4 @@
-"""A source as ffprobe describes it, and the timeline that follows from that."""
+"""A source as ffprobe describes it, and the presentation that follows from it."""
 
 from __future__ import annotations
 
@@ -25,33 +25,37 @@ from transcode.probe.ffprobe import (
 )
 from transcode.timestamps import parse_matroska_duration
 
-# Containers that ffmpeg can only seek in by guessing.
+# Containers in which ffmpeg can only seek by guessing.
 _UNINDEXED_FORMATS = frozenset({"mpegts", "mpeg", "flv", "ogg", "asf"})
-_WORDS = ("language", "title", "handler_name", "name")  # tags that say what a track is
-# Codecs of captured video that have no place to say that it is interlaced.
+_LABEL_TAGS = ("language", "title", "handler_name", "name")
+# Codecs of captured video that cannot flag it as interlaced.
 UNFLAGGED_CODECS = frozenset({"rawvideo", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "lagarith", "v210", "yuv2"})
-_LOSSLESS = frozenset({*UNFLAGGED_CODECS, "ffv1", "png", "qtrle", "jpeg2000"})
+_LOSSLESS_CODECS = frozenset({*UNFLAGGED_CODECS, "ffv1", "png", "qtrle", "jpeg2000"})
 _DOLBY_VISION_WARNING = (
-    "The colours of this film are wrong: they are in a form of Dolby Vision that only its devices show."
+    "The colours of this video are wrong: they use a form of Dolby Vision that only Dolby Vision devices can show."
 )
-# An audio track that begins this much earlier than the picture is encoder delay, not a beginning.
+# Audio that begins before the picture by less than this is encoder delay and does not move the beginning.
 _MAX_ENCODER_DELAY_S = 0.1
-# Sound that goes on for longer than this behind the picture makes the film longer.
+# Audio that continues for longer than this after the picture makes the video longer.
 _MAX_AUDIO_TAIL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source as ffprobe describes it; `ends`: when its last packet does, if that is not where it says.
+    """A source as ffprobe describes it, with what checks and samples have found out.
 
-    `sparse`: key frames are so far apart that whoever begins in the middle decodes for too long first. `refresh`:
-    seconds from a key frame until the picture is whole. `leaps`: frames are decoded long before they are shown, and
-    ffmpeg, which seeks by the former in this container, would come too late. `look_longer`: options without which
-    ffmpeg does not find it. `programmes`: of a broadcast, each with its streams. `unheard`: indexes of sound streams
-    that were tried and cannot be decoded. `times`: when sampled pictures are shown, in
-    seconds and in order. `interlaced`: what
-    decoded pictures say of that, None when none were decoded. `fields`: which field comes first, "top" or "bottom",
-    where each of them is a field. `parity`: "tff" or "bff" where they are interlaced and do not say so.
+    `format`, `streams`, `programmes`: as ffprobe prints them; programmes are those of a broadcast.
+    `actual_end`: the end of the last packet in seconds, if it is not where the header says.
+    `has_sparse_key_frames`: key frames are so far apart that decoding from one takes too long for a single segment.
+    `refresh_duration`: seconds from a key frame until the picture is complete.
+    `has_long_frame_delay`: frames are decoded long before they are shown. ffmpeg seeks by decoding times in this
+    container, and would arrive too late.
+    `analysis_options`: input options without which ffmpeg does not find the picture.
+    `undecodable_audio`: indexes of audio streams that were tried and cannot be decoded.
+    `sampled_times`: presentation times of sampled pictures, in seconds and in order.
+    `interlaced`: whether decoded pictures are; None if none were decoded.
+    `first_field`: "top" or "bottom" if every coded picture is a single field, else "".
+    `unflagged_field_order`: "tff" or "bff" if pictures are interlaced without being flagged so, else "".
     """
 
     format: Mapping[str, Any]
@@ -70,39 +74,42 @@ class Source:
 
     @property
     def start(self) -> float:
-        """The time stamp of its first packet, in seconds."""
+        """Return the timestamp of the first packet in seconds."""
         return _parse_float(self.format.get("start_time"))
 
     @property
     def declared_duration(self) -> float:
-        """Seconds, as its header says; 0 when it does not."""
+        """Return the duration in seconds that the header declares, or 0 without one."""
         return _parse_float(self.format.get("duration"))
 
     @property
     def end(self) -> float:
-        """When the film is over, on the source's clock: the picture's end, or the sound's when that is much later."""
-        whole = self.start + self.declared_duration
-        picture = _stream_end(self.video_stream) or whole
-        sound = max((_stream_end(stream) or whole for stream in self.audio_streams()), default=0.0)
-        return min(sound if sound > picture + _MAX_AUDIO_TAIL_S else picture, self.actual_end)
+        """Return the end in seconds on the source's clock: that of the picture, or of the audio if it is much later."""
+        file_end = self.start + self.declared_duration
+        video_end = _stream_end(self.video_stream) or file_end
+        audio_end = max((_stream_end(stream) or file_end for stream in self.audio_streams()), default=0.0)
+        return min(audio_end if audio_end > video_end + _MAX_AUDIO_TAIL_S else video_end, self.actual_end)
 
     @property
     def audio_video_duration(self) -> float:
-        """Seconds of picture and sound; 0 when only the whole file tells a length, which other streams may make."""
-        tracks = [self.video_stream, *self.audio_streams()]
-        if self.actual_end < math.inf or len(tracks) == len(self.streams) or all(map(_stream_end, tracks)):
+        """Return the seconds of picture and audio.
+
+        0 if only the whole file has a duration, because other streams may determine it.
+        """
+        streams = [self.video_stream, *self.audio_streams()]
+        if self.actual_end < math.inf or len(streams) == len(self.streams) or all(map(_stream_end, streams)):
             return self.end - self.start
-        return max(_stream_end(track) - self.start for track in tracks)
+        return max(_stream_end(stream) - self.start for stream in streams)
 
     @property
     def frame_rate(self) -> float:
-        """Frames a second, as far as the beginning tells; 0 when it does not."""
+        """Return the frames per second as far as the beginning of the file shows them, or 0."""
         rates = [_parse_rate(self.video_stream.get(name)) for name in ("avg_frame_rate", "r_frame_rate")]
         return float(min(filter(None, rates), default=0))
 
     @property
     def is_seekable(self) -> bool:
-        """Whether work can begin in the middle."""
+        """Return whether work can begin in the middle of the file."""
         if (
             self.has_sparse_key_frames
             or self.has_long_frame_delay
@@ -114,16 +121,16 @@ class Source:
         return not self.is_format("mov") or bool(self.video_stream.get("nb_frames"))
 
     def is_format(self, *formats: str) -> bool:
-        """Whether the container is one of these, as ffmpeg names them."""
+        """Return whether the container is one of these formats, as ffmpeg names them."""
         return not set(formats).isdisjoint(str(self.format.get("format_name", "")).split(","))
 
     @property
     def video_stream(self) -> Mapping[str, Any]:
-        """The video stream; a cover image is none. Raises MediaError."""
-        found = [
+        """Return the video stream, which is never a cover image. Raises a permanent MediaError if there is none."""
+        candidates = [
             stream for stream in self.streams if stream.get("codec_type") == "video" and not _is_cover_image(stream)
         ]
-        if not found:
+        if not candidates:
             kinds = {stream.get("codec_type") for stream in self.streams}
             raise permanent_error(
                 NO_VIDEO_STREAM_MESSAGE
@@ -132,56 +139,66 @@ class Source:
                 if "video" in kinds
                 else NOT_A_VIDEO_MESSAGE
             )
-        return max(found, key=lambda stream: (not _is_still_image_codec(stream), _is_default(stream), -stream["index"]))
+        return max(
+            candidates, key=lambda stream: (not _is_still_image_codec(stream), _is_default(stream), -stream["index"])
+        )
 
     @property
     def warning(self) -> str:
-        """What its owner should know, in sentences, "" for nothing."""
-        sides = self.video_stream.get("side_data_list", [])
-        # Dolby Vision whose base layer is no picture of an ordinary kind, such as profile 5.
-        strange = any(side.get("dv_bl_signal_compatibility_id") == 0 for side in sides)
-        found = [_DOLBY_VISION_WARNING] if strange else []
-        if len(pictured := [one for one in self.programmes if _has_picture(one)]) > 1:
-            found.append(f"This recording holds {len(pictured)} programmes; one of them was taken in.")
-        return " ".join(
-            [*found, *tracks.describe_omissions(self._of_programme(), self.audio_streams(), self.undecodable_audio)]
-        )
+        """Return what the owner should know, in sentences, or ""."""
+        side_data_list = self.video_stream.get("side_data_list", [])
+        # Dolby Vision whose base layer is not an ordinary picture, such as profile 5.
+        is_incompatible = any(side_data.get("dv_bl_signal_compatibility_id") == 0 for side_data in side_data_list)
+        sentences = [_DOLBY_VISION_WARNING] if is_incompatible else []
+        if (count := sum(map(_has_video, self.programmes))) > 1:
+            sentences.append(f"This recording holds {count} programmes; only one of them was imported.")
+        omissions = tracks.describe_omissions(self._programme_streams(), self.audio_streams(), self.undecodable_audio)
+        return " ".join([*sentences, *omissions])
 
     def audio_streams(self) -> list[Mapping[str, Any]]:
-        """Audio streams of its programme that can be decoded, the main one first."""
-        return tracks.sort_audio_streams([stream for stream in self._of_programme() if self._is_heard(stream)])
+        """Return the audio streams of the programme that can be decoded, the main one first."""
+        return tracks.sort_audio_streams(
+            [stream for stream in self._programme_streams() if self._is_decodable_audio(stream)]
+        )
 
     def text_subtitle_streams(self) -> list[Mapping[str, Any]]:
-        """Subtitle streams of its programme that are text."""
-        return [stream for stream in self._of_programme() if stream.get("codec_name") in tracks.TEXT_SUBTITLE_CODECS]
+        """Return the subtitle streams of the programme that are text."""
+        return [stream for stream in self._programme_streams() if _is_text_subtitle(stream)]
 
     def streams_to_copy(self) -> list[Mapping[str, Any]]:
-        """Return the streams that a copy to work on has, in its order."""
+        """Return the streams that a working copy holds, in its order."""
         return [self.video_stream, *self.audio_streams(), *self.text_subtitle_streams()]
 
     def streams_copied_by_older_versions(self) -> list[Mapping[str, Any]]:
-        """Return the streams of a copy whose timeline does not list them: all that can be decoded, default first."""
-        sounds = [stream for stream in self.streams if self._is_heard(stream)]
-        texts = [stream for stream in self.streams if stream.get("codec_name") in tracks.TEXT_SUBTITLE_CODECS]
-        return [self.video_stream, *sorted(sounds, key=lambda one: (not _is_default(one), one["index"])), *texts]
+        """Return the streams of a copy whose presentation does not list them: all decodable ones, default first."""
+        audio = [stream for stream in self.streams if self._is_decodable_audio(stream)]
+        subtitles = [stream for stream in self.streams if _is_text_subtitle(stream)]
+        return [
+            self.video_stream,
+            *sorted(audio, key=lambda stream: (not _is_default(stream), stream["index"])),
+            *subtitles,
+        ]
 
     def with_labels_of(self, originals: Sequence[Mapping[str, Any]]) -> Source:
-        """Return the same, of a copy, with all that its container does not keep of these streams, in their order."""
+        """Return this copy's description with the labels of its original streams, which its container does not keep.
+
+        `originals`: the streams of the source in the order of the copy.
+        """
         if len(self.streams) != len(originals):
             return self
-        found = [_labelled(stream, original) for stream, original in zip(self.streams, originals, strict=True)]
-        return replace(self, streams=found)
+        streams = [_with_labels(stream, original) for stream, original in zip(self.streams, originals, strict=True)]
+        return replace(self, streams=streams)
 
-    def _of_programme(self) -> list[Mapping[str, Any]]:
+    def _programme_streams(self) -> list[Mapping[str, Any]]:
         return tracks.programme_streams(self.streams, self.programmes, self.video_stream)
 
-    def _is_heard(self, stream: Mapping[str, Any]) -> bool:
-        is_sound = stream.get("codec_type") == "audio" and tracks.is_decodable(stream)
-        return is_sound and stream["index"] not in self.undecodable_audio
+    def _is_decodable_audio(self, stream: Mapping[str, Any]) -> bool:
+        is_decodable = stream.get("codec_type") == "audio" and tracks.is_decodable(stream)
+        return is_decodable and stream["index"] not in self.undecodable_audio
 
 
 def describe_source(path: Path, binaries: FfmpegBinaries) -> Source:
-    """Ask ffprobe. Raises MediaError, hopeless when the file is no film."""
+    """Return the description by ffprobe. Raises MediaError, a permanent one if the file is not a video."""
     if path.stat().st_size == 0:
         raise permanent_error("This file is empty.")
     source = _run_ffprobe(path, binaries, ())
@@ -193,36 +210,39 @@ def describe_source(path: Path, binaries: FfmpegBinaries) -> Source:
 def _run_ffprobe(path: Path, binaries: FfmpegBinaries, analysis_options: Sequence[str]) -> Source:
     argv = [
         binaries.ffprobe, "-v", "error", *INPUT_GUARDS, *analysis_options, "-of", "json", "-show_format",
-        "-show_streams",
-        "-show_programs", f"file:{path}",
+        "-show_streams", "-show_programs", f"file:{path}",
     ]  # fmt: skip
-    found = json.loads(run_probe(argv, path).stdout or "{}")
-    programmes = found.get("programs", [])
+    document = json.loads(run_probe(argv, path).stdout or "{}")
     return Source(
-        found.get("format", {}), found.get("streams", []), analysis_options=analysis_options, programmes=programmes
+        document.get("format", {}),
+        document.get("streams", []),
+        analysis_options=analysis_options,
+        programmes=document.get("programs", []),
     )
 
 
 def build_presentation(source: Source, *, remuxed: bool = False) -> Presentation:
-    """The timeline of a source that can be sought in. Raises MediaError."""
-    picture = source.video_stream
+    """Return the presentation of a seekable source. Raises MediaError."""
+    stream = source.video_stream
     video = replace(
-        _video_track(picture, source.first_field), lag=_timestamp_lag(source), refresh=round(source.refresh_duration, 6)
+        _build_video_track(stream, source.first_field),
+        lag=_timestamp_lag(source),
+        refresh=round(source.refresh_duration, 6),
     )
     if source.interlaced is not None:
         video = replace(video, interlaced=source.interlaced, parity=source.unflagged_field_order)
-    begin, origin = _parse_float(picture.get("start_time")), _parse_float(picture.get("start_time"))
-    sounds = source.audio_streams()
-    if sounds and (first := _parse_float(sounds[0].get("start_time"))) < begin - _MAX_ENCODER_DELAY_S:
-        origin = first
-    fps, early = _pace(source, origin)
-    origin -= float(early)
-    frames = max(1, round(Fraction(source.end - origin).limit_denominator(1_000_000) * fps))
+    origin = video_start = _parse_float(stream.get("start_time"))
+    audio = source.audio_streams()
+    if audio and (audio_start := _parse_float(audio[0].get("start_time"))) < video_start - _MAX_ENCODER_DELAY_S:
+        origin = audio_start
+    fps, lead = _fit_frame_rate(source, origin)
+    origin -= float(lead)
+    frame_count = max(1, round(Fraction(source.end - origin).limit_denominator(1_000_000) * fps))
     return Presentation(
-        grid=Grid(fps, frames),
+        grid=Grid(fps, frame_count),
         renditions=build_ladder(video.width, video.height, fps),
         video=video,
-        audio=tracks.build_audio_tracks(sounds),
+        audio=tracks.build_audio_tracks(audio),
         subtitles=tuple(tracks.build_subtitle_track(stream) for stream in source.text_subtitle_streams()),
         origin=round(origin, 6),
         file_start=round(source.start, 6),
@@ -230,22 +250,22 @@ def build_presentation(source: Source, *, remuxed: bool = False) -> Presentation
     )
 
 
-def _pace(source: Source, origin: float) -> tuple[Fraction, Fraction]:
-    """The rate of the film, and by how many seconds film time 0 is put before the origin to keep most pictures."""
+def _fit_frame_rate(source: Source, origin: float) -> tuple[Fraction, Fraction]:
+    """Return the frame rate, and by how many seconds the video starts before the origin so that few frames are lost."""
     average, nominal = (_parse_rate(source.video_stream.get(name)) for name in ("avg_frame_rate", "r_frame_rate"))
     if source.first_field:
         return choose_frame_rate(average / 2, nominal / 2), Fraction(0)
-    fps, early = fit_frame_rate(source.sampled_times, origin, average, nominal)
-    # Fields may come in packets of their own: of interlaced pictures there are not more than the headers say.
+    fps, lead = fit_frame_rate(source.sampled_times, origin, average, nominal)
+    # Fields may be in packets of their own: there are no more interlaced pictures than the headers say.
     if source.interlaced and fps > choose_frame_rate(average, nominal) * Fraction(3, 2):
         return choose_frame_rate(average, nominal), Fraction(0)
-    return fps, early
+    return fps, lead
 
 
-def _video_track(stream: Mapping[str, Any], fields: str = "") -> VideoTrack:
-    width, height = int(stream["width"]), int(stream["height"]) * (2 if fields else 1)
+def _build_video_track(stream: Mapping[str, Any], first_field: str = "") -> VideoTrack:
+    width, height = int(stream["width"]), int(stream["height"]) * (2 if first_field else 1)
     if aspect := _parse_rate(str(stream.get("sample_aspect_ratio", "")).replace(":", "/")):
-        # Square pixels: what is too narrow is made wider, what is too wide is made higher, so that nothing is lost.
+        # Square pixels: narrow ones are widened, wide ones are heightened, so that no detail is lost.
         width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
     if _rotation(stream) % 180 == 90:
         width, height = height, width
@@ -260,19 +280,22 @@ def _video_track(stream: Mapping[str, Any], fields: str = "") -> VideoTrack:
         transfer=_known_or_empty(stream.get("color_transfer")),
         full_range=_is_full_range(stream),
         plain_tags=True,
-        fields=fields,
+        fields=first_field,
     )
 
 
 def _is_full_range(stream: Mapping[str, Any]) -> bool:
-    """Whether black is 0: as the stream says, and in uncompressed and lossless gray that says nothing."""
-    if levels := _known_or_empty(stream.get("color_range")):
-        return levels == "pc"
-    return str(stream.get("pix_fmt", "")).startswith("gray") and stream.get("codec_name") in _LOSSLESS
+    """Return whether black is 0: if the stream says so, or if it is lossless gray and says nothing."""
+    if color_range := _known_or_empty(stream.get("color_range")):
+        return color_range == "pc"
+    return str(stream.get("pix_fmt", "")).startswith("gray") and stream.get("codec_name") in _LOSSLESS_CODECS
 
 
 def _timestamp_lag(source: Source) -> float:
-    """An AVI holds no times at which frames are shown: ffmpeg stamps them when they come out of the decoder."""
+    """Return the seconds by which timestamps are late.
+
+    An AVI holds no presentation times, so ffmpeg stamps frames when they leave the decoder.
+    """
     rate = _parse_rate(source.video_stream.get("avg_frame_rate"))
     if not source.is_format("avi") or not rate:
         return 0.0
@@ -280,29 +303,30 @@ def _timestamp_lag(source: Source) -> float:
 
 
 def _rotation(stream: Mapping[str, Any]) -> int:
-    sides = stream.get("side_data_list", [])
-    return next((int(float(side["rotation"])) for side in sides if "rotation" in side), 0)
+    """Return the rotation in degrees."""
+    side_data_list = stream.get("side_data_list", [])
+    return next((int(float(side_data["rotation"])) for side_data in side_data_list if "rotation" in side_data), 0)
 
 
 def _stream_end(stream: Mapping[str, Any]) -> float:
-    """0 when the container does not say."""
-    begin = _parse_float(stream.get("start_time"))
-    if length := _parse_float(stream.get("duration")):
-        return begin + length
-    # Matroska's tag is a length when mkvmerge wrote it, with other statistics beside it; ffmpeg writes an end.
-    length = parse_matroska_duration(tracks.read_tag(stream, "DURATION"))
-    return begin + length if length and tracks.read_tag(stream, "_STATISTICS_TAGS") else length
+    """Return the end of a stream in seconds, or 0 if the container does not record it."""
+    start = _parse_float(stream.get("start_time"))
+    if duration := _parse_float(stream.get("duration")):
+        return start + duration
+    # Matroska's tag is a duration if mkvmerge wrote it, together with other statistics; ffmpeg writes the end.
+    tag = parse_matroska_duration(tracks.read_tag(stream, "DURATION"))
+    return start + tag if tag and tracks.read_tag(stream, "_STATISTICS_TAGS") else tag
 
 
-def _labelled(stream: Mapping[str, Any], original: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_labels(stream: Mapping[str, Any], original: Mapping[str, Any]) -> Mapping[str, Any]:
     if stream.get("codec_type") == "video":
         return stream
     labels = {key: original[key] for key in ("codec_name", "disposition", "channel_layout") if key in original}
-    words = {name: value for name, value in original.get("tags", {}).items() if name in _WORDS}
-    return {**stream, **labels, "tags": {**stream.get("tags", {}), **words}}
+    label_tags = {name: value for name, value in original.get("tags", {}).items() if name in _LABEL_TAGS}
+    return {**stream, **labels, "tags": {**stream.get("tags", {}), **label_tags}}
 
 
-def _has_picture(programme: Mapping[str, Any]) -> bool:
+def _has_video(programme: Mapping[str, Any]) -> bool:
     return any(stream.get("codec_type") == "video" for stream in programme.get("streams", ()))
 
 
@@ -311,7 +335,7 @@ def _known_or_empty(value: Any) -> str:
 
 
 def _parse_rate(value: Any) -> Fraction:
-    """A positive fraction such as "24000/1001"; 0 for anything else."""
+    """Return the value of a positive fraction such as "24000/1001", or 0 for anything else."""
     try:
         return max(Fraction(0), Fraction(str(value)))
     except (ValueError, ZeroDivisionError):
@@ -330,8 +354,12 @@ def _is_cover_image(stream: Mapping[str, Any]) -> bool:
 
 
 def _is_still_image_codec(stream: Mapping[str, Any]) -> bool:
-    """A codec of still pictures, of which some cameras made films; beside another one it is a cover."""
+    """Return whether a codec is one of still images. Some cameras record it; beside another stream it is a cover."""
     return stream.get("codec_name") in ("mjpeg", "png", "bmp", "gif", "webp")
+
+
+def _is_text_subtitle(stream: Mapping[str, Any]) -> bool:
+    return stream.get("codec_name") in tracks.TEXT_SUBTITLE_CODECS
 
 
 def _is_default(stream: Mapping[str, Any]) -> bool:

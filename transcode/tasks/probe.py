@@ -10,7 +10,8 @@ from transcode import paths, publishing
 from transcode.hls import playlists
 from transcode.presentation import Presentation
 from transcode.probe import damage
-from transcode.probe.checks import check_video_stream, inspect_key_frames, probe_source
+from transcode.probe.checks import check_video_stream, inspect_key_frames
+from transcode.probe.probe import probe_source
 from transcode.probe.sampling import sample_source
 from transcode.probe.source import Source, build_presentation, describe_source
 from transcode.tasks.context import ProgressSink, TaskContext

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from transcode.errors import MediaError
 from transcode.ffmpeg.binaries import FfmpegBinaries
-from transcode.probe.checks import probe_source
+from transcode.probe.probe import probe_source
 from videoflix.bootstrap.services import open_services
 from videoflix.catalogue.validation import default_title
 from videoflix.cli.context import DataDirOption, load_command_settings
