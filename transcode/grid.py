@@ -1,6 +1,6 @@
-"""The grid of frames that every rendition of a film is cut on, known as soon as the film is probed.
+"""The segment grid: the frames that every rendition of a video is cut on, known as soon as the video is probed.
 
-Times are film times in exact fractions of seconds: 0 is the first frame, whatever the source's clock says.
+Times are seconds of the video as exact fractions: 0 is the first frame, whatever the source's clock says.
 """
 
 from __future__ import annotations
@@ -12,178 +12,185 @@ from fractions import Fraction
 from itertools import pairwise
 
 SEGMENT_SECONDS = 4
-MPEG_CLOCK_HZ = 90_000  # ticks per second of an MPEG transport stream
+MPEG_CLOCK_HZ = 90_000  # of timestamps in an MPEG transport stream
 
 # The first chunks are short, so that finished segments appear soon; long ones keep ffmpeg's start-up cost small.
 _FIRST_CHUNK_SEGMENTS = (1, 2, 4)
 _CHUNK_SEGMENTS = 8
 _FIRST_CHUNKS_TOTAL_SEGMENTS = sum(_FIRST_CHUNK_SEGMENTS)
 
-# x264 with B-frames and a B-pyramid decodes two frames ahead of what it shows; `x264.py` fixes both.
+# x264 with B-frames and a B-pyramid decodes two frames ahead of what it shows; `ffmpeg/x264.py` sets both.
 _DECODE_AHEAD_FRAMES = 2
 
 STANDARD_FRAME_RATES = tuple(
     Fraction(rate) for rate in ("10", "12", "12.5", "15", "18", "20", "24000/1001", "24", "25", "30000/1001", "30")
 ) + tuple(Fraction(rate) for rate in ("40", "48000/1001", "48", "50", "60000/1001", "60"))
 MAX_FRAME_RATE = Fraction(60)
-_FRAME_RATE_TOLERANCE = Fraction(4, 10_000)  # 23.976 and 24 are 10/10000 apart
+_FRAME_RATE_TOLERANCE = Fraction(4, 10_000)  # relative; 23.976 and 24 are 10/10000 apart
 _MIN_CONSTANT_FRAME_RATE = Fraction(1)
-_LOWEST_FRACTION = Fraction(48)
-# Distances between pictures of a constant rate: so far off (frames, and seconds for rounded clocks), but so many.
-_JITTER, _CLOCK_STEP_S, _REGULAR_SHARE = 0.25, 0.0011, 0.99
-_MAX_DISTANCE_S = 1.5  # longer ones are holes between samples, or stills
-# Of a variable rate: so many pictures may fall on a place of the grid that has another one already.
+_MIN_DIVIDED_FRAME_RATE = Fraction(48)
+
+# A rate is constant if this share of the distances between pictures deviates by no more than a part of a frame, plus
+# some time for clocks that are rounded to milliseconds.
+_MAX_JITTER_FRAMES, _CLOCK_STEP_S, _MIN_REGULAR_SHARE = 0.25, 0.0011, 0.99
+_MAX_DISTANCE_S = 1.5  # longer distances are gaps between samples, or still images
+_MIN_SAMPLED_TIMES = 3
+_MAX_SAMPLED_TIMES, _RUN_LENGTH = 20_000, 1_000
+# At a variable rate, this share of the pictures may share a frame of the grid with another one.
 _MAX_LOST_SHARE = 0.002
-_SIBLING = Fraction(1002, 1000)
-_FEWEST = 3
-_MAX_TIMES, _RUN = 20_000, 1_000
-# Where film time 0 may lie before the first picture, in frames; and how near to the middle between two places on the
-# grid a time may be before rounding decides by chance.
-_PHASES, _CHANCE = (0.0, 0.25, -0.25), 0.02
+_SIBLING_RATE_RATIO = Fraction(1002, 1000)  # 24000/1001 and 24 are siblings
+# By how many frames the video may start before or after the first picture. Times this close to the middle between two
+# frames of the grid are rounded by chance.
+_PHASES, _ROUNDING_MARGIN_FRAMES = (0.0, 0.25, -0.25), 0.02
 
 
 def choose_frame_rate(average: Fraction, nominal: Fraction) -> Fraction:
-    """The constant rate for a source: its own, or the nearest usual one of a variable source; at most 60.
+    """Return a constant frame rate for a source: its own, or the nearest standard one if it varies; at most 60.
 
-    Of 100, 120, 144 and 240 pictures a second every second, third or fourth one is taken; 75 and 90 become 60.
-
-    `average` is frames over duration; `nominal` the rate that all time stamps fit, 0 when it is unknown.
+    From 100, 120, 144 and 240 frames per second, every second, third or fourth frame is taken; 75 and 90 become 60.
+    `average` is frames over duration; `nominal` is the rate that fits all timestamps, 0 if unknown.
     """
     rate = average or nominal or Fraction(25)
-    if (divisor := _divisor(rate)) > 1:
-        # A whole fraction shows every picture equally long. Below 48 too much is lost for that: 75, 85 and 90 become
-        # 60 and skip single pictures, which at such rates nobody sees.
-        if rate / divisor < _LOWEST_FRACTION * (1 - _FRAME_RATE_TOLERANCE):
+    if (divisor := _frame_rate_divisor(rate)) > 1:
+        # An integer fraction shows every frame for the same time. Below 48 too much is lost for that: 75, 85 and 90
+        # become 60 and skip single frames, which nobody sees at such rates.
+        if rate / divisor < _MIN_DIVIDED_FRAME_RATE * (1 - _FRAME_RATE_TOLERANCE):
             return MAX_FRAME_RATE
         rate, nominal = rate / divisor, nominal / divisor
-    nearest = min(STANDARD_FRAME_RATES, key=lambda usual: abs(usual - rate))
+    nearest = min(STANDARD_FRAME_RATES, key=lambda standard: abs(standard - rate))
     if abs(nearest - rate) <= nearest * _FRAME_RATE_TOLERANCE:
         return nearest
-    constant = rate >= _MIN_CONSTANT_FRAME_RATE and abs(nominal - rate) <= rate * _FRAME_RATE_TOLERANCE
-    return rate.limit_denominator(1001) if constant else nearest
+    is_constant = rate >= _MIN_CONSTANT_FRAME_RATE and abs(nominal - rate) <= rate * _FRAME_RATE_TOLERANCE
+    return rate.limit_denominator(1001) if is_constant else nearest
 
 
-def _divisor(rate: Fraction) -> int:
-    return next(number for number in range(1, 100_000) if rate / number <= MAX_FRAME_RATE * (1 + _FRAME_RATE_TOLERANCE))
+def _frame_rate_divisor(rate: Fraction) -> int:
+    """Return the smallest integer that brings a rate down to the maximum."""
+    max_rate = MAX_FRAME_RATE * (1 + _FRAME_RATE_TOLERANCE)
+    return next(divisor for divisor in range(1, 100_000) if rate / divisor <= max_rate)
 
 
 def fit_frame_rate(
     times: Sequence[float], origin: float, average: Fraction, nominal: Fraction
 ) -> tuple[Fraction, Fraction]:
-    """The rate for pictures at these times (seconds, in order), and by how many seconds film time 0 precedes `origin`.
+    """Return a frame rate for pictures at `times`, and by how many seconds the video starts before `origin`.
 
-    `average` and `nominal` are what headers say, see `frame_rate`; of a constant rate that is right.
+    `times`: sampled presentation times in seconds, in order. `average` and `nominal` are the rates in the headers, see
+    `choose_frame_rate`; they are kept if the samples have a constant rate.
     """
-    rate, own = choose_frame_rate(average, nominal), average or nominal
-    is_kept = own > MAX_FRAME_RATE or abs(rate - own) <= own * _FRAME_RATE_TOLERANCE
-    if len(times) < _FEWEST or not own or (is_kept and _is_regular(times, own)):
+    rate, source_rate = choose_frame_rate(average, nominal), average or nominal
+    is_kept = source_rate > MAX_FRAME_RATE or abs(rate - source_rate) <= source_rate * _FRAME_RATE_TOLERANCE
+    if len(times) < _MIN_SAMPLED_TIMES or not source_rate or (is_kept and _is_regular(times, source_rate)):
         return rate, Fraction(0)
-    return _variable_rate(times, origin, rate)
+    return _fit_variable_rate(times, origin, rate)
 
 
 def _is_regular(times: Sequence[float], rate: Fraction) -> bool:
-    """Whether pictures come at this rate."""
-    usual = float(1 / rate)
-    distances = [after - before for before, after in pairwise(times) if after - before <= max(_MAX_DISTANCE_S, usual)]
-    near = sum(abs(distance - usual) <= _JITTER * usual + _CLOCK_STEP_S for distance in distances)
-    return near >= _REGULAR_SHARE * len(distances)
+    """Return whether pictures follow each other at this rate."""
+    interval = float(1 / rate)
+    distances = [later - earlier for earlier, later in pairwise(times)]
+    relevant = [distance for distance in distances if distance <= max(_MAX_DISTANCE_S, interval)]
+    tolerance = _MAX_JITTER_FRAMES * interval + _CLOCK_STEP_S
+    regular_count = sum(abs(distance - interval) <= tolerance for distance in relevant)
+    return regular_count >= _MIN_REGULAR_SHARE * len(relevant)
 
 
-def _variable_rate(times: Sequence[float], origin: float, average: Fraction) -> tuple[Fraction, Fraction]:
-    """The slowest usual rate at which nearly every picture has a place on the grid, at most half a frame from its time.
+def _fit_variable_rate(times: Sequence[float], origin: float, average: Fraction) -> tuple[Fraction, Fraction]:
+    """Return the slowest standard rate, or `average`, at which nearly every picture gets a frame of the grid.
 
-    `average`: a rate that is tried besides. Returns the rate, and the seconds by which film time 0 has to lie before
-    `origin` for that: a quarter of a frame at most, so that pictures in the middle between two places, as those of
-    telecined films are, do not fall on one. A picture that stands costs next to nothing, lost ones are missed.
+    Each frame is at most half a frame from its picture's time. Also return by how many seconds the video starts before
+    `origin`: a quarter of a frame at most, so that pictures in the middle between two frames of the grid, as those of
+    telecined films are, do not fall on the same one. A repeated picture costs next to nothing; a lost one is missed.
     """
-    times = _thinned(times)
+    times = _thin_out(times)
     rates = sorted({*STANDARD_FRAME_RATES, average})
-    found = [min((_lost(times, origin, rate, phase), abs(phase), phase) for phase in _PHASES) for rate in rates]
-    most = min(lost for lost, _, _ in found) + _MAX_LOST_SHARE * len(times)
-    place = next(place for place, (lost, _, _) in enumerate(found) if lost <= most)
-    siblings = [rate for rate in rates[place:] if rate <= rates[place] * _SIBLING]  # 24000/1001 and 24
-    fps = min(siblings, key=lambda rate: (found[rates.index(rate)][0], _displacement(times, origin, rate)))
-    return fps, Fraction(found[rates.index(fps)][2]) / fps
+    fits = [min((_count_lost(times, origin, rate, phase), abs(phase), phase) for phase in _PHASES) for rate in rates]
+    max_lost = min(lost for lost, _, _ in fits) + _MAX_LOST_SHARE * len(times)
+    slowest = next(index for index, (lost, _, _) in enumerate(fits) if lost <= max_lost)
+    siblings = [rate for rate in rates[slowest:] if rate <= rates[slowest] * _SIBLING_RATE_RATIO]
+    fps = min(siblings, key=lambda rate: (fits[rates.index(rate)][0], _total_displacement(times, origin, rate)))
+    return fps, Fraction(fits[rates.index(fps)][2]) / fps
 
 
-def _thinned(times: Sequence[float]) -> Sequence[float]:
-    """Runs of them from everywhere."""
-    if len(times) <= _MAX_TIMES:
+def _thin_out(times: Sequence[float]) -> Sequence[float]:
+    """Return all times, or evenly spread runs of them if there are too many."""
+    if len(times) <= _MAX_SAMPLED_TIMES:
         return times
-    runs = _MAX_TIMES // _RUN
-    starts = [(len(times) - _RUN) * number // (runs - 1) for number in range(runs)]
-    return [time for start in starts for time in times[start : start + _RUN]]
+    run_count = _MAX_SAMPLED_TIMES // _RUN_LENGTH
+    starts = [(len(times) - _RUN_LENGTH) * number // (run_count - 1) for number in range(run_count)]
+    return [time for start in starts for time in times[start : start + _RUN_LENGTH]]
 
 
-def _displacement(times: Sequence[float], origin: float, rate: Fraction) -> float:
-    """The sum of distances from the grid, in frames."""
-    places = [(time - origin) * float(rate) for time in times]
-    return sum(abs(place - round(place)) for place in places)
+def _total_displacement(times: Sequence[float], origin: float, rate: Fraction) -> float:
+    """Return the sum of the distances from the grid, in frames."""
+    positions = [(time - origin) * float(rate) for time in times]
+    return sum(abs(position - round(position)) for position in positions)
 
 
-def _lost(times: Sequence[float], origin: float, rate: Fraction, phase: float) -> int:
-    """How many fall on the place of the next one on the grid, or may do so by rounding."""
-    places = [(time - origin) * float(rate) + 0.5 + phase for time in times]
-    return sum(math.floor(before + _CHANCE) >= math.floor(after - _CHANCE) for before, after in pairwise(places))
+def _count_lost(times: Sequence[float], origin: float, rate: Fraction, phase: float) -> int:
+    """Return how many pictures share a frame of the grid with the next one, or may do so by rounding."""
+    positions = [(time - origin) * float(rate) + 0.5 + phase for time in times]
+    margin = _ROUNDING_MARGIN_FRAMES
+    return sum(math.floor(earlier + margin) >= math.floor(later - margin) for earlier, later in pairwise(positions))
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`frames` frames at a constant rate, cut into segments of `gop` frames, and those grouped into chunks."""
+    """`frame_count` frames at a constant rate, cut into segments of `gop` frames, which are grouped into chunks."""
 
     fps: Fraction
     frame_count: int
 
     @property
     def gop(self) -> int:
-        """Frames of every segment but the last."""
+        """Return the number of frames in every segment but the last."""
         return max(1, round(self.fps * SEGMENT_SECONDS))
 
     @property
     def segment_count(self) -> int:
-        """How many there are."""
+        """Return the number of segments."""
         return -(-self.frame_count // self.gop)
 
     @property
     def duration(self) -> Fraction:
-        """Seconds."""
+        """Return the duration in seconds."""
         return self.frame_count / self.fps
 
     @property
     def target_duration(self) -> int:
-        """EXT-X-TARGETDURATION: no segment is longer when rounded to whole seconds (RFC 8216, 4.3.3.1)."""
+        """Return EXT-X-TARGETDURATION: the longest segment, rounded to whole seconds (RFC 8216, section 4.3.3.1)."""
         return max(1, nearest_integer(min(self.gop, self.frame_count) / self.fps))
 
     def segment_start(self, segment: int) -> Fraction:
-        """Time of a segment's first frame; of the film's end for the number after the last."""
+        """Return the time of a segment's first frame in seconds; for the number after the last one, that of the end."""
         return self._first_frame(segment) / self.fps
 
     def segment_duration(self, segment: int) -> Fraction:
-        """Seconds of one segment."""
+        """Return the duration of a segment in seconds."""
         return self.count_frames(segment, segment + 1) / self.fps
 
     def count_frames(self, first: int, stop: int) -> int:
-        """Frames of a run of segments, `after` not included."""
+        """Return the number of frames in the segments from `first` to `stop`, which is not included."""
         return self._first_frame(stop) - self._first_frame(first)
 
     def cut_tick(self, segment: int) -> int:
-        """The tick, on a clock that is 0 at the first frame, at which a muxer begins a segment.
+        """Return the tick, on a clock that is 0 at the first frame, at which a muxer begins a segment.
 
-        It is the decoding time of the segment's first frame: sound from there on goes into this segment.
+        It is the decoding time of the segment's first frame; audio from there on goes into this segment.
         """
         return nearest_integer((self._first_frame(segment) - _DECODE_AHEAD_FRAMES) * MPEG_CLOCK_HZ / self.fps)
 
     @property
     def chunk_count(self) -> int:
-        """How many there are."""
+        """Return the number of chunks."""
         return self.chunk_of(self.segment_count - 1) + 1
 
     def chunk_segments(self, index: int) -> range:
-        """The segments of a chunk."""
+        """Return the numbers of the segments in a chunk."""
         return range(min(_chunk_start(index), self.segment_count), min(_chunk_start(index + 1), self.segment_count))
 
     def chunk_of(self, segment: int) -> int:
-        """The chunk that a segment is in."""
+        """Return the index of the chunk that holds a segment."""
         if segment >= _FIRST_CHUNKS_TOTAL_SEGMENTS:
             return len(_FIRST_CHUNK_SEGMENTS) + (segment - _FIRST_CHUNKS_TOTAL_SEGMENTS) // _CHUNK_SEGMENTS
         return next(index for index in range(len(_FIRST_CHUNK_SEGMENTS)) if segment < _chunk_start(index + 1))
@@ -199,6 +206,6 @@ def _chunk_start(index: int) -> int:
 
 
 def nearest_integer(value: Fraction) -> int:
-    """The nearest integer, halves away from zero: as ffmpeg rescales time stamps, and as players round lengths."""
+    """Round halves away from zero, as ffmpeg does with timestamps and players do with durations."""
     whole = int(abs(value) + Fraction(1, 2))
     return whole if value >= 0 else -whole

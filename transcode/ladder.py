@@ -1,4 +1,4 @@
-"""The ladder: which renditions a film gets, and what each may cost."""
+"""The ladder: which renditions a video gets, and how many bits each may take."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _WIDE_ASPECT_RATIO = Fraction(16, 9)
 _MAX_SIDE_PX = 4096
 _MIN_SIDE_PX = 16  # smaller pictures do not play anywhere
 
-# Caps of bits per second up to 30 frames a second: peaks of hard scenes, far above what films need on average.
+# Maximum bit rates up to 30 frames per second: peaks of hard scenes, far above the average of most videos.
 _MAX_BITRATES_BPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
 RESOLUTIONS = tuple(_MAX_BITRATES_BPS)  # names of all renditions, smallest first
-_HIGH_FRAME_RATE_FACTOR = Fraction(7, 5)  # what more than 30 frames a second may cost on top
+_HIGH_FRAME_RATE_FACTOR = Fraction(7, 5)  # above 30 frames per second
 
-# ITU-T H.264, table A-1: level, macroblocks a second, macroblocks a frame, bits a second (High profile).
+# ITU-T H.264, table A-1: level, macroblocks per second, macroblocks per frame, bits per second (High profile).
 _H264_LEVELS = (
     ("3.0", 40_500, 1_620, 12_500_000),
     ("3.1", 108_000, 3_600, 17_500_000),
@@ -30,7 +30,7 @@ _H264_LEVELS = (
 
 @dataclass(frozen=True, slots=True)
 class Rendition:
-    """One rung: even sizes in square pixels, the cap in bits per second, the H.264 level such as "4.0"."""
+    """One size of a video: even sides in square pixels, `cap` in bits per second, an H.264 level such as "4.0"."""
 
     name: str
     width: int
@@ -40,31 +40,31 @@ class Rendition:
 
     @property
     def codec(self) -> str:
-        """For CODECS (RFC 6381): High profile at this level."""
+        """Return the value for CODECS (RFC 6381): High profile at this level."""
         return f"avc1.6400{int(self.level.replace('.', '')):02x}"
 
 
 def build_ladder(width: int, height: int, fps: Fraction) -> tuple[Rendition, ...]:
-    """Renditions for a picture as it is shown (rotated, square pixels), the smallest first; never upscaled.
+    """Return the renditions of a picture as displayed (rotated, square pixels), the smallest first; never upscaled.
 
-    The name is the shorter side, so portrait films climb like landscape ones. A wide film reaches a rung by its
-    longer side too: 1920x800 is a 1080p film.
+    Names refer to the shorter side, so portrait videos get the same renditions as landscape ones. A wide picture
+    qualifies by its longer side too: 1920x800 gets 1080p.
     """
-    reached = [name for name in _MAX_BITRATES_BPS if _reaches(width, height, int(name[:-1]))] or ["480p"]
-    return _without_doubles([_build_rendition(name, width, height, fps) for name in reached])
+    names = [name for name in _MAX_BITRATES_BPS if _qualifies(width, height, int(name[:-1]))] or ["480p"]
+    return _merge_equal_sizes([_build_rendition(name, width, height, fps) for name in names])
 
 
-def _without_doubles(rungs: Sequence[Rendition]) -> tuple[Rendition, ...]:
-    """Of rungs of one size, as very wide films have them, the lowest name with the highest cap."""
-    kept: dict[tuple[int, int], Rendition] = {}
-    for rung in rungs:
-        same = kept.get((rung.width, rung.height))
-        kept[rung.width, rung.height] = replace(rung, name=same.name) if same else rung
-    return tuple(kept.values())
+def _merge_equal_sizes(renditions: Sequence[Rendition]) -> tuple[Rendition, ...]:
+    """Merge renditions of the same size, as very wide videos have them: the lowest name with the highest cap."""
+    by_size: dict[tuple[int, int], Rendition] = {}
+    for rendition in renditions:
+        smaller = by_size.get((rendition.width, rendition.height))
+        by_size[rendition.width, rendition.height] = replace(rendition, name=smaller.name) if smaller else rendition
+    return tuple(by_size.values())
 
 
-def _reaches(width: int, height: int, lines: int) -> bool:
-    # A pixel or two of cropping does not cost a film its rung.
+def _qualifies(width: int, height: int, lines: int) -> bool:
+    # A few cropped pixels do not cost a video a rendition.
     return min(width, height) >= lines - 8 or max(width, height) >= lines * _WIDE_ASPECT_RATIO - 16
 
 

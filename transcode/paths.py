@@ -1,18 +1,18 @@
-"""Where everything lies below the media folder. Work is done in `scratch/` and renamed into place.
+"""Paths of all files below the media folder. Tasks write into `scratch/`; `publishing` renames files into place.
 
-videos/<film>.<suffix>                      the source, as it was uploaded
-hls/<film>/master.m3u8                      published from here on
-hls/<film>/<rendition>/index.m3u8
-hls/<film>/<rendition>/iframes.m3u8
-hls/<film>/<rendition>/NNNN.ts
-hls/<film>/audio<N>/                        index.m3u8 and NNNN.ts of sound track N; track 0 is in the renditions
-hls/<film>/subs<N>/                         index.m3u8 and NNNN.vtt of subtitles N, from 1
-hls/<film>/storyboard/                      index.vtt and NNNN.jpg: small pictures for scrubbing
-thumbnails/<film>.jpg
-scratch/<film>/audio/NNNN.ts                the sound of chunk NNNN, until the film is finished
-scratch/<film>/source.mkv                   the streams of a source that cannot be sought in, remuxed
-scratch/<film>/attempts/<token>/            what one attempt at a task writes
-scratch/uploads/                            uploads that are no films yet
+videos/<video_id>.<suffix>                  the source as it was uploaded
+hls/<video_id>/master.m3u8                  published from here on
+hls/<video_id>/<rendition>/index.m3u8
+hls/<video_id>/<rendition>/iframes.m3u8
+hls/<video_id>/<rendition>/NNNN.ts
+hls/<video_id>/audio<N>/                    index.m3u8 and NNNN.ts of audio track N; track 0 is in the renditions
+hls/<video_id>/subs<N>/                     index.m3u8 and NNNN.vtt of subtitle track N, from 1
+hls/<video_id>/storyboard/                  index.vtt and NNNN.jpg: small pictures for scrubbing
+thumbnails/<video_id>.jpg
+scratch/<video_id>/audio/NNNN.ts            the audio of chunk NNNN, until the video is finished
+scratch/<video_id>/source.mkv               the streams of a source without an index, remuxed
+scratch/<video_id>/attempts/<token>/        what one attempt at a task writes
+scratch/uploads/                            uploads that are not videos yet
 """
 
 from __future__ import annotations
@@ -45,22 +45,25 @@ def published_parts(video_id: int, folder_name: str, file_name: str) -> tuple[st
 
 
 def video_dir(media_root: Path, video_id: int) -> Path:
-    """All that is published of a film but its thumbnail. Made by the probe; who finds it gone must stop."""
+    """Return the folder of all published files of a video except its thumbnail.
+
+    The probe creates it. A task that finds it missing must stop: the video was deleted.
+    """
     return hls_dir(media_root) / str(video_id)
 
 
 def rendition_dir(media_root: Path, video_id: int, rendition: str) -> Path:
-    """Segments and playlists of one rendition."""
+    """Return the folder with the segments and playlists of one rendition."""
     return video_dir(media_root, video_id) / rendition
 
 
 def segment_name(number: int) -> str:
-    """Four digits, more from 10000 on."""
+    """Return the file name of a segment: four digits, more from 10000 on."""
     return f"{number:04d}.ts"
 
 
 def subtitle_segment_name(number: int) -> str:
-    """A piece of subtitles."""
+    """Return the file name of a segment of subtitles."""
     return f"{number:04d}.vtt"
 
 
@@ -70,22 +73,22 @@ def segment_path(media_root: Path, video_id: int, rendition: str, number: int) -
 
 
 def audio_folder_name(number: int) -> str:
-    """The folder of a sound track that is not muxed with the picture, numbered from 1."""
+    """Return the folder name of an audio track that is not muxed with the picture; they are numbered from 1."""
     return f"audio{number}"
 
 
 def subtitle_folder_name(number: int) -> str:
-    """The folder of subtitles, numbered from 1."""
+    """Return the folder name of a subtitle track; they are numbered from 1."""
     return f"subs{number}"
 
 
 def track_dir(media_root: Path, video_id: int, folder_name: str) -> Path:
-    """Of `audio_track` and `subtitle_track`; complete when its playlist is there."""
+    """Return the folder of an audio or subtitle track, which is complete once its playlist exists."""
     return video_dir(media_root, video_id) / folder_name
 
 
 def storyboard_dir(media_root: Path, video_id: int) -> Path:
-    """Small pictures for scrubbing, with their index."""
+    """Return the folder with small pictures for scrubbing and their index."""
     return video_dir(media_root, video_id) / STORYBOARD_DIR
 
 
@@ -105,30 +108,30 @@ def thumbnail_path(media_root: Path, video_id: int) -> Path:
 
 
 def scratch_dir(media_root: Path, video_id: int) -> Path:
-    """Everything that is needed only while a film is in work."""
+    """Return the folder for files that are needed only while a video is being processed."""
     return media_root / SCRATCH_DIR / str(video_id)
 
 
 def chunk_audio_dir(media_root: Path, video_id: int) -> Path:
-    """The sound, one file per chunk."""
+    """Return the folder with one audio file per chunk."""
     return scratch_dir(media_root, video_id) / "audio"
 
 
 def chunk_audio_path(media_root: Path, video_id: int, chunk: int) -> Path:
-    """The sound of one chunk; there when it is complete."""
+    """Return the path of one chunk's audio, which exists once it is complete."""
     return chunk_audio_dir(media_root, video_id) / segment_name(chunk)
 
 
 def remuxed_path(media_root: Path, video_id: int) -> Path:
-    """The streams of the source in a container with an index."""
+    """Return the path of the source's streams in a container with an index."""
     return scratch_dir(media_root, video_id) / "source.mkv"
 
 
 def attempt_dir(media_root: Path, video_id: int, token: str) -> Path:
-    """Scratch space of one attempt; its owner removes it, or the sweeper does."""
+    """Return the scratch folder of one attempt; its worker removes it, or the sweeper does."""
     return scratch_dir(media_root, video_id) / "attempts" / token
 
 
 def uploads_dir(media_root: Path) -> Path:
-    """Where web processes write uploads."""
+    """Return the folder that web processes write uploads into."""
     return media_root / SCRATCH_DIR / "uploads"

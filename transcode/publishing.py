@@ -18,7 +18,7 @@ _NO_HARDLINK_ERRNOS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
 
 
 def list_remaining(media_root: Path, video_id: int, source: str) -> list[Path]:
-    """Everything that is there of a film; `source` below the media folder."""
+    """Return the existing files and folders of a video; `source` is relative to the media folder."""
     candidates = (
         paths.video_dir(media_root, video_id),
         paths.scratch_dir(media_root, video_id),
@@ -29,7 +29,7 @@ def list_remaining(media_root: Path, video_id: int, source: str) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """A file or a whole folder. Repeatable; what cannot be removed stays."""
+    """Remove a file or a whole folder. Idempotent; what cannot be removed stays."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -38,16 +38,20 @@ def remove(path: Path) -> None:
 
 
 def publish(source: Path, destination: Path) -> None:
-    """Rename a finished file into its place, replacing what is there; it outlives a power cut from then on.
+    """Flush a finished file to disk and rename it to its destination, replacing any existing file.
 
-    Raises FileNotFoundError when the folder of the place is gone: the film was deleted.
+    The file survives a power failure once the destination folder is flushed too. Raises FileNotFoundError if that
+    folder is missing: the video was deleted.
     """
     fsync_path(source)
     source.rename(destination)
 
 
 def publish_if_absent(source: Path, destination: Path) -> bool:
-    """Like `publish`, but what is there already stays: it is at least as good. Returns whether nothing was there."""
+    """Publish a file unless its destination exists, which is at least as good. Return whether it was published.
+
+    Removes the source either way.
+    """
     fsync_path(source)
     try:
         destination.hardlink_to(source)
@@ -58,21 +62,21 @@ def publish_if_absent(source: Path, destination: Path) -> bool:
         if error.errno not in _NO_HARDLINK_ERRNOS:
             raise
         is_new = not destination.exists()
-        if is_new:  # what comes in at this very moment is replaced by the same pictures
+        if is_new:  # a file that appears at this very moment is replaced by one with the same pictures
             source.rename(destination)
     source.unlink(missing_ok=True)
     return is_new
 
 
 def publish_text(temp_dir: Path, destination: Path, text: str) -> None:
-    """Write a small file by way of a scratch folder."""
-    made = temp_dir / f"{destination.parent.name}-{destination.name}"
-    made.write_text(text, encoding="utf-8")
-    publish(made, destination)
+    """Publish a small UTF-8 file, which is first written into a scratch folder."""
+    source = temp_dir / f"{destination.parent.name}-{destination.name}"
+    source.write_text(text, encoding="utf-8")
+    publish(source, destination)
 
 
 def fsync_path(path: Path) -> None:
-    """Flush a file's bytes, or a folder's names: without it, a power cut may keep the one and lose the other."""
+    """Flush a file's content or a folder's entries to disk: a power failure may keep one and lose the other."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
