@@ -1,4 +1,4 @@
-"""What is really in published files, as ffprobe and ffmpeg read them."""
+"""The content of published files, as ffprobe and ffmpeg read it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from transcode.ffmpeg.binaries import FfmpegBinaries
 
-CLOCK = 90_000
-CLOCK_START = 10  # seconds at which video time 0 lies
+CLOCK = 90_000  # ticks per second
+CLOCK_START = 10  # seconds at which the video starts
 RATE = 48_000
-AAC_FRAME = 1024  # samples; as many are heard before video time 0
+AAC_FRAME = 1024  # samples; as many are played before the video starts
 
 # A static ffmpeg looks for character sets of the system's C library; see `transcode.ffmpeg.process`.
 ENVIRONMENT = {**os.environ, "GCONV_PATH": "/nonexistent", "LC_ALL": "C"}
@@ -58,7 +58,7 @@ def read_packets(tools: FfmpegBinaries, file: Path) -> SegmentPackets:
     return SegmentPackets(
         [packet["pts"] - start for packet in video],
         [packet["dts"] - start for packet in video],
-        [place for place, packet in enumerate(video) if "K" in packet["flags"]],
+        [index for index, packet in enumerate(video) if "K" in packet["flags"]],
         [packet["pts"] - start for packet in packets if packet["codec_type"] == "audio"],
     )
 
@@ -73,9 +73,9 @@ def decode_playlist(tools: FfmpegBinaries, playlist: Path, folder: Path, *, soun
         *(["-map", "0:a", "-f", "s16le", "-ac", "1", str(samples)] if sound else []),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=ENVIRONMENT)
-    complaints = [line for line in done.stderr.splitlines() if "low score" not in line]  # said of very short files
+    warnings = [line for line in done.stderr.splitlines() if "low score" not in line]  # printed for very short files
     return DecodedPlaylist(
-        pictures.read_bytes()[::6], _samples(samples) if sound else array.array("h"), "\n".join(complaints)
+        pictures.read_bytes()[::6], _read_samples(samples) if sound else array.array("h"), "\n".join(warnings)
     )
 
 
@@ -83,28 +83,28 @@ def decode_audio(tools: FfmpegBinaries, *source: str) -> array.array[int]:
     """Return all audio samples of a file, two channels interleaved."""
     command = [tools.ffmpeg, "-v", "error", "-nostdin", *source, "-map", "0:a", "-f", "s16le", "-"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60, env=ENVIRONMENT)
-    found = array.array("h")
-    found.frombytes(done.stdout)
-    return found
+    samples = array.array("h")
+    samples.frombytes(done.stdout)
+    return samples
 
 
-def _samples(file: Path) -> array.array[int]:
-    found = array.array("h")
-    found.frombytes(file.read_bytes())
-    return found
+def _read_samples(file: Path) -> array.array[int]:
+    samples = array.array("h")
+    samples.frombytes(file.read_bytes())
+    return samples
 
 
 def beep_times(samples: Sequence[int]) -> list[float]:
     """Return the times at which a beep begins: loud after at least a third of a second of silence."""
-    found, quiet = [], RATE
-    for place, sample in enumerate(samples):
+    times, quiet_samples = [], RATE
+    for index, sample in enumerate(samples):
         if -3000 < sample < 3000:
-            quiet += 1
+            quiet_samples += 1
             continue
-        if quiet > RATE / 3:
-            found.append((place - AAC_FRAME) / RATE)
-        quiet = 0
-    return found
+        if quiet_samples > RATE / 3:
+            times.append((index - AAC_FRAME) / RATE)
+        quiet_samples = 0
+    return times
 
 
 def ticks(frame: int, fps: Fraction) -> int:

@@ -1,8 +1,8 @@
-"""Recipes for small videos of every ordinary kind.
+"""Recipes for small sources of every ordinary kind.
 
-Every frame of the usual picture is flat, and its brightness tells its number (`luma_of`); the usual sound beeps
-for a tenth of a second at every full second. So a test can say which source frame each published frame shows, and
-where the sound belongs, without looking at the source again.
+Every frame of the default picture is flat, and its brightness encodes its number (`luma_of`); the default audio beeps
+for a tenth of a second at every full second. So a test knows which source frame each published frame shows, and when
+the audio belongs, without decoding the source.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PATCH_SIZE = 32  # pixels
 
 
 def patches(filters: str = "", seconds: float = 0.4) -> list[str]:
-    """A lavfi input of flat patches of these colours beside each other, in RGB and then through filters."""
+    """Return a lavfi input of flat patches in these colours, side by side, in RGB and then through filters."""
     rows = [f"color=0x{bytes(patch).hex()}:s={PATCH_SIZE}x{PATCH_SIZE}:r=5:d={seconds},format=gbrp[p{place}]"
             for place, patch in enumerate(PATCHES)]  # fmt: skip
     names = "".join(f"[p{place}]" for place in range(len(PATCHES)))
@@ -50,7 +50,7 @@ def patches(filters: str = "", seconds: float = 0.4) -> list[str]:
 
 
 def colour_tags(matrix: str, primaries: str, transfer: str, levels: str) -> list[str]:
-    """Options that write these, without converting anything."""
+    """Return options that write these colour tags without converting anything."""
     return ["-colorspace", matrix, "-color_primaries", primaries, "-color_trc", transfer, "-color_range", levels]
 
 
@@ -61,11 +61,11 @@ INPUTS = (*video_input(), *beep_input())
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a source is made, and what must become of it.
+    """How a source is made, and what the published video must be like.
 
-    `seconds` and `fps` are the video's, `source_fps` counts the frames of the source. `late` is the video time of the
-    source's frame 0; from frame `last` on that one is shown; `held` says which frames of every so many are missing
-    (first, after, of). `beeps` are the video times of beeps; none without sound.
+    `seconds` and `fps` are those of the video, `source_fps` is the frame rate of the source. `late` is the time in the
+    video of the source's frame 0; from frame `last` on, that frame is shown. `held`: which frames of every group are
+    missing (first, stop, size of the group). `beeps`: the times in the video at which beeps begin, empty without audio.
     """
 
     name: str
@@ -98,22 +98,22 @@ class Recipe:
             0, math.floor((Fraction(frame) / self.rate - Fraction(str(self.late))) * Fraction(self.source_fps))
         )
         number = min(number, self.last)
-        first, after, of = self.held
-        if first <= number % of < after:
-            number -= number % of - first + 1
-        # Of two source frames that fall on one of the video either will do.
+        first, stop, group_size = self.held
+        if first <= number % group_size < stop:
+            number -= number % group_size - first + 1
+        # If two source frames fall on the same frame of the video, either may be shown.
         return {number} if self.fps == self.source_fps else {number - 1, number, number + 1}
 
     def make(self, tools: FfmpegBinaries, folder: Path) -> Path:
         """Write the source; return its path."""
-        made = folder / f"{self.name}.{self.suffix}"
+        source = folder / f"{self.name}.{self.suffix}"
         if not self.again:
-            run_ffmpeg(tools, *self.arguments, f"file:{made}")
-            return made
+            run_ffmpeg(tools, *self.arguments, f"file:{source}")
+            return source
         first = folder / f"{self.name}.first.{self.suffix}"
         run_ffmpeg(tools, *self.arguments, f"file:{first}")
-        run_ffmpeg(tools, "-i", str(first), *self.again, f"file:{made}")
-        return made
+        run_ffmpeg(tools, "-i", str(first), *self.again, f"file:{source}")
+        return source
 
 
 def run_ffmpeg(tools: FfmpegBinaries, *arguments: str) -> None:
@@ -134,7 +134,7 @@ def _turned(degrees: int, size: tuple[int, int]) -> Recipe:
     return Recipe(f"turned_{degrees}", "mp4", [*INPUTS, *H264, *AAC], size=size, again=again)
 
 
-# The picture refreshes bit by bit, which is under way where the second chunk begins.
+# An intra refresh, which is in progress where the second chunk begins.
 _REFRESH = (*H264, "-bf", "2", "-g", "48", "-x264-params", "intra-refresh=1")
 _WAVES = Recipe("intra_refresh", "mkv", [*video_input(size="640x360"), *beep_input(), *_REFRESH, *AAC], size=(640, 360))
 
@@ -147,7 +147,7 @@ MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
 INTERLACED = ("-flags", "+ildct+ilme", "-top", "1", "-field_order", "tt")
 PCM = ("-c:a", "pcm_s16le")
 LIVE = ("-f", "matroska", "-live", "1")
-# A program stream stamps packs, not frames: frames smaller than a pack lose their times.
+# A program stream has timestamps for packs, not frames: frames smaller than a pack lose theirs.
 COARSE = (*video_input(size="160x90", filters="noise=alls=20"), *beep_input())
 SIX = [0, 1, 2, 3, 4, 5]
 ALPHA = "format=yuv420p,format=yuva444p10le"
@@ -163,7 +163,7 @@ RECIPES = (
     Recipe("live_mkv", "mkv", [*INPUTS, *H264, *AAC, *LIVE], remuxed=True),
     Recipe("webm_vp9", "webm", [*INPUTS, *VP9]),
     Recipe("mkv_av1", "mkv", [*INPUTS, *AV1]),
-    # This one begins with an empty frame, because MP3 begins before its time.
+    # This one begins with an empty frame, because MP3 begins before its timestamp.
     Recipe(
         "avi_mp3", "avi", [*INPUTS, *MPEG4, "-c:a", "libmp3lame"],
         seconds=6.04, late=0.04, beeps=[n + 0.023 for n in SIX],

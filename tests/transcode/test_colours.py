@@ -1,4 +1,4 @@
-"""Colours and levels: what every screen shows, and no washed-out HDR."""
+"""Colours and levels: published videos look like their sources on every screen, and HDR is tone-mapped."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from transcode.probe.source import Source
 
 
 def pq(nits: float) -> float:
-    """SMPTE ST 2084: the signal (0..1) for an absolute brightness."""
+    """Return the signal (0..1) for an absolute luminance (SMPTE ST 2084)."""
     power = (nits / 10_000) ** 0.1593017578125
     return float(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
 
 
 def hlg(light: float) -> float:
-    """ARIB STD-B67: the signal (0..1) for light of the scene (0..1)."""
+    """Return the signal (0..1) for scene light (0..1) (ARIB STD-B67)."""
     return math.sqrt(3 * light) if light <= 1 / 12 else 0.17883277 * math.log(12 * light - 0.28466892) + 0.55991073
 
 
-def hdr_film(
+def hdr_video(
     tools: FfmpegBinaries, folder: Path, transfer: str, signals: Sequence[float]
 ) -> tuple[VideoBuilder, DecodedPlaylist]:
-    """One frame per signal, in HEVC with 10 bits."""
+    """Build and decode a video with one frame per signal, in HEVC with 10 bits."""
     source = folder / "hdr.mkv"
     luma = "+".join(f"eq(N,{number})*{round(64 + 876 * signal)}" for number, signal in enumerate(signals))
     tags = ["-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc"]
@@ -48,10 +48,10 @@ def hdr_film(
         "-c:v", "libx265", "-preset", "ultrafast", "-crf", "2", "-x265-params", x265, "-pix_fmt", "yuv420p10le",
         *tags, str(source),
     )  # fmt: skip
-    film = VideoBuilder(folder / "media", source, tools)
-    film.probe()
-    film.encode_chunks()
-    return film, ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", folder, sound=False)
+    video = VideoBuilder(folder / "media", source, tools)
+    video.probe()
+    video.encode_chunks()
+    return video, ffprobe.decode_playlist(tools, video.folder / "480p" / "index.m3u8", folder, sound=False)
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def hdr_film(
 )
 def test_hdr_is_tone_mapped(tools: FfmpegBinaries, tmp_path: Path, transfer: str, signals: list[float]) -> None:
     """White of a page is 203 nits in HDR10 and 75 per cent of an HLG signal (ITU-R BT.2408), and near white in SDR."""
-    film, played = hdr_film(tools, tmp_path, transfer, signals)
-    assert film.presentation.video.is_hdr
+    video, played = hdr_video(tools, tmp_path, transfer, signals)
+    assert video.presentation.video.is_hdr
     black, *greys, white, glare = played.luma
     assert black <= 17
     assert greys == sorted(greys)
     assert 170 <= white <= 215
     assert glare >= 225
-    if transfer == "smpte2084":  # taken for SDR, the picture would be grey
+    if transfer == "smpte2084":  # interpreted as SDR, the picture would be grey
         assert white > 16 + 219 * signals[-2] + 30
     asked = "stream=pix_fmt,color_range,color_space,color_transfer,color_primaries"
     tags = ffprobe.run_ffprobe(
-        tools, "-show_entries", asked, "-of", "default=nw=1", str(film.segment_paths()[0])
+        tools, "-show_entries", asked, "-of", "default=nw=1", str(video.segment_paths()[0])
     ).split()
     assert set(tags) == {
         "pix_fmt=yuv420p", "color_range=tv", "color_space=bt709", "color_transfer=bt709", "color_primaries=bt709",
@@ -93,13 +93,13 @@ def test_hdr_is_tone_mapped(tools: FfmpegBinaries, tmp_path: Path, transfer: str
     ids=["rgb", "mjpeg", "full_range", "422_10bit"],
 )
 def test_levels_are_those_of_television(tools: FfmpegBinaries, tmp_path: Path, options: list[str], luma: int) -> None:
-    source = tmp_path / "film.mkv"
+    source = tmp_path / "video.mkv"
     sample_videos.run_ffmpeg(tools, "-f", "lavfi", "-i", *options, str(source))
-    film = VideoBuilder(tmp_path / "media", source, tools)
-    film.probe()
-    film.encode_chunks()
-    played = ffprobe.decode_playlist(tools, film.folder / "480p" / "index.m3u8", tmp_path, sound=False)
-    assert all(abs(found - luma) <= 1 for found in played.luma)
+    video = VideoBuilder(tmp_path / "media", source, tools)
+    video.probe()
+    video.encode_chunks()
+    played = ffprobe.decode_playlist(tools, video.folder / "480p" / "index.m3u8", tmp_path, sound=False)
+    assert all(abs(actual - luma) <= 1 for actual in played.luma)
 
 
 _COLOUR_TAGS = ("color_space", "color_primaries", "color_transfer", "color_range")
@@ -108,12 +108,12 @@ _COLOUR_TAGS = ("color_space", "color_primaries", "color_transfer", "color_range
 def published_colours(
     tools: FfmpegBinaries, source: Path, folder: Path
 ) -> tuple[list[tuple[int, ...]], dict[str, str]]:
-    """The patches as a player shows them that knows matrices and levels only, and all tags."""
-    film = VideoBuilder(folder / "media", source, tools)
-    film.probe()
-    film.encode_chunks()
-    (segment,) = film.segment_paths()
-    asked = [
+    """Return the patches as shown by a player that regards only matrix and levels, and all colour tags."""
+    video = VideoBuilder(folder / "media", source, tools)
+    video.probe()
+    video.encode_chunks()
+    (segment,) = video.segment_paths()
+    entries = [
         "-select_streams",
         "v",
         "-show_entries",
@@ -123,23 +123,27 @@ def published_colours(
         "-f",
         "mpegts",
     ]
-    found = dict(line.split("=") for line in ffprobe.run_ffprobe(tools, *asked, str(segment)).split())
+    tags = dict(line.split("=") for line in ffprobe.run_ffprobe(tools, *entries, str(segment)).split())
     command = [tools.ffmpeg, "-v", "error", "-f", "mpegts", "-i", str(segment), "-frames:v", "1", "-f", "rawvideo"]
     command += ["-vf", "scale=flags=accurate_rnd+full_chroma_int", "-pix_fmt", "rgb24", "-"]
     pixels = subprocess.run(command, capture_output=True, check=True, env=ffprobe.ENVIRONMENT).stdout
     row = PATCH_SIZE // 2 * PATCH_SIZE * len(PATCHES)
-    places = [3 * (row + PATCH_SIZE * number + PATCH_SIZE // 2) for number in range(len(PATCHES))]
-    return [tuple(pixels[place : place + 3]) for place in places], found
+    offsets = [3 * (row + PATCH_SIZE * number + PATCH_SIZE // 2) for number in range(len(PATCHES))]
+    return [tuple(pixels[offset : offset + 3]) for offset in offsets], tags
 
 
-def check_colours(found: Sequence[tuple[int, ...]], wanted: Sequence[tuple[int, ...]] = PATCHES) -> None:
-    differences = [max(map(lambda a, b: abs(a - b), one, other)) for one, other in zip(found, wanted, strict=True)]
-    assert max(differences) <= 3, f"{found} instead of {wanted}"
+def check_colours(actual: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]] = PATCHES) -> None:
+    """Assert that colours differ by no more than 3 of 255."""
+    differences = [
+        max(abs(a - b) for a, b in zip(*colours, strict=True)) for colours in zip(actual, expected, strict=True)
+    ]
+    assert max(differences) <= 3, f"{actual} instead of {expected}"
 
 
-def check_tags(found: dict[str, str]) -> None:
-    assert found["color_space"] in ("bt709", "smpte170m")
-    assert (found["color_primaries"], found["color_transfer"], found["color_range"]) == ("bt709", "bt709", "tv")
+def check_tags(tags: dict[str, str]) -> None:
+    """Assert that the tags are those that every player understands."""
+    assert tags["color_space"] in ("bt709", "smpte170m")
+    assert (tags["color_primaries"], tags["color_transfer"], tags["color_range"]) == ("bt709", "bt709", "tv")
 
 
 @pytest.mark.parametrize("levels", ["tv", "pc"])
@@ -149,7 +153,7 @@ def check_tags(found: dict[str, str]) -> None:
 def test_colours_of_every_matrix_and_range_are_kept(
     tools: FfmpegBinaries, tmp_path: Path, matrix: str, levels: str
 ) -> None:
-    source = tmp_path / "film.mkv"
+    source = tmp_path / "video.mkv"
     converted = f"zscale=m={matrix}:r={'limited' if levels == 'tv' else 'full'}:tin=bt709:t=bt709:pin=bt709:p=bt709"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv444p"]
     sample_videos.run_ffmpeg(
@@ -159,9 +163,9 @@ def test_colours_of_every_matrix_and_range_are_kept(
         *colour_tags(matrix, "bt709", "bt709", levels),
         str(source),
     )
-    found, written = published_colours(tools, source, tmp_path)
-    check_tags(written)
-    check_colours(found)
+    colours, tags = published_colours(tools, source, tmp_path)
+    check_tags(tags)
+    check_colours(colours)
 
 
 @pytest.mark.parametrize("transfer", ["gamma22", "gamma28", "smpte170m", "smpte240m", "iec61966-2-1", "unknown"])
@@ -169,13 +173,13 @@ def test_colours_of_every_matrix_and_range_are_kept(
 def test_colours_are_kept_whatever_transfer_is_tagged(
     tools: FfmpegBinaries, tmp_path: Path, primaries: str, transfer: str
 ) -> None:
-    source = tmp_path / "film.mp4"
+    source = tmp_path / "video.mp4"
     codec = ["-c:v", "libx264", "-qp", "1", "-pix_fmt", "yuv420p"]
     converted = patches("zscale=m=bt470bg:r=limited,format=yuv420p")
     sample_videos.run_ffmpeg(tools, *converted, *codec, *colour_tags("bt470bg", primaries, transfer, "tv"), str(source))
-    found, written = published_colours(tools, source, tmp_path)
-    check_tags(written)
-    check_colours(found)
+    colours, tags = published_colours(tools, source, tmp_path)
+    check_tags(tags)
+    check_colours(colours)
 
 
 @pytest.mark.parametrize("primaries", ["bt2020", "smpte432", "smpte431"])
@@ -183,16 +187,16 @@ def test_colours_are_kept_whatever_transfer_is_tagged(
 def test_colours_of_a_wide_gamut_become_those_of_bt709(
     tools: FfmpegBinaries, tmp_path: Path, primaries: str, form: str
 ) -> None:
-    source, matrix = tmp_path / "film.mkv", "bt2020nc" if primaries == "bt2020" else "bt709"
+    source, matrix = tmp_path / "video.mkv", "bt2020nc" if primaries == "bt2020" else "bt709"
     widened = f"zscale=tin=bt709:t=bt709:pin=bt709:p={primaries}"
     widened += f":m={matrix}:r=limited" if form == "yuv420p10le" else ""
     coded = colour_tags(
         matrix if form == "yuv420p10le" else "rgb", primaries, "bt709", "tv" if form != "gbrp" else "pc"
     )
     sample_videos.run_ffmpeg(tools, *patches(f"{widened},format={form}"), "-c:v", "ffv1", *coded, str(source))
-    found, written = published_colours(tools, source, tmp_path)
-    check_tags(written)
-    check_colours(found)
+    colours, tags = published_colours(tools, source, tmp_path)
+    check_tags(tags)
+    check_colours(colours)
 
 
 @pytest.mark.parametrize(
@@ -220,26 +224,24 @@ def test_colours_of_a_wide_gamut_become_those_of_bt709(
 def test_colours_of_every_pixel_format_are_kept(
     tools: FfmpegBinaries, tmp_path: Path, form: str, codec: str, suffix: str
 ) -> None:
-    source = tmp_path / f"film.{suffix}"
+    source = tmp_path / f"video.{suffix}"
     best = {"mjpeg": ["-q:v", "1"], "prores_ks": ["-profile:v", "4444"]}.get(codec, [])
     sample_videos.run_ffmpeg(tools, *patches(), "-c:v", codec, *best, "-pix_fmt", form, str(source))
-    found, written = published_colours(tools, source, tmp_path)
-    check_tags(written)
+    colours, tags = published_colours(tools, source, tmp_path)
+    check_tags(tags)
     if form in ("rgb555le", "pal8"):  # few shades
-        assert all(
-            abs(one - other) <= 8 for a, b in zip(found, PATCHES, strict=True) for one, other in zip(a, b, strict=True)
-        )
+        assert all(abs(a - b) <= 8 for pair in zip(colours, PATCHES, strict=True) for a, b in zip(*pair, strict=True))
     else:
-        check_colours(found)
+        check_colours(colours)
 
 
 def test_colours_of_a_palette_are_kept(tools: FfmpegBinaries, tmp_path: Path) -> None:
-    source = tmp_path / "film.mov"
+    source = tmp_path / "video.mov"
     paletted = "split[a][b];[a]palettegen=reserve_transparent=0[p];[b][p]paletteuse=dither=none"
     sample_videos.run_ffmpeg(tools, *patches(paletted), "-c:v", "png", "-pix_fmt", "pal8", str(source))
-    found, written = published_colours(tools, source, tmp_path)
-    check_tags(written)
-    check_colours(found)
+    colours, tags = published_colours(tools, source, tmp_path)
+    check_tags(tags)
+    check_colours(colours)
 
 
 @pytest.mark.parametrize(
@@ -258,50 +260,50 @@ def test_colours_of_a_palette_are_kept(tools: FfmpegBinaries, tmp_path: Path) ->
 def test_greys_of_videos_without_colours_are_kept(
     tools: FfmpegBinaries, tmp_path: Path, form: str, codec: str, suffix: str, levels: list[str]
 ) -> None:
-    source = tmp_path / f"film.{suffix}"
+    source = tmp_path / f"video.{suffix}"
     sample_videos.run_ffmpeg(tools, *patches(), "-c:v", codec, "-pix_fmt", form, *levels, str(source))
-    found, _ = published_colours(tools, source, tmp_path)
-    check_colours(found[:2], PATCHES[:2])
+    colours, _ = published_colours(tools, source, tmp_path)
+    check_colours(colours[:2], PATCHES[:2])
 
 
 @pytest.mark.parametrize("form", ["monob", "monow"])
 def test_black_and_white_stay_black_and_white(tools: FfmpegBinaries, tmp_path: Path, form: str) -> None:
-    source = tmp_path / "film.avi"
+    source = tmp_path / "video.avi"
     stripes = "geq=lum='255*mod(trunc(X/32),2)':cb=128:cr=128"
     half = ["-f", "lavfi", "-i", f"color=s=224x32:r=5:d=0.4,format=yuvj420p,{stripes},format={form}"]
     sample_videos.run_ffmpeg(tools, *half, "-c:v", "rawvideo", str(source))
-    found, _ = published_colours(tools, source, tmp_path)
-    check_colours(found, [(255 * (place % 2),) * 3 for place in range(len(PATCHES))])
+    colours, _ = published_colours(tools, source, tmp_path)
+    check_colours(colours, [(255 * (place % 2),) * 3 for place in range(len(PATCHES))])
 
 
-def described(width: int, height: int, **fields: Any) -> VideoTrack:
+def tagged_track(width: int, height: int, **fields: Any) -> VideoTrack:
     return VideoTrack(0, width, height, plain_tags=True, **fields)
 
 
-def matrix_of(video: VideoTrack) -> str:
+def published_matrix(video: VideoTrack) -> str:
     fps = Fraction(25)
     timeline = Presentation(Grid(fps, 100), build_ladder(video.width, video.height, fps), video)
     return video_filters.color_tags(timeline)[1]
 
 
-def test_what_says_nothing_of_its_colours_is_taken_as_players_take_it() -> None:
-    assert matrix_of(described(720, 576)) == "smpte170m"
-    assert matrix_of(described(1280, 720)) == "bt709"
-    assert matrix_of(described(720, 1280)) == "bt709"
-    assert matrix_of(described(640, 480, pixel_format="rgb24")) == "bt709"
-    assert matrix_of(described(1280, 720, primaries="bt470bg")) == "smpte170m"
-    assert matrix_of(described(640, 480, primaries="bt709")) == "bt709"
+def test_a_picture_without_colour_tags_is_read_as_players_read_it() -> None:
+    assert published_matrix(tagged_track(720, 576)) == "smpte170m"
+    assert published_matrix(tagged_track(1280, 720)) == "bt709"
+    assert published_matrix(tagged_track(720, 1280)) == "bt709"
+    assert published_matrix(tagged_track(640, 480, pixel_format="rgb24")) == "bt709"
+    assert published_matrix(tagged_track(1280, 720, primaries="bt470bg")) == "smpte170m"
+    assert published_matrix(tagged_track(640, 480, primaries="bt709")) == "bt709"
 
 
-def test_what_says_its_matrix_keeps_it() -> None:
-    assert matrix_of(described(1920, 1080, matrix="bt470bg")) == "smpte170m"  # the same by another name
-    assert matrix_of(described(640, 480, matrix="bt709")) == "bt709"
-    assert matrix_of(described(640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
+def test_a_tagged_matrix_is_kept() -> None:
+    assert published_matrix(tagged_track(1920, 1080, matrix="bt470bg")) == "smpte170m"  # the same by another name
+    assert published_matrix(tagged_track(640, 480, matrix="bt709")) == "bt709"
+    assert published_matrix(tagged_track(640, 480, matrix="bt2020nc", transfer="smpte2084")) == "bt709"
 
 
 def test_a_video_in_dolby_visions_own_colours_has_a_warning() -> None:
     record = {"side_data_type": "DOVI configuration record", "dv_profile": 5, "dv_bl_signal_compatibility_id": 0}
     picture = {"index": 0, "codec_type": "video", "codec_name": "hevc", "side_data_list": [record]}
     assert "Dolby Vision" in Source({}, [picture]).warning
-    record["dv_bl_signal_compatibility_id"] = 4  # of telephones, whose picture is HLG for everybody else
+    record["dv_bl_signal_compatibility_id"] = 4  # from telephones, whose picture is HLG to other players
     assert Source({}, [picture]).warning == ""

@@ -1,4 +1,4 @@
-"""Interlaced films of every kind are shown without combs: each picture is that of its first field."""
+"""Interlaced sources of every kind are deinterlaced: each published picture is that of the first field."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PRORES = ("-c:v", "prores_ks", "-flags", "+ildct")
 PAL, NTSC, SMALL = "720x576", "720x480", "64x64"
 
 
-def fields(size: str, order: str, rate: str = "50") -> list[str]:
-    """Numbered pictures, each a field of half of them; every frame is a comb of two shades of grey."""
+def interlaced_input(size: str, order: str, rate: str = "50") -> list[str]:
+    """Return an input whose fields are numbered pictures: every frame is a comb of two shades of grey."""
     return sample_videos.video_input(rate, 1.6, size, filters=f"format=yuv420p,tinterlace={order}")
 
 
-def check_fields(tools: FfmpegBinaries, film: VideoBuilder, folder: Path) -> None:
-    """Every published frame is even, and as bright as its first field."""
-    playlist = film.folder / "480p" / "index.m3u8"
+def check_fields(tools: FfmpegBinaries, video: VideoBuilder, folder: Path) -> None:
+    """Assert that every published frame is flat, and as bright as its first field."""
+    playlist = video.folder / "480p" / "index.m3u8"
     pictures = folder / "pictures.raw"
     command = [tools.ffmpeg, "-v", "error", "-y", "-i", str(playlist), "-map", "0:v", "-vf", "scale=2:16:flags=area"]
     command += ["-pix_fmt", "yuv420p", "-fps_mode", "passthrough", "-f", "rawvideo", str(pictures)]
     subprocess.run(command, check=True, env=ffprobe.ENVIRONMENT)
     data = pictures.read_bytes()
-    frames = [data[place : place + 32] for place in range(0, len(data), 48)]
-    assert len(frames) == film.presentation.grid.frame_count
+    frames = [data[start : start + 32] for start in range(0, len(data), 48)]
+    assert len(frames) == video.presentation.grid.frame_count
     for number, frame in enumerate(frames):
         assert abs(frame[16] - luma_of(2 * number)) <= 6, number
         assert max(frame) - min(frame) <= 8, number
@@ -67,28 +67,28 @@ def check_fields(tools: FfmpegBinaries, film: VideoBuilder, folder: Path) -> Non
 def test_interlaced_material_is_deinterlaced_in_the_order_of_its_fields(
     tools: FfmpegBinaries, tmp_path: Path, size: str, order: str, rate: str, codec: Sequence[str], suffix: str
 ) -> None:
-    source = tmp_path / f"film.{suffix}"
-    sample_videos.run_ffmpeg(tools, *fields(size, order, rate), *codec, str(source))
-    film = VideoBuilder(tmp_path / "media", source, tools)
-    assert film.probe().video.interlaced
-    film.encode_chunks()
-    check_fields(tools, film, tmp_path)
+    source = tmp_path / f"video.{suffix}"
+    sample_videos.run_ffmpeg(tools, *interlaced_input(size, order, rate), *codec, str(source))
+    video = VideoBuilder(tmp_path / "media", source, tools)
+    assert video.probe().video.interlaced
+    video.encode_chunks()
+    check_fields(tools, video, tmp_path)
 
 
 @pytest.mark.parametrize("suffix", ["mkv", "ts"])
 def test_fields_that_are_coded_as_pictures_are_put_together(tools: FfmpegBinaries, tmp_path: Path, suffix: str) -> None:
-    """As in interlaced HEVC, of which a decoder makes twice as many pictures of half the height."""
-    source = tmp_path / f"film.{suffix}"
+    """As in interlaced HEVC, which decodes to twice as many pictures of half the height."""
+    source = tmp_path / f"video.{suffix}"
     separated = sample_videos.video_input(
         "50", 1.6, "64x128", filters=f"format=yuv420p,tinterlace={TOP},separatefields"
     )
     x265 = ["-c:v", "libx265", "-preset", "ultrafast", "-crf", "4", "-x265-params", "log-level=none:interlace=tff"]
     sample_videos.run_ffmpeg(tools, *separated, *x265, str(source))
-    film = VideoBuilder(tmp_path / "media", source, tools)
-    timeline = film.probe()
+    video = VideoBuilder(tmp_path / "media", source, tools)
+    timeline = video.probe()
     assert (timeline.grid.fps, timeline.top_rendition.width, timeline.top_rendition.height) == (25, 64, 128)
-    film.encode_chunks()
-    check_fields(tools, film, tmp_path)
+    video.encode_chunks()
+    check_fields(tools, video, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -103,17 +103,17 @@ def test_fields_that_are_coded_as_pictures_are_put_together(tools: FfmpegBinarie
 def test_captured_video_without_flags_is_deinterlaced(
     tools: FfmpegBinaries, tmp_path: Path, order: str, top: str, codec: str, suffix: str, size: str
 ) -> None:
-    source = tmp_path / f"film.{suffix}"
+    source = tmp_path / f"video.{suffix}"
     lossless = ["-c:v", codec, "-pix_fmt", "yuv422p", "-flags", "+ildct+ilme", "-top", top]
-    sample_videos.run_ffmpeg(tools, *fields(size, order), *lossless, str(source))
-    film = VideoBuilder(tmp_path / "media", source, tools)
-    assert film.probe().video.parity == order[-3:]
-    film.encode_chunks()
-    check_fields(tools, film, tmp_path)
+    sample_videos.run_ffmpeg(tools, *interlaced_input(size, order), *lossless, str(source))
+    video = VideoBuilder(tmp_path / "media", source, tools)
+    assert video.probe().video.parity == order[-3:]
+    video.encode_chunks()
+    check_fields(tools, video, tmp_path)
 
 
 def test_captured_video_that_is_progressive_stays_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
-    source = tmp_path / "film.avi"
+    source = tmp_path / "video.avi"
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=1, size=PAL), "-c:v", "huffyuv", "-pix_fmt", "yuv422p", str(source)
     )
@@ -124,33 +124,33 @@ def test_interlaced_material_without_key_frames_is_deinterlaced_too(
     tools: FfmpegBinaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "_MAX_KEY_FRAME_DISTANCE", 20)
-    source = tmp_path / "film.mp4"
-    sample_videos.run_ffmpeg(tools, *fields(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
-    film = VideoBuilder(tmp_path / "media", source, tools)
-    assert film.probe().keyed
-    film.encode_chunks()
-    check_fields(tools, film, tmp_path)
+    source = tmp_path / "video.mp4"
+    sample_videos.run_ffmpeg(tools, *interlaced_input(SMALL, TOP), *H264, "-top", "1", "-g", "999", str(source))
+    video = VideoBuilder(tmp_path / "media", source, tools)
+    assert video.probe().keyed
+    video.encode_chunks()
+    check_fields(tools, video, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("codec", "suffix"), [(sample_videos.H264, "mp4"), (sample_videos.MPEG2, "ts"), (sample_videos.MPEG4, "avi")]
 )
-def test_progressive_films_are_not_deinterlaced(
+def test_progressive_videos_are_not_deinterlaced(
     tools: FfmpegBinaries, tmp_path: Path, codec: Sequence[str], suffix: str
 ) -> None:
-    source = tmp_path / f"film.{suffix}"
+    source = tmp_path / f"video.{suffix}"
     sample_videos.run_ffmpeg(tools, *sample_videos.video_input(seconds=1.6), *codec, str(source))
     assert not VideoBuilder(tmp_path / "media", source, tools).probe().video.interlaced
 
 
-def test_a_film_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: FfmpegBinaries, tmp_path: Path) -> None:
+def test_a_video_that_is_interlaced_in_its_last_part_is_deinterlaced(tools: FfmpegBinaries, tmp_path: Path) -> None:
     parts = [tmp_path / "first.ts", tmp_path / "second.ts"]
     sample_videos.run_ffmpeg(
         tools, *sample_videos.video_input(seconds=4, size=SMALL), *sample_videos.MPEG2, str(parts[0])
     )
-    again = [*fields(SMALL, TOP), *MPEG2, "-top", "1", "-output_ts_offset", "4", str(parts[1])]
+    again = [*interlaced_input(SMALL, TOP), *MPEG2, "-top", "1", "-output_ts_offset", "4", str(parts[1])]
     sample_videos.run_ffmpeg(tools, *again)
-    source = tmp_path / "film.ts"
+    source = tmp_path / "video.ts"
     source.write_bytes(b"".join(part.read_bytes() for part in parts))
     timeline = VideoBuilder(tmp_path / "media", source, tools).probe()
     assert timeline.video.interlaced

@@ -1,4 +1,4 @@
-"""What keeps ffmpeg from the network, from more rights and from more memory than its share."""
+"""Isolation of ffmpeg: no network, no privileges, no more memory than its limit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ffmpeg.isolation import Isolation, isolation
 from transcode.ffmpeg.process import FfmpegProcess, ResourceLimits
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's means are Linux'")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="isolation needs Linux")
 
-ASK = """
+NETWORK_TEST = """
 import socket, os
 for family in (socket.AF_INET, socket.AF_INET6):
     try:
@@ -36,10 +36,10 @@ print(os.stat("written").st_uid == os.stat(".").st_uid)
 """
 
 
-def asked(folder: Path, port: int) -> list[str]:
-    """What a program that tries to connect says, run as ffmpeg is."""
+def run_network_test(folder: Path, port: int) -> list[str]:
+    """Run a program that tries to connect, in the way that ffmpeg is run; return the lines of its output."""
     process = FfmpegProcess(
-        [sys.executable, "-I", "-c", f"PORT = {port}\n{ASK}"], folder, ResourceLimits(memory_bytes=2**30)
+        [sys.executable, "-I", "-c", f"PORT = {port}\n{NETWORK_TEST}"], folder, ResourceLimits(memory_bytes=2**30)
     )
     return process.run().splitlines()
 
@@ -51,11 +51,11 @@ def test_a_program_reaches_no_server_and_gains_no_rights(
     if not isolating._works(means):
         pytest.skip(f"{means} is not allowed here")
     monkeypatch.setattr(process, "isolation", lambda: Isolation.NONE)
-    assert "connected" in asked(tmp_path, http_port)  # else this would show nothing
+    assert "connected" in run_network_test(tmp_path, http_port)  # otherwise the rest would prove nothing
     monkeypatch.setattr(process, "isolation", lambda: means)
-    said = asked(tmp_path, http_port)
-    assert "connected" not in said
-    assert said[-2:] == ["['1']", "True"]
+    lines = run_network_test(tmp_path, http_port)
+    assert "connected" not in lines
+    assert lines[-2:] == ["['1']", "True"]
 
 
 def test_without_a_network_namespace_a_program_has_no_sockets(
@@ -66,14 +66,14 @@ def test_without_a_network_namespace_a_program_has_no_sockets(
     leave = isolating.leave_network
     monkeypatch.setattr(process, "isolation", lambda: Isolation.NAMESPACE)
     monkeypatch.setattr(process, "leave_network", lambda by: by is not Isolation.NAMESPACE and leave(by))
-    assert "connected" not in asked(tmp_path, http_port)
+    assert "connected" not in run_network_test(tmp_path, http_port)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_whoever_is_not_root_is_isolated_too_and_can_write(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change to another user")
+def test_a_user_without_root_is_isolated_too_and_can_write(tmp_path: Path) -> None:
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
     if python is None:
-        pytest.skip("there is no interpreter that everybody can read")
+        pytest.skip("no interpreter that every user can read")
     with_rights = Path(f"/tmp/isolation-{os.getpid()}")  # pytest's own folders are root's alone
     with_rights.mkdir()
     try:
@@ -93,30 +93,42 @@ def test_whoever_is_not_root_is_isolated_too_and_can_write(tmp_path: Path) -> No
         argv = [python, "-B", "-c", textwrap.dedent(code)]
         done = subprocess.run(argv, cwd=with_rights, user=65534, group=65534, extra_groups=[], capture_output=True)
         assert done.returncode == 0, done.stderr
-        said = done.stdout.decode().split()
-        assert said[0] == "ran"
-        assert said[1] in ("namespace", "seccomp")
-        assert said[2] == "65534"
+        lines = done.stdout.decode().split()
+        assert lines[0] == "ran"
+        assert lines[1] in ("namespace", "seccomp")
+        assert lines[2] == "65534"
     finally:
         shutil.rmtree(with_rights)
 
 
-def test_what_is_found_out_once_is_one_of_the_means(tmp_path: Path) -> None:
+def test_the_available_isolation_is_one_of_the_means() -> None:
     assert isolation() in Isolation
     assert not isolating.leave_network(Isolation.NONE)
 
 
-def test_a_film_that_needs_more_memory_than_its_share_is_told_so(tools: FfmpegBinaries, tmp_path: Path) -> None:
-    film = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=s=3840x2160:r=25:d=9", "-c:v", "libx264", "-f", "null", "-"]
+def test_a_video_that_needs_more_memory_than_allowed_fails_with_a_hint(tools: FfmpegBinaries, tmp_path: Path) -> None:
+    arguments = [
+        "-v",
+        "error",
+        "-f",
+        "lavfi",
+        "-i",
+        "testsrc2=s=3840x2160:r=25:d=9",
+        "-c:v",
+        "libx264",
+        "-f",
+        "null",
+        "-",
+    ]
     with pytest.raises(OutOfMemory, match=r"needs more memory than the 0\.5 GiB") as refused:
-        FfmpegProcess([tools.ffmpeg, *film], tmp_path, ResourceLimits(memory_bytes=2**29)).run()
+        FfmpegProcess([tools.ffmpeg, *arguments], tmp_path, ResourceLimits(memory_bytes=2**29)).run()
     assert refused.value.permanent
     assert "FFMPEG_MEMORY_GIB" in refused.value.message
 
 
-def test_a_file_that_only_speaks_of_memory_is_not_said_to_need_it(tmp_path: Path) -> None:
-    """A damaged one may claim to hold more than any memory."""
-    shell = ["/bin/sh", "-c", "echo 'film.mp4: Cannot allocate memory' >&2; sleep 0.3; exit $0"]
+def test_an_error_text_about_memory_alone_is_not_out_of_memory(tmp_path: Path) -> None:
+    """A damaged file may claim to need more than any memory."""
+    shell = ["/bin/sh", "-c", "echo 'video.mp4: Cannot allocate memory' >&2; sleep 0.3; exit $0"]
     FfmpegProcess([*shell, "0"], tmp_path, ResourceLimits(memory_bytes=2**30)).run()
     with pytest.raises(ProcessFailed):
         FfmpegProcess([*shell, "1"], tmp_path, ResourceLimits(memory_bytes=2**30)).run()

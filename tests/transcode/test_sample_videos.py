@@ -1,4 +1,4 @@
-"""Films of every ordinary kind, through all tasks: every frame and every sound is where it belongs."""
+"""Ordinary sources of every kind through all tasks: every frame and every sound is at its time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_the_sound_runs_through_all_segments_without_a_step(recipe: Recipe, vide
 
 
 @of_every_kind
-def test_it_plays_without_a_complaint(recipe: Recipe, video: InspectedVideo) -> None:
+def test_it_plays_without_warnings(recipe: Recipe, video: InspectedVideo) -> None:
     assert video.decoded.complaints == ""
     assert len(video.decoded.luma) == recipe.frames
 
@@ -72,7 +72,7 @@ def test_every_beep_is_heard_when_the_source_beeps(recipe: Recipe, video: Inspec
 
 
 @of_every_kind
-def test_the_playlist_tells_the_length_of_the_video(recipe: Recipe, video: InspectedVideo) -> None:
+def test_the_playlist_has_the_duration_of_the_video(recipe: Recipe, video: InspectedVideo) -> None:
     playlist = m3u8.load(str(video.builder.folder / "480p" / "index.m3u8"))
     lengths = [Fraction(str(segment.duration)) for segment in playlist.segments]
     assert abs(sum(lengths) - Fraction(recipe.frames) / recipe.rate) < 1 / recipe.rate
@@ -82,7 +82,7 @@ def test_the_playlist_tells_the_length_of_the_video(recipe: Recipe, video: Inspe
 
 
 @of_every_kind
-def test_every_playlist_and_every_segment_keeps_the_rules(recipe: Recipe, video: InspectedVideo) -> None:
+def test_every_playlist_and_every_segment_follows_the_rules(recipe: Recipe, video: InspectedVideo) -> None:
     studio = video.builder
     known = dict(zip(studio.segment_paths(), video.segments, strict=True))
     hls_checks.check(studio.folder, studio.tools, known)
@@ -125,7 +125,7 @@ def test_a_video_without_key_frames_is_given_some(
     assert ffprobe.beep_times(video.decoded.samples) == pytest.approx(list(recipe.beeps), abs=0.012)
     lost = video.builder.segment_paths()[1]
     lost.unlink()
-    video.builder.run_task("probe")  # the copy is gone by now, and made again
+    video.builder.run_task("probe")  # the copy was removed by now, and is made again
     video.builder.run_task("segment", 1, "480p")
     assert ffprobe.read_packets(tools, lost) == video.segments[1]
 
@@ -136,7 +136,7 @@ def test_a_picture_that_comes_half_a_minute_late_is_found(tools: FfmpegBinaries,
     sample_videos.run_ffmpeg(tools, *late, *sample_videos.H264, "-g", "10", *sample_videos.AAC, str(source))
     video = VideoBuilder(tmp_path / "media", source, tools)
     assert video.probe().duration == pytest.approx(32, abs=0.3)
-    for number in (0, 7):  # the first frame stands until the picture begins
+    for number in (0, 7):  # the first frame is shown until the picture begins
         video.run_task("segment", number, "480p")
         assert (
             len(ffprobe.read_packets(tools, video.segment_paths()[number]).presentation_times)
@@ -148,7 +148,7 @@ def test_a_cover_that_calls_itself_the_picture_is_none_beside_a_video() -> None:
     cover = {"index": 0, "codec_type": "video", "codec_name": "mjpeg", "disposition": {"default": 1}}
     video = {"index": 1, "codec_type": "video", "codec_name": "h264"}
     assert Source({}, [cover, video]).video_stream is video
-    assert Source({}, [cover]).video_stream is cover  # the film of an old camera
+    assert Source({}, [cover]).video_stream is cover  # a video of an old camera
 
 
 def test_a_video_of_many_hours_is_open_at_its_last_segment(tools: FfmpegBinaries, tmp_path: Path) -> None:

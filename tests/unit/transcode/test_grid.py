@@ -28,7 +28,7 @@ def test_no_segment_is_longer_than_the_target_when_rounded(frames: int, fps: str
         ("7", "7", "7"), ("7", "90000", "10"), ("27", "30", "25"), ("1/2", "1/2", "10"),
     ],
 )  # fmt: skip
-def test_a_source_gets_its_own_rate_or_the_nearest_usual_one(average: str, nominal: str, rate: str) -> None:
+def test_a_source_keeps_its_rate_or_gets_the_nearest_standard_one(average: str, nominal: str, rate: str) -> None:
     assert choose_frame_rate(Fraction(average), Fraction(nominal)) == Fraction(rate)
 
 
@@ -36,7 +36,7 @@ def test_a_source_gets_its_own_rate_or_the_nearest_usual_one(average: str, nomin
     ("frames", "segments", "last", "target"),
     [(1, 1, "1/25", 1), (100, 1, "4", 4), (101, 2, "1/25", 4), (1500, 15, "4", 4), (30, 1, "6/5", 1)],
 )
-def test_a_segment_has_four_seconds_and_the_last_one_the_rest(
+def test_a_segment_lasts_four_seconds_and_the_last_one_the_rest(
     frames: int, segments: int, last: str, target: int
 ) -> None:
     grid = Grid(Fraction(25), frames)

@@ -1,4 +1,4 @@
-"""The ladder: which renditions a video gets, and what each may cost."""
+"""The ladder: which renditions a video gets, and how many bits each may take."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from transcode.ladder import build_ladder
     ],
 )  # fmt: skip
 def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: list[str]) -> None:
-    found = build_ladder(*size, Fraction(25))
-    assert [one.name for one in found] == names
-    assert len({(one.width, one.height) for one in found}) == len(found)
-    for one in found:
-        assert one.width % 2 == one.height % 2 == 0
-        assert one.width <= max(16, size[0])
-        assert one.height <= max(16, size[1])
+    renditions = build_ladder(*size, Fraction(25))
+    assert [rendition.name for rendition in renditions] == names
+    assert len({(rendition.width, rendition.height) for rendition in renditions}) == len(renditions)
+    for rendition in renditions:
+        assert rendition.width % 2 == rendition.height % 2 == 0
+        assert rendition.width <= max(16, size[0])
+        assert rendition.height <= max(16, size[1])
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,16 @@ def test_no_rendition_is_larger_than_its_source(size: tuple[int, int], names: li
 )
 def test_sizes_are_even_and_the_level_fits(size: tuple[int, int], fps: str, described: list[str]) -> None:
     renditions = build_ladder(*size, Fraction(fps))
-    assert [f"{one.width}x{one.height} {one.level}" for one in renditions] == described
+    assert [f"{rendition.width}x{rendition.height} {rendition.level}" for rendition in renditions] == described
 
 
-def test_more_than_30_frames_a_second_may_cost_more() -> None:
+def test_more_than_30_frames_a_second_may_take_more_bits() -> None:
     slow, fast = (build_ladder(1280, 720, Fraction(fps))[-1].cap for fps in (30, 60))
     assert fast == slow * 7 // 5
 
 
 def test_the_codec_names_the_profile_and_the_level() -> None:
-    assert [one.codec for one in build_ladder(1920, 1080, Fraction(25))] == [
+    assert [rendition.codec for rendition in build_ladder(1920, 1080, Fraction(25))] == [
         "avc1.64001e",
         "avc1.64001f",
         "avc1.640028",

@@ -40,7 +40,7 @@ def test_how_many_frames_pass_until_the_picture_is_whole(sample: bytes, frames: 
         ("h264", unit(0x65, 0x88), True),
         ("h264", unit(6, 5, 1, 0, 0x80) + unit(0x65, 0x88), True),
         ("h264", unit(6, 6, 1, 0x84, 0x80) + unit(0x41, 0x9A), True),  # a recovery point
-        ("h264", unit(0x41, 0x88), True),  # intra slices in a picture of an open group
+        ("h264", unit(0x41, 0x88), True),  # intra slices in a picture of an open group of pictures
         ("h264", unit(0x41, 0x9A), False),
         ("h264", unit(7, 1) + unit(8, 1), None),
         ("h264", bytes(64), None),

@@ -1,4 +1,4 @@
-"""How finished files are published: atomically, and on demand without replacing any."""
+"""Publishing: an on-demand segment never replaces a file that exists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from transcode import publishing
 
 @pytest.fixture(params=["hard links", "none"])
 def volume(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With and without hard links; exFAT cannot be mounted by everyone, so its answer is given by hand."""
+    """Return a folder with and without support for hard links.
+
+    Mounting an exFAT volume needs root, so its error is simulated.
+    """
 
     def refuse(self: Path, target: Path) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
@@ -23,10 +26,10 @@ def volume(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_an_on_demand_segment_never_replaces_a_published_one(volume: Path) -> None:
-    place = volume / "0000.ts"
+    destination = volume / "0000.ts"
     for number in (1, 2):
-        made = volume / "made"
-        made.write_text(f"number {number}")
-        publishing.publish_if_absent(made, place)
-        assert place.read_text() == "number 1"
-        assert list(volume.iterdir()) == [place]
+        source = volume / "source"
+        source.write_text(f"number {number}")
+        publishing.publish_if_absent(source, destination)
+        assert destination.read_text() == "number 1"
+        assert list(volume.iterdir()) == [destination]
