@@ -53,7 +53,7 @@ def check_pictures(video: InspectedVideo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix", "spoil", "keyed"),
+    ("codec", "suffix", "change_index", "keyed"),
     [
         ([*H264, "-g", "250"], "mp4", remove_sync_table, False),
         ([*H264, "-g", "250"], "mov", remove_sync_table, False),
