@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from transcode import paths, publishing
+from transcode import fsync_path, paths
 
 _VIDEO_ID = re.compile(r"[0-9]{1,9}")
 
@@ -15,7 +15,7 @@ def move_upload(upload: Path, destination: Path) -> None:
     """Move an upload to its final path, and return once the move is on disk."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     upload.rename(destination)
-    publishing.fsync_path(destination.parent)
+    fsync_path(destination.parent)
 
 
 def ids_with_files(media_root: Path) -> set[int]:
