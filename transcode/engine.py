@@ -116,19 +116,19 @@ class Engine:
 
     async def jobs(self, limit: int = 100) -> list[dict[str, Any]]:
         """Jobs with their tasks as JSON-able objects, newest first. Raises LedgerUnavailable."""
-        return [_job_row(job) for job in await self._ledger.jobs(limit)]
+        return [_job_row(job) for job in await self._ledger.views.jobs(limit)]
 
     async def job_states(self) -> Counter[str]:
         """How many jobs are in each state. Raises LedgerUnavailable."""
-        return Counter(state.value for state in (await self._ledger.all_job_states()).values())
+        return Counter(state.value for state in (await self._ledger.views.all_job_states()).values())
 
     async def task_states(self, max_jobs: int = 100) -> Counter[str]:
         """How many tasks are in each state, of the oldest jobs that are not over. Raises LedgerUnavailable."""
-        return await self._ledger.task_states(sorted(await self._ledger.list_active_ids())[:max_jobs])
+        return await self._ledger.views.task_states(sorted(await self._ledger.views.list_active_ids())[:max_jobs])
 
     async def progress(self, video_ids: Iterable[int]) -> dict[int, JobProgress]:
         """How far the films are that have a job. Raises LedgerUnavailable."""
-        return await self._ledger.progress(video_ids)
+        return await self._ledger.views.progress(video_ids)
 
     def on_video_changed(self, callback: Callable[[int], None]) -> None:
         """Be called, quickly, with the id of every film that changes; listening begins with this call."""

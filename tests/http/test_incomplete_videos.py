@@ -71,9 +71,9 @@ async def test_a_video_whose_last_task_fails_stays_playable(
     await add_video(library, is_done=False, chunks_done=frozenset({0, 1}), tasks_done=frozenset({"thumbnail"}))
     async with scripted_worker(settings) as worker:
         await worker.fail_last_task()
-        assert (await worker.ledger.job_states([1]))[1] is State.DEAD
+        assert (await worker.ledger.views.job_states([1]))[1] is State.DEAD
         await worker.reconciler.run_once()  # has nothing to do for now
-        assert (await worker.ledger.job_states([1]))[1] is State.DEAD
+        assert (await worker.ledger.views.job_states([1]))[1] is State.DEAD
     assert [video["id"] for video in (await admin.get("/api/video/")).json] == [1]
     assert await statuses(admin) == [200, 200, 200]
     video = (await admin.get("/api/admin/videos/1/")).json
@@ -94,7 +94,7 @@ async def test_a_video_plays_while_a_retry_makes_what_is_missing(
         await worker.fail_last_task()
         answer = await admin.post("/api/admin/videos/1/retry/")
         assert (answer.status, answer.json["status"], answer.json["playable"]) == (200, "ready", True)
-        assert (await worker.ledger.job_states([1]))[1] is State.QUEUED
+        assert (await worker.ledger.views.job_states([1]))[1] is State.QUEUED
         assert (await admin.post("/api/admin/videos/1/retry/")).status == 200  # the same job continues
         record = await worker.repository.get(1)
         assert record is not None
@@ -157,7 +157,7 @@ async def test_a_video_of_an_older_version_has_its_storyboard(
         assert record is not None
         assert {"iframes", "storyboard"} <= record.tasks_done
         await worker.reconciler.run_once()
-        assert await worker.ledger.job_states([1]) == {}
+        assert await worker.ledger.views.job_states([1]) == {}
     assert (await admin.get("/api/video/1/")).json["storyboard"] is not None
     assert (await admin.get("/api/admin/videos/1/")).json["warning"] is None
 
@@ -174,7 +174,7 @@ async def test_workers_retry_what_is_missing_and_count_the_attempts(
     async with scripted_worker(settings) as worker:
         for _ in range(2):
             await worker.reconciler.run_once()
-        assert await worker.ledger.job_states([1]) == ({1: State.QUEUED} if has_source else {})
+        assert await worker.ledger.views.job_states([1]) == ({1: State.QUEUED} if has_source else {})
         record = await videos.get(1)
         assert (record.tries, record.tried_at > 0) == ((1, True) if has_source else (0, False))
         assert record.omissions == {"thumbnail": "The encoder failed."}

@@ -38,7 +38,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 async def count_queued_segments(ledger: Ledger) -> int:
     """Return how many segment tasks are queued."""
-    job = await ledger.job(1)
+    job = await ledger.views.job(1)
     return len([task for task in job.tasks if task.kind == "segment" and task.state is State.QUEUED]) if job else 0
 
 

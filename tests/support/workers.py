@@ -53,7 +53,7 @@ async def running_worker(
 
 async def get_job(ledger: Ledger, film: int) -> JobView:
     """Return the job of a video, which must have one."""
-    job = await ledger.job(film)
+    job = await ledger.views.job(film)
     assert job is not None
     return job
 
@@ -62,7 +62,7 @@ async def wait_for_job(ledger: Ledger, film: int, state: State = State.SUCCEEDED
     """Wait until the job of a video has ended in this state."""
 
     async def is_over() -> bool:
-        return (await ledger.job_states([film])).get(film) is state
+        return (await ledger.views.job_states([film])).get(film) is state
 
     await wait_until(is_over)
 

@@ -23,6 +23,7 @@ from transcode.ledger import (
     NewTask,
     Queue,
     ReapedTask,
+    RetryLater,
     State,
     views,
 )
@@ -59,7 +60,7 @@ async def reaped_in_time(ledger: Ledger) -> list[ReapedTask]:
 
 
 async def state_of(ledger: Ledger, film: int, task: str) -> State:
-    job = await ledger.job(film)
+    job = await ledger.views.job(film)
     assert job is not None
     return next(view.state for view in job.tasks if view.id == task)
 
@@ -75,7 +76,7 @@ async def test_a_job_runs_from_its_first_task_to_the_final_one(redis_url: str) -
             assert lease.task_id == expected
             assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
         assert await ledger.claim(ALL, "w") is None
-        assert await ledger.job_states([7, 8]) == {7: State.SUCCEEDED}
+        assert await ledger.views.job_states([7, 8]) == {7: State.SUCCEEDED}
 
 
 async def test_starting_a_video_twice_leaves_the_live_job_alone(redis_url: str) -> None:
@@ -164,19 +165,19 @@ async def test_concurrent_claimers_never_get_the_same_task(redis_url: str) -> No
 
 async def test_failures_are_retried_with_backoff_until_the_job_dies(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
-        await ledger.start(1, [chunk(0, limit=2), chunk(1), chunk(2)], FINISH)
+        await ledger.start(1, [chunk(0, max_attempts=2), chunk(1), chunk(2)], FINISH)
         failing, running = await take(ledger), await take(ledger)
         assert await ledger.fail(failing, "It broke.", "ffmpeg: no", delay=0.15) is LeaseState.RETRYING
         assert await ledger.fail(failing, "It broke.", "ffmpeg: no", delay=0.15) is LeaseState.RETRYING
         await take(ledger)
         due = await ledger.claim(ALL, "w")
-        assert isinstance(due, float)
-        assert 0 < due <= 0.15
-        await asyncio.sleep(due + 0.02)
+        assert isinstance(due, RetryLater)
+        assert 0 < due.delay_s <= 0.15
+        await asyncio.sleep(due.delay_s + 0.02)
         again = await take(ledger)
         assert (again.task_id, again.attempt) == ("chunk-0", 2)
         assert await ledger.fail(again, "It broke again.", "ffmpeg: never") is LeaseState.DEAD
-        job = await ledger.job(1)
+        job = await ledger.views.job(1)
         assert job is not None
         assert (job.state, job.error) == (State.DEAD, "It broke again.")
         assert {task.id: task.state for task in job.tasks} == {
@@ -200,12 +201,12 @@ async def test_an_optional_task_that_dies_does_not_stop_the_job(redis_url: str) 
         finish = await take(ledger)
         assert finish.task_id == "finish"
         await ledger.complete(finish, {})
-        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
+        assert (await ledger.views.job_states([1]))[1] is State.SUCCEEDED
 
 
 async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
-        tasks = [chunk(0, limit=1), chunk(1)]
+        tasks = [chunk(0, max_attempts=1), chunk(1)]
         await ledger.start(1, tasks, FINISH)
         assert await ledger.fail(await take(ledger), "No.") is LeaseState.DEAD
         assert await ledger.claim(ALL, "w") is None
@@ -215,7 +216,7 @@ async def test_a_dead_job_is_forgotten_and_opened_again_with_all_attempts(redis_
             lease = await take(ledger)
             assert lease.attempt == 1
             await ledger.complete(lease, {})
-        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
+        assert (await ledger.views.job_states([1]))[1] is State.SUCCEEDED
 
 
 async def test_renewing_keeps_a_lease_and_releases_follow_ups_once(redis_url: str) -> None:
@@ -244,7 +245,7 @@ async def test_a_worker_whose_lease_was_reaped_can_change_nothing(redis_url: str
         second = await take(ledger)
         assert second.attempt == 2
         assert await ledger.complete(late, {}) is LeaseState.LOST
-        job = await ledger.job(1)
+        job = await ledger.views.job(1)
         assert job is not None
         assert [task.id for task in job.tasks] == ["chunk-0"]
 
@@ -277,7 +278,7 @@ async def test_a_clock_that_is_set_back_keeps_nothing_waiting(redis_url: str) ->
 
 async def test_the_reaper_and_the_late_worker_race_and_one_of_them_wins(redis_url: str) -> None:
     async with open_ledger(redis_url, replace(FAST_TIMING, lease_ttl_s=0.05, segment_retry_backoff_s=0)) as ledger:
-        await ledger.start(1, [chunk(i, limit=9) for i in range(20)], FINISH)
+        await ledger.start(1, [chunk(i, max_attempts=9) for i in range(20)], FINISH)
         leases = [await take(ledger) for _ in range(20)]
         await asyncio.sleep(0.02)
         async with open_ledger(redis_url, ledger.timing) as other:
@@ -305,7 +306,7 @@ async def test_a_settle_that_is_sent_twice_counts_once(redis_url: str) -> None:
         lease = await take(ledger)
         assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
         assert await ledger.complete(lease, {}) is LeaseState.SUCCEEDED
-        assert (await ledger.progress([1]))[1].percent == 50
+        assert (await ledger.views.progress([1]))[1].percent == 50
 
 
 async def test_a_released_task_is_there_at_once_with_no_attempt_spent(redis_url: str) -> None:
@@ -330,7 +331,7 @@ async def test_a_cancel_takes_what_waits_and_waits_for_what_runs(redis_url: str)
         assert await ledger.count_active_leases(1) == 1
         assert await ledger.release(running) is LeaseState.CANCELLED
         assert await ledger.count_active_leases(1) == 0
-        assert (await ledger.job_states([1]))[1] is State.CANCELLED
+        assert (await ledger.views.job_states([1]))[1] is State.CANCELLED
 
 
 async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_url: str) -> None:
@@ -344,7 +345,7 @@ async def test_a_cancel_and_the_end_race_and_the_job_is_one_or_the_other(redis_u
             await asyncio.gather(*moves)
             again = await ledger.complete(lease, {})
             expected = State.SUCCEEDED if again is LeaseState.SUCCEEDED else State.CANCELLED
-            assert (await ledger.job_states([film]))[film] is expected
+            assert (await ledger.views.job_states([film]))[film] is expected
 
 
 async def test_forgetting_a_video_leaves_no_key_of_it(redis_url: str) -> None:
@@ -370,31 +371,31 @@ async def test_ended_jobs_are_trimmed_by_age_and_by_number(redis_url: str) -> No
             await ledger.complete(await take(ledger), {})
         for _ in range(4):
             await ledger.reap()
-        assert [job.video_id for job in await ledger.jobs()] == [5, 4, 3]
+        assert [job.video_id for job in await ledger.views.jobs()] == [5, 4, 3]
     async with (
         open_ledger(redis_url, replace(FAST_TIMING, job_retention_s=0.0)) as ledger,
         Redis.from_url(redis_url, decode_responses=True) as redis,
     ):
         await asyncio.sleep(0.01)
         await ledger.reap()
-        assert await ledger.jobs() == []
+        assert await ledger.views.jobs() == []
         assert sorted(await redis.keys("*")) == ["videoflix:order", "videoflix:reaper", "videoflix:serial"]
 
 
 async def test_progress_is_weighted_and_counts_the_running_tasks(redis_url: str) -> None:
     async with open_ledger(redis_url) as ledger:
         await ledger.start(1, [chunk(0), chunk(1)], FINISH, total=40, base=20)
-        assert (await ledger.progress([1]))[1].percent == 50
+        assert (await ledger.views.progress([1]))[1].percent == 50
         await ledger.complete(await take(ledger), {})
         half = await take(ledger)
         await asyncio.sleep(0.05)
         await ledger.renew(half, 0.5)
-        progress = (await ledger.progress([1]))[1]
+        progress = (await ledger.views.progress([1]))[1]
         assert progress.percent == 87.5
         left = progress.seconds_left
         assert left is not None
         assert left <= progress.elapsed
-        job = await ledger.job(1)
+        job = await ledger.views.job(1)
         assert job is not None
         assert job.percent == 87.5
 
@@ -410,8 +411,8 @@ async def test_many_videos_are_asked_for_in_several_questions(redis_url: str, mo
     async with open_ledger(redis_url) as ledger:
         for film in range(1, 6):
             await ledger.start(film, [PROBE], FINISH)
-        assert await ledger.job_states([*range(1, 6), 9]) == dict.fromkeys(range(1, 6), State.QUEUED)
-        assert await ledger.job_states([]) == {}
+        assert await ledger.views.job_states([*range(1, 6), 9]) == dict.fromkeys(range(1, 6), State.QUEUED)
+        assert await ledger.views.job_states([]) == {}
 
 
 async def test_tasks_are_counted_by_their_states(redis_url: str) -> None:
@@ -420,8 +421,8 @@ async def test_tasks_are_counted_by_their_states(redis_url: str) -> None:
             await ledger.start(film, [chunk(0), chunk(1)], FINISH)
         await ledger.complete(await take(ledger), {})
         await take(ledger)
-        assert await ledger.task_states(range(1, 14)) == {"queued": 22, "running": 1, "succeeded": 1}
-        assert await ledger.task_states([]) == {}
+        assert await ledger.views.task_states(range(1, 14)) == {"queued": 22, "running": 1, "succeeded": 1}
+        assert await ledger.views.task_states([]) == {}
 
 
 async def test_segment_requests_share_one_task_until_all_are_withdrawn(redis_url: str) -> None:
@@ -453,7 +454,7 @@ async def test_a_dead_segment_answers_so_for_a_while_and_harms_no_job(redis_url:
         assert await ledger.request_segment(1, segment(3), "web") == (LeaseState.DEAD, "No.")
         await asyncio.sleep(0.25)
         assert (await ledger.request_segment(1, segment(3), "web"))[0] is LeaseState.QUEUED
-        assert (await ledger.job_states([1]))[1] in LIVE
+        assert (await ledger.views.job_states([1]))[1] in LIVE
 
 
 async def test_an_emptied_redis_voids_leases_and_takes_new_work(redis_url: str) -> None:
@@ -522,7 +523,7 @@ async def test_notices_tell_of_work_segments_and_videos(redis_url: str) -> None:
             while len(heard) < 3:
                 await asyncio.sleep(0.01)
         assert heard[:2] == [5, "segment"]
-        assert (heard[2].film, heard[2].rendition, heard[2].number, heard[2].ok) == (1, "480p", 3, True)
+        assert (heard[2].video_id, heard[2].rendition, heard[2].number, heard[2].ok) == (1, "480p", 3, True)
         listening.cancel()
 
 

@@ -220,7 +220,7 @@ class Moves:
             if not isinstance(lease, Lease):
                 break
             assert await self.ledger.complete(lease, {}) is LeaseState.SUCCEEDED
-        assert await self.ledger.list_active_ids() == set()
+        assert await self.ledger.views.list_active_ids() == set()
         picture = await self.picture()
         assert picture.waiting == []
         assert picture.members("leases") == set()

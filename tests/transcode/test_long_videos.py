@@ -342,10 +342,10 @@ async def test_a_video_of_a_day_goes_through_the_ledger(redis_url: str, tmp_path
         await engine.close()
         assert len([task for task in job["tasks"] if task["kind"] == "chunk"]) == day.grid.chunk_count == 2703
         assert len(json.dumps(job)) < 2_000_000
-        assert (await ledger.progress([1]))[1].total > 24 * HOUR
+        assert (await ledger.views.progress([1]))[1].total > 24 * HOUR
         assert await ledger.cancel(1) == 0
         await ledger.forget(1)
-        assert await ledger.job(1) is None
+        assert await ledger.views.job(1) is None
 
 
 def test_rates_of_a_day_are_those_of_exact_fractions() -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.support import sample_videos
 from tests.support.fast_timing import FAST_TIMING
@@ -202,16 +203,16 @@ async def test_a_worker_that_dies_in_an_optional_task_is_one_failure_of_it(
 
 
 async def test_jobs_of_an_older_version_with_one_closing_task_come_to_their_end(redis_url: str) -> None:
-    async with open_ledger(redis_url) as ledger:
+    async with open_ledger(redis_url) as ledger, Redis.from_url(redis_url, decode_responses=True) as redis:
         await ledger.start(1, [NewTask("chunk:0000", "chunk")], task_graph.finalize_task())
-        (key,) = [key async for key in ledger._client.scan_iter("videoflix:job:*")]
-        await ledger._client.hset(key, "last", '{"id":"finish","kind":"finish","index":0,"rendition":"","priority":22,'
+        (key,) = [key async for key in redis.scan_iter("videoflix:job:*")]
+        await redis.hset(key, "last", '{"id":"finish","kind":"finish","index":0,"rendition":"","priority":22,'
                                   '"lane":"bulk","weight":0,"limit":4,"optional":false}')  # fmt: skip
         for expected in ("chunk:0000", "finish"):
             lease = await ledger.claim(["bulk"], "w")
             assert lease.task_id == expected
             await ledger.complete(lease, {})
-        assert (await ledger.job_states([1]))[1] is State.SUCCEEDED
+        assert (await ledger.views.job_states([1]))[1] is State.SUCCEEDED
 
 
 # With real files -------------------------------------------------------------------------------------------

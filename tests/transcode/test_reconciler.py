@@ -29,14 +29,14 @@ async def test_every_unfinished_video_has_a_job_and_no_other_video_has(redis_url
         await repository.mark_finished(4, {})  # told before its job was settled, as ever
         for _ in range(2):
             await Reconciler(ledger, repository, tmp_path).run_once()
-            assert await ledger.job_states([1, 2, 3, 4, 5]) == {
+            assert await ledger.views.job_states([1, 2, 3, 4, 5]) == {
                 1: State.QUEUED,
                 2: State.QUEUED,
                 3: State.CANCELLED,
                 4: State.QUEUED,
                 5: State.CANCELLED,
             }
-        job = await ledger.job(1)
+        job = await ledger.views.job(1)
         assert job is not None
         assert [task.id for task in job.tasks] == ["probe"]
 
@@ -52,7 +52,7 @@ async def test_the_catalogue_is_told_why_a_job_is_dead(redis_url: str, tmp_path:
         await Reconciler(ledger, repository, tmp_path).run_once()
         assert repository.status[1] == "failed: This file is empty."
         await Reconciler(ledger, repository, tmp_path).run_once()
-        assert (await ledger.job_states([1]))[1] is State.DEAD
+        assert (await ledger.views.job_states([1]))[1] is State.DEAD
 
 
 async def test_one_unreadable_video_does_not_stop_the_round(
@@ -76,7 +76,7 @@ async def test_one_unreadable_video_does_not_stop_the_round(
 
         monkeypatch.setattr(repository, "mark_failed", stumble)
         await Reconciler(ledger, repository, tmp_path).run_once()
-        assert await ledger.job_states([2]) == {2: State.QUEUED}
+        assert await ledger.views.job_states([2]) == {2: State.QUEUED}
         assert repository.status[3].startswith("failed")
         assert "film_skipped film=1" in caplog.text
 
@@ -97,7 +97,7 @@ async def test_a_finished_video_that_lost_files_is_mended_if_that_can_be_done(re
         assert isinstance(lease, Lease)
         await ledger.fail(lease, "This was tried before.", permanent=True)
         await Reconciler(ledger, repository, tmp_path).run_once()
-        assert await ledger.job_states([1, 2, 3, 4]) == {1: State.QUEUED, 3: State.DEAD, 4: State.QUEUED}
+        assert await ledger.views.job_states([1, 2, 3, 4]) == {1: State.QUEUED, 3: State.DEAD, 4: State.QUEUED}
         assert (repository.status[1], repository.records[1].chunks_done, repository.records[1].tasks_done) == (
             "ready",
             set(),
@@ -120,5 +120,5 @@ async def test_all_finished_videos_are_looked_at_in_turn(
         reconciler = Reconciler(ledger, repository, tmp_path)
         for _ in range(5):
             await reconciler.run_once()
-            assert not await ledger.list_active_ids()
+            assert not await ledger.views.list_active_ids()
     assert seen == [*range(1, 26), *range(1, 11)]

@@ -91,7 +91,7 @@ async def test_what_comes_in_late_for_a_deleted_video_is_removed(redis_url: str,
         await ledger.release(lease)
         await sweeper.run_once()
         assert files(tmp_path) == {str(other.relative_to(tmp_path))}
-        assert await ledger.job(1) is None
+        assert await ledger.views.job(1) is None
 
 
 async def test_uploads_that_nobody_continues_are_removed(redis_url: str, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ async def test_deleting_a_video_stops_its_work_and_leaves_nothing_behind(
         async def is_gone() -> bool:
             left = (
                 publishing.list_remaining(tmp_path, 1, "videos/1.mp4")
-                or await ledger.job(1)
+                or await ledger.views.job(1)
                 or await ledger.count_active_leases(1)
             )
             return not left
@@ -245,12 +245,12 @@ async def test_a_full_disk_spends_no_attempt_and_is_shown_until_there_is_room(
         await wait_until(lambda: len(task_script.started("chunk")) >= 6)  # more often than a task has attempts
 
         async def is_shown() -> bool:
-            return (await ledger.progress([1]))[1].waits_for == "free disk space"
+            return (await ledger.views.progress([1]))[1].waits_for == "free disk space"
 
         await wait_until(is_shown)
         task_script.clear("chunk")
         await wait_for_job(ledger, 1)
-        assert (await ledger.progress([1]))[1].waits_for == ""
+        assert (await ledger.views.progress([1]))[1].waits_for == ""
         assert (await task_of(ledger, 1, "chunk:0000")).attempts == 1
 
 

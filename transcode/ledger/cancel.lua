@@ -1,18 +1,18 @@
--- Cancels a film's job and its interactive segments. Repeatable. A: film.
--- Returns how many leases of the film are still held.
-local job = redis.call('GET', P .. 'film:' .. A.film)
+-- Cancels a video's job and its on-demand segments. Idempotent. A: video, keep_ms.
+-- Returns how many leases of the video are still held.
+local job = redis.call('GET', video_key(A.video))
 local state = job and redis.call('HGET', job_key(job), 'state')
-if state and alive(state) then
+if state and is_live(state) then
   end_job(job, 'cancelled')
   cancel_tasks(job)
 end
-local live = live_job(A.film)
-for _, task in ipairs(redis.call('SMEMBERS', tasks_key(live))) do
-  cancel_task(live, task)
-  local fields = hash(task_key(live, task))
+local segments_job = on_demand_job(A.video)
+for _, task in ipairs(redis.call('SMEMBERS', tasks_key(segments_job))) do
+  cancel_task(segments_job, task)
+  local fields = read_hash(task_key(segments_job, task))
   if fields.id then
     fields.error = 'cancelled'
-    segment_over(fields, false, A.keep_ms)
+    end_segment(fields, false, A.keep_ms)
   end
 end
-return held(A.film)
+return active_leases(A.video)

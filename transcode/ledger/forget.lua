@@ -1,5 +1,5 @@
--- Removes all that is known of a film's work; leases that are out turn void. Repeatable. A: film.
-local job = redis.call('GET', P .. 'film:' .. A.film)
+-- Removes everything about a video's jobs. Leases still held become void. Idempotent. A: video.
+local job = redis.call('GET', video_key(A.video))
 if job then delete_job(job) end
-delete_job(live_job(A.film))
+delete_job(on_demand_job(A.video))
 return 1

@@ -1,6 +1,7 @@
-"""The ledger: who works on what, in Redis. Every move is one script, and every call may be repeated.
+"""The ledger (job queue) in Redis: which worker holds which task. Every change is one script, and every call may be
+repeated.
 
-Any method raises `LedgerUnavailable` while Redis cannot be reached or cannot write.
+Every method raises `LedgerUnavailable` while Redis is unreachable or accepts no writes.
 """
 
 from __future__ import annotations
@@ -10,17 +11,60 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from transcode.ledger.connection import LedgerConnection, Retry, to_ms
 from transcode.ledger.pubsub import LedgerSubscription
-from transcode.ledger.records import Lease, LeaseState, NewTask, Queue, ReapedTask
+from transcode.ledger.records import (
+    Claim,
+    Lease,
+    LeaseState,
+    NewTask,
+    OpenedJob,
+    Queue,
+    ReapedTask,
+    RetryLater,
+    SegmentRequest,
+)
 from transcode.ledger.views import LedgerViews
+from transcode.timing import DEFAULT_TIMING, Timing
 
 
-class Ledger(LedgerViews):
-    """Jobs and tasks of all films. The client stays its owner's to close."""
+class Ledger:
+    """Changes to the jobs and tasks of all videos; `views` reads them. The caller owns the client and closes it."""
+
+    def __init__(
+        self, client: Redis, prefix: str = "videoflix:", timing: Timing = DEFAULT_TIMING, retry: Retry | None = None
+    ) -> None:
+        self.timing = timing
+        self._connection = LedgerConnection(client, prefix, timing, retry)
+        self.views = LedgerViews(self._connection)
+
+    def retrying(self, retry: Retry) -> Ledger:
+        """Return the same ledger, but with every call repeated by this policy while Redis is unavailable."""
+        return Ledger(self._connection.client, self._connection.prefix, self.timing, retry)
 
     def subscribe(self) -> LedgerSubscription:
-        """A subscription of its own; one per process is enough."""
-        return LedgerSubscription(self._client, self._prefix, self._timing)
+        """Return a new subscription to the ledger's messages. One per process is enough."""
+        return LedgerSubscription(self._connection.client, self._connection.prefix, self.timing)
+
+    # Server -------------------------------------------------------------------------------------------------
+
+    async def ping(self) -> None:
+        """Raise `LedgerUnavailable` unless Redis answers."""
+        await self._connection.call(self._connection.client.ping)
+
+    async def evicts_keys(self) -> bool:
+        """Return whether Redis evicts arbitrary keys when its memory is full, in which case jobs would never end.
+
+        False if Redis does not allow the question.
+        """
+        try:
+            memory = await self._connection.call(lambda: self._connection.client.info("memory"))
+        except ResponseError:  # an ACL may forbid INFO
+            return False
+        return str(memory.get("maxmemory_policy", "")).startswith("allkeys")
 
     # Jobs ---------------------------------------------------------------------------------------------------
 
@@ -32,68 +76,75 @@ class Ledger(LedgerViews):
         *,
         total: float = 0,
         base: float = 0,
-    ) -> tuple[str, bool]:
-        """Open a film's job unless a live one is there; a finished one is replaced.
+    ) -> OpenedJob:
+        """Open a job for a video unless a live one exists. An ended one is replaced.
 
-        `last` runs when all else is done; several run one after another. `total` and `base` are weights: all there is,
-        and what is done already.
-        Returns the job's id and whether it is new.
+        The closing tasks run one after another when all others are done. `total` and `base` are weights: of the whole
+        job, and of what was done before it.
         """
-        rows = [task.as_json() for task in tasks]
-        closing = [task.as_json() for task in ([closing_task] if isinstance(closing_task, NewTask) else closing_task)]
-        job, new = await self._run_script("start", film=str(video_id), tasks=rows, last=closing, total=total, base=base)
-        return job, bool(new)
+        closing = [closing_task] if isinstance(closing_task, NewTask) else closing_task
+        job_id, is_new = await self._connection.run_script(
+            "start",
+            video=str(video_id),
+            tasks=_as_json(tasks),
+            closing=_as_json(closing),
+            total=total,
+            base=base,
+        )
+        return OpenedJob(job_id, bool(is_new))
 
     async def cancel(self, video_id: int) -> int:
-        """Cancel a film's job and interactive segments. Returns how many workers have not let go yet."""
-        return int(
-            await self._run_script("cancel", film=str(video_id), keep_ms=self._to_ms(self._timing.failed_segment_ttl_s))
-        )
+        """Cancel a video's job and its on-demand segments. Return how many leases workers still hold."""
+        return int(await self._connection.run_script("cancel", video=str(video_id), keep_ms=self._failed_ttl_ms))
 
     async def forget(self, video_id: int) -> None:
-        """Remove all that is known of a film's work; leases that are out turn void."""
-        await self._run_script("forget", film=str(video_id))
+        """Remove everything about a video's jobs. Leases still held become void."""
+        await self._connection.run_script("forget", video=str(video_id))
 
     async def promote(self, video_id: int, task_id: str) -> bool:
-        """Put a task before all others, also one that is yet to be enqueued. False when it is too late."""
-        return bool(await self._run_script("raise", film=str(video_id), task=task_id))
+        """Put a task before all others, even one that is not enqueued yet. Return False if it is too late."""
+        return bool(await self._connection.run_script("promote", video=str(video_id), task=task_id))
 
     async def count_active_leases(self, video_id: int) -> int:
-        """How many workers hold a lease of the film, those included that are stopping cancelled work."""
-        return int(await self._run_script("held", film=str(video_id)))
+        """Return how many leases of a video are held, including those of workers that are stopping cancelled tasks."""
+        return int(await self._connection.run_script("active_leases", video=str(video_id)))
 
-    # Work ---------------------------------------------------------------------------------------------------
+    # Leases -------------------------------------------------------------------------------------------------
 
-    async def claim(self, queues: Sequence[Queue], worker: str, token: str | None = None) -> Lease | float | None:
-        """Take the first task of the first lane that has one.
+    async def claim(self, queues: Sequence[Queue], worker: str, token: str | None = None) -> Claim:
+        """Claim the first task of the first of these queues that has one.
 
-        Returns its lease; else the seconds until a retry is due; else None. Repeatable with the same token.
+        Return its lease, `RetryLater` if a failed task becomes due, or None if there is nothing to do. Idempotent for
+        the same token, so a retry finds the lease of a claim whose reply was lost.
         """
-        answer = json.loads(
-            await self._run_script(
+        reply = json.loads(
+            await self._connection.run_script(
                 "claim",
-                lanes=list(queues),
+                queues=list(queues),
                 token=token or secrets.token_hex(12),
                 worker=worker,
-                lease_ms=self._to_ms(self._timing.lease_ttl_s),
+                lease_ms=self._lease_ttl_ms,
             )
         )
-        if "lease" in answer:
-            return Lease.from_hash(answer["lease"])
-        return answer["due"] / 1000 if answer["due"] >= 0 else None
+        if "lease" in reply:
+            return Lease.from_hash(reply["lease"])
+        return RetryLater(reply["due"] / 1000) if reply["due"] >= 0 else None
 
     async def renew(
         self, lease: Lease, progress: float, parts_done: int = 0, follow_ups: Sequence[NewTask] = ()
     ) -> LeaseState:
-        """Extend a lease and report progress (0..1): RUNNING, CANCELLED or LOST."""
+        """Extend a lease, record its progress (0..1) and enqueue what the finished parts unblock.
+
+        Return RUNNING, CANCELLED or LOST.
+        """
         return LeaseState(
-            await self._run_script(
+            await self._connection.run_script(
                 "renew",
                 **lease.as_json(),
-                lease_ms=self._to_ms(self._timing.lease_ttl_s),
+                lease_ms=self._lease_ttl_ms,
                 progress=round(progress, 4),
-                parts=parts_done,
-                follow_ups=[task.as_json() for task in follow_ups],
+                parts_done=parts_done,
+                follow_ups=_as_json(follow_ups),
             )
         )
 
@@ -104,113 +155,133 @@ class Ledger(LedgerViews):
         follow_ups: Sequence[NewTask] = (),
         weights: tuple[float, float] | None = None,
     ) -> LeaseState:
-        """Success: SUCCEEDED, CANCELLED or LOST. `weights` are the job's new total and base, once known."""
+        """Record a success. `weights` are the job's total and base, once they are known.
+
+        Return SUCCEEDED, CANCELLED or LOST.
+        """
         total, base = weights or (False, False)
         return LeaseState(
-            await self._run_script(
-                "settle",
+            await self._connection.run_script(
+                "complete",
                 **lease.as_json(),
                 result=json.dumps(result),
-                follow_ups=[task.as_json() for task in follow_ups],
+                follow_ups=_as_json(follow_ups),
                 total=total,
                 base=base,
-                keep_ms=self._to_ms(self._timing.failed_segment_ttl_s),
+                keep_ms=self._failed_ttl_ms,
             )
         )
 
     async def fail(
         self, lease: Lease, message: str, stderr_tail: str = "", *, permanent: bool = False, delay: float = 0
     ) -> LeaseState:
-        """Failure: RETRYING after `delay` seconds, DEAD, CANCELLED or LOST."""
+        """Record a failure. Return RETRYING (after `delay` seconds), DEAD, CANCELLED or LOST."""
         return LeaseState(
-            await self._run_script(
+            await self._connection.run_script(
                 "fail",
                 **lease.as_json(),
-                sentence=message,
-                last_words=stderr_tail,
-                hopeless=permanent,
-                delay_ms=self._to_ms(delay),
-                keep_ms=self._to_ms(self._timing.failed_segment_ttl_s),
+                message=message,
+                stderr_tail=stderr_tail,
+                permanent=permanent,
+                delay_ms=to_ms(delay),
+                keep_ms=self._failed_ttl_ms,
             )
         )
 
     async def release(self, lease: Lease, delay: float = 0, message: str = "") -> LeaseState:
-        """Give a task back without spending an attempt, until after `delay` seconds, or let go of a cancelled one."""
+        """Give a task back without spending an attempt, to be claimed after `delay` seconds, or drop a cancelled one.
+
+        Return QUEUED, RETRYING (after the delay), CANCELLED or LOST.
+        """
         return LeaseState(
-            await self._run_script("release", **lease.as_json(), delay_ms=self._to_ms(delay), sentence=message),
+            await self._connection.run_script("release", **lease.as_json(), delay_ms=to_ms(delay), message=message)
         )
 
     async def restart_job(self, lease: Lease, first_task: NewTask, message: str, stderr_tail: str = "") -> LeaseState:
-        """What a task builds on is gone, so its job begins again with `first`: QUEUED, DEAD (this happens too often),
-        CANCELLED or LOST. Leases of other tasks stay in force. Not for interactive segments.
+        """Restart a task's job with `first_task`, because an input of the task is missing. Not for on-demand segments.
+
+        Leases of other tasks stay in force. Return QUEUED, DEAD (if it happens too often), CANCELLED or LOST.
         """
         return LeaseState(
-            await self._run_script(
-                "reopen",
+            await self._connection.run_script(
+                "restart_job",
                 **lease.as_json(),
                 first=first_task.as_json(),
-                sentence=message,
-                last_words=stderr_tail,
-                keep_ms=self._to_ms(self._timing.failed_segment_ttl_s),
+                message=message,
+                stderr_tail=stderr_tail,
+                keep_ms=self._failed_ttl_ms,
             )
         )
 
     async def reap(self) -> list[ReapedTask]:
-        """Take back the tasks of workers that stopped renewing, and trim old jobs: to be called often.
+        """Take back tasks whose leases expired and delete old jobs. To be called often.
 
-        Where nobody called it for half a lease, all have as long once more.
+        If nobody called it for half a lease, all leases are extended by that long first.
         """
-        rows = await self._run_script(
+        members = await self._connection.run_script(
             "reap",
-            sentence="The worker stopped answering.",
-            lease_ms=self._to_ms(self._timing.lease_ttl_s),
-            longest_ms=self._to_ms(2 * self._timing.max_retry_backoff_s),
-            delay_ms=self._to_ms(self._timing.segment_retry_backoff_s),
-            keep_ms=self._to_ms(self._timing.failed_segment_ttl_s),
-            keep_job_ms=self._to_ms(self._timing.job_retention_s),
-            keep_jobs=self._timing.max_ended_jobs,
+            message="The worker stopped answering.",
+            lease_ms=self._lease_ttl_ms,
+            max_delay_ms=to_ms(2 * self.timing.max_retry_backoff_s),
+            delay_ms=to_ms(self.timing.segment_retry_backoff_s),
+            keep_ms=self._failed_ttl_ms,
+            keep_job_ms=to_ms(self.timing.job_retention_s),
+            max_ended_jobs=self.timing.max_ended_jobs,
         )
-        return [ReapedTask.from_member(row) for row in rows]
+        return [ReapedTask.from_member(member) for member in members]
 
     async def leased_tokens(self) -> frozenset[str]:
-        """Tokens of all leases that are held."""
-        members = await self._call(self._client.zrange(self._prefix + "leases", 0, -1))
+        """Return the tokens of all leases that are held."""
+        client, key = self._connection.client, self._connection.prefix + "leases"
+        members = await self._connection.call(lambda: client.zrange(key, 0, -1))
         return frozenset(member.rpartition("|")[2] for member in members)
 
     async def set_pause_reason(self, reason: str) -> None:
-        """Say for a short while why no work is claimed; "" takes it back."""
-        key = self._prefix + "hold"
-        if reason:
-            await self._call(self._client.set(key, reason, px=self._to_ms(3 * self._timing.disk_full_pause_s)))
-        else:
-            await self._call(self._client.delete(key))
+        """Publish for a short while why nothing is claimed; "" clears it."""
+        client, key = self._connection.client, self._connection.prefix + "hold"
+        ttl_ms = to_ms(3 * self.timing.disk_full_pause_s)
+        await self._connection.call(lambda: client.set(key, reason, px=ttl_ms) if reason else client.delete(key))
 
-    # Interactive segments -----------------------------------------------------------------------------------
+    # On-demand segments -------------------------------------------------------------------------------------
 
-    async def request_segment(self, video_id: int, task: NewTask, requester_id: str) -> tuple[LeaseState, str]:
-        """Ask for one segment in the name of a web process: its state, and the sentence when it is DEAD."""
-        state, sentence = await self._run_script(
-            "want",
-            film=str(video_id),
-            spec=task.as_json(),
-            process=requester_id,
-            interest_ms=self._to_ms(self._timing.request_ttl_s),
+    async def request_segment(self, video_id: int, task: NewTask, requester_id: str) -> SegmentRequest:
+        """Request one segment for the viewers of a web process."""
+        state, message = await self._connection.run_script(
+            "request",
+            video=str(video_id),
+            task=task.as_json(),
+            requester=requester_id,
+            request_ttl_ms=to_ms(self.timing.request_ttl_s),
         )
-        return LeaseState(state), sentence
+        return SegmentRequest(LeaseState(state), message)
 
     async def withdraw_segment(self, video_id: int, task: NewTask, requester_id: str) -> bool:
-        """Withdraw a process's wish. True when nobody else wants it, so that the work was cancelled."""
-        answer = await self._run_script(
-            "unwant",
-            film=str(video_id),
+        """Withdraw a request. Return True if it was the last one, so that the task was cancelled."""
+        was_cancelled = await self._connection.run_script(
+            "withdraw",
+            video=str(video_id),
             task=task.id,
             rendition=task.rendition,
             number=task.index,
-            process=requester_id,
-            keep_ms=self._to_ms(self._timing.failed_segment_ttl_s),
+            requester=requester_id,
+            keep_ms=self._failed_ttl_ms,
         )
-        return bool(answer)
+        return bool(was_cancelled)
 
     async def publish_video_changed(self, video_id: int) -> None:
-        """Tell every process that something about a film changed."""
-        await self._call(self._client.publish(self._prefix + "film", str(video_id)))
+        """Tell every process that something about a video changed."""
+        client, channel = self._connection.client, self._connection.prefix + "film"
+        await self._connection.call(lambda: client.publish(channel, str(video_id)))
+
+    @property
+    def _lease_ttl_ms(self) -> int:
+        return to_ms(self.timing.lease_ttl_s)
+
+    @property
+    def _failed_ttl_ms(self) -> int:
+        """How long scripts keep the task of an on-demand segment after its end."""
+        return to_ms(self.timing.failed_segment_ttl_s)
+
+
+def _as_json(tasks: Sequence[NewTask]) -> list[dict[str, Any]]:
+    return [task.as_json() for task in tasks]

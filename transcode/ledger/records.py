@@ -1,27 +1,30 @@
-"""What goes into the ledger and what comes out of it."""
+"""Records that go into the ledger and come out of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from transcode.ledger.states import LIVE, State
 
 
 class Queue(StrEnum):
-    """Where a task waits. A slot claims from one or two lanes, so that short work never waits behind long."""
+    """A queue of tasks. A slot claims from one or two queues, so that short tasks never wait behind long ones.
 
-    ON_DEMAND = "segment"  # a viewer waits for it
-    PROBE = "opening"  # makes a new film playable
-    AUDIO = "sound"  # a whole film's at once, and its chunks wait for it
+    The values are the names in Redis.
+    """
+
+    ON_DEMAND = "segment"  # segments that viewers wait for
+    PROBE = "opening"  # makes a new video playable
+    AUDIO = "sound"  # the audio of a whole video, which its chunks need
     BATCH = "bulk"
 
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """One task to enqueue. The smaller priority goes first; `weight` is its share of the job's progress."""
+    """A task to enqueue. Smaller priorities go first; `weight` is the task's share of the job's progress."""
 
     id: str
     kind: str
@@ -30,18 +33,18 @@ class NewTask:
     priority: float = 0
     queue: Queue = Queue.BATCH
     weight: float = 1.0
-    max_attempts: int = 4  # attempts
-    optional: bool = False  # the job goes on without it
+    max_attempts: int = 4
+    optional: bool = False  # the job continues if it dies
 
     def as_json(self) -> dict[str, Any]:
-        """For a script."""
+        """Return the task as scripts expect it."""
         fields = asdict(self)
-        fields["lane"], fields["limit"] = fields.pop("queue"), fields.pop("max_attempts")  # the names in Redis
+        fields["lane"], fields["limit"] = fields.pop("queue"), fields.pop("max_attempts")  # as in Redis
         return fields
 
 
 class LeaseState(StrEnum):
-    """What a script answers to whoever proves a lease."""
+    """What a script answers to the holder of a lease."""
 
     RUNNING = "running"
     QUEUED = "queued"
@@ -54,7 +57,7 @@ class LeaseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on one task; `token` proves it in every later write."""
+    """The right to run one task. `token` proves it in every later call."""
 
     job_id: str
     task_id: str
@@ -68,20 +71,44 @@ class Lease:
 
     @classmethod
     def from_hash(cls, fields: Mapping[str, str]) -> Lease:
-        """From a task's hash."""
+        """Build it from a task's hash."""
         return cls(
             fields["job"], fields["id"], fields["token"], int(fields["film"]), fields["kind"],
             int(fields["index"]), fields["rendition"], int(fields["attempts"]), int(fields["limit"]),
         )  # fmt: skip
 
     def as_json(self) -> dict[str, str]:
-        """The proof, for a script."""
+        """Return the identity of the lease as scripts expect it."""
         return {"job": self.job_id, "task": self.task_id, "token": self.token}
 
 
 @dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Nothing can be claimed now, but a failed task becomes due in `delay_s` seconds."""
+
+    delay_s: float
+
+
+Claim: TypeAlias = Lease | RetryLater | None  # None: no task is queued or due later
+
+
+class OpenedJob(NamedTuple):
+    """The job of a video, and whether it was opened by this call."""
+
+    job_id: str
+    is_new: bool
+
+
+class SegmentRequest(NamedTuple):
+    """The state of a requested segment's task; `message` says why it is DEAD."""
+
+    state: LeaseState
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReapedTask:
-    """A task whose worker stopped renewing."""
+    """A task whose lease expired, and its new state."""
 
     job_id: str
     task_id: str
@@ -89,14 +116,14 @@ class ReapedTask:
 
     @classmethod
     def from_member(cls, member: str) -> ReapedTask:
-        """From "<job>|<task>|<state>"."""
-        job, task, state = member.split("|")
-        return cls(job, task, State(state))
+        """Build it from "<job>|<task>|<state>"."""
+        job_id, task_id, state = member.split("|")
+        return cls(job_id, task_id, State(state))
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """One task as admins see it. Times are Unix seconds, 0 when not yet; progress is 0..1."""
+    """One task as admins see it. Times are Unix seconds, 0 if it has not happened; progress is 0..1."""
 
     id: str
     kind: str
@@ -116,7 +143,7 @@ class TaskView:
 
     @classmethod
     def from_hash(cls, fields: Mapping[str, str]) -> TaskView:
-        """From a task's hash."""
+        """Build it from a task's hash."""
         return cls(
             id=fields["id"],
             kind=fields["kind"],
@@ -138,13 +165,13 @@ class TaskView:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """One film's transcode as admins see it; tasks in the order in which they were enqueued."""
+    """One video's job as admins see it. Tasks are in the order in which they were enqueued."""
 
     id: str
     video_id: int
     state: State
     error: str
-    waits_for: str  # why nothing is claimed at the moment, "" in ordinary times
+    waits_for: str  # why nothing is claimed at the moment, else ""
     percent: float
     seconds_left: float | None
     created_at: float
@@ -153,12 +180,12 @@ class JobView:
     tasks: tuple[TaskView, ...]
 
 
-_MIN_DONE_SHARE = 0.02  # this much has to be done, beside what is left, before the pace says anything
+_MIN_DONE_SHARE = 0.02  # of the remaining weight: with less done, the pace is no basis for an estimate
 
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is, by weight; `base` was done before it began."""
+    """The progress of a job, by weight; `base` was done before it began."""
 
     video_id: int
     state: State
@@ -166,16 +193,16 @@ class JobProgress:
     base: float
     done: float
     elapsed: float  # seconds since its first claim
-    pause_reason: str = ""  # why nothing is claimed of any job
+    pause_reason: str = ""  # why no task of any job is claimed
 
     @property
     def waits_for(self) -> str:
-        """What has to be there before the work goes on; "" in ordinary times and after the end."""
+        """The missing resource that pauses the job; "" if it is not paused or has ended."""
         return self.pause_reason if self.state in LIVE else ""
 
     @property
     def percent(self) -> float:
-        """0..100; 100 only after the end."""
+        """Percent done, 0..100; 100 only after the end."""
         if self.state is State.SUCCEEDED:
             return 100.0
         if self.total <= 0:
@@ -184,15 +211,17 @@ class JobProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate from the pace so far; None while there is nothing to go by: what waits its turn has no pace."""
+        """Estimated seconds to the end at the pace so far; None without a basis, as for a job that waits its turn."""
         if self.state is State.SUCCEEDED:
             return 0.0
-        rest = self.total - self.base - self.done
-        if self.state is not State.RUNNING or self.done <= 0 or self.done < _MIN_DONE_SHARE * rest or self.total <= 0:
+        remaining = self.total - self.base - self.done
+        if self.state is not State.RUNNING or self.done <= 0 or self.total <= 0:
             return None
-        return max(0.0, round(rest * self.elapsed / self.done, 1))
+        if self.done < _MIN_DONE_SHARE * remaining:
+            return None
+        return max(0.0, round(remaining * self.elapsed / self.done, 1))
 
 
 def read_seconds(fields: Mapping[str, str], name: str) -> float:
-    """A time of a hash (milliseconds) in seconds; 0 when it is not set."""
+    """Return a time of a hash (milliseconds) in seconds; 0 if it is not set."""
     return int(fields.get(name) or 0) / 1000

@@ -1,17 +1,17 @@
--- Gives a task back, without spending an attempt; lets go of a cancelled one. Repeatable.
--- A: job, task, token, delay_ms, sentence. Returns 'queued', 'retrying' (after a delay), 'cancelled' or 'lost'.
-local state = standing(A)
+-- Gives a task back without spending an attempt, or drops the lease of a cancelled one. Idempotent.
+-- A: job, task, token, delay_ms, message. Returns 'queued', 'retrying' (after a delay), 'cancelled' or 'lost'.
+local status = lease_status(A)
 drop_lease(A)
-if state == 'queued' or state == 'retrying' or state == 'cancelled' then return state end
-if state ~= 'running' then return 'lost' end
+if status == 'queued' or status == 'retrying' or status == 'cancelled' then return status end
+if status ~= 'running' then return 'lost' end
 local key = task_key(A.job, A.task)
 redis.call('HINCRBY', key, 'attempts', -1)
 redis.call('HSET', key, 'progress', '0')
 if A.delay_ms > 0 then
-  redis.call('HSET', key, 'error', A.sentence)
-  try_again(A.job, A.task, A.delay_ms)
+  redis.call('HSET', key, 'error', A.message)
+  schedule_retry(A.job, A.task, A.delay_ms)
   return 'retrying'
 end
-move(key, 'queued')
-put_in_queue(A.job, A.task)
+set_state(key, 'queued')
+push_to_queue(A.job, A.task)
 return 'queued'

@@ -1,6 +1,6 @@
-"""The states of a job and of its tasks, and every move between them. Only a Lua script moves anything.
+"""The states of jobs and tasks and the transitions between them. Only Lua scripts change a state.
 
-`scripts.py` renders `MOVES` into each script, which refuses any other move: this table is the only one.
+`scripts.py` renders `TRANSITIONS` into each script, which refuses any other transition: this table is the only one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a task or a whole job stands."""
+    """The state of a task or a job."""
 
     QUEUED = "queued"
-    RETRYING = "retrying"  # failed, and waits for its next attempt
-    RUNNING = "running"  # a job: since its first claim
+    RETRYING = "retrying"  # failed, waiting for its next attempt
+    RUNNING = "running"  # of a job: since its first claim
     SUCCEEDED = "succeeded"
-    DEAD = "dead"  # hopeless, or all attempts are spent
+    DEAD = "dead"  # failed permanently, or out of attempts
     CANCELLED = "cancelled"
 
 

@@ -1,4 +1,4 @@
-"""The ledger as admins, pages and reconcilers look at it: nothing is moved here."""
+"""Read-only views of the ledger for admins, web pages and reconcilers."""
 
 from __future__ import annotations
 
@@ -7,82 +7,70 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from redis.exceptions import ResponseError
-
 from transcode.ledger.connection import LedgerConnection
 from transcode.ledger.records import JobProgress, JobView, TaskView, read_seconds
 from transcode.ledger.states import LIVE, State
 from transcode.task_kinds import TaskKind
 
-# Films in one question, and those whose tasks are looked at: Redis does nothing else until it is answered.
+# Limits per script call, because Redis serves nobody else meanwhile: videos whose jobs are read, and jobs whose tasks
+# are read.
 _MAX_VIDEOS_PER_QUERY, _MAX_JOBS_PER_QUERY = 500, 10
 
 
-class LedgerViews(LedgerConnection):
-    """Pictures of jobs and tasks, each consistent in itself."""
+class LedgerViews:
+    """Snapshots of jobs and tasks, each consistent in itself. Every method raises `LedgerUnavailable`."""
+
+    def __init__(self, connection: LedgerConnection) -> None:
+        self._connection = connection
 
     async def job(self, video_id: int) -> JobView | None:
-        """One film's job with its tasks, interactive segments included."""
-        answer = await self._run_script("show", film=str(video_id))
-        return None if answer is None else _job_view(json.loads(answer))
+        """Return a video's job with its tasks, on-demand segments included."""
+        snapshot = await self._connection.run_script("show_job", video=str(video_id))
+        return None if snapshot is None else _job_view(json.loads(snapshot))
 
     async def jobs(self, limit: int = 100) -> list[JobView]:
-        """The newest jobs first."""
-        films = await self._call(self._client.zrevrange(self._prefix + "films", 0, limit - 1))
-        views = [await self.job(int(film)) for film in films]
+        """Return the newest jobs, newest first."""
+        client, key = self._connection.client, self._connection.prefix + "films"
+        video_ids = await self._connection.call(lambda: client.zrevrange(key, 0, limit - 1))
+        views = [await self.job(int(video_id)) for video_id in video_ids]
         return [view for view in views if view is not None]
 
     async def progress(self, video_ids: Iterable[int]) -> dict[int, JobProgress]:
-        """How far these films' jobs are; films without a job are left out."""
-        wanted, found = [str(film) for film in video_ids], dict[int, JobProgress]()
+        """Return the progress of these videos' jobs. Videos without a job are left out."""
+        wanted, by_video = [str(video_id) for video_id in video_ids], dict[int, JobProgress]()
         for first in range(0, len(wanted), _MAX_VIDEOS_PER_QUERY):
-            picture = json.loads(
-                await self._run_script("progress", films=wanted[first : first + _MAX_VIDEOS_PER_QUERY])
-            )
-            rows = (_job_progress(row, picture["hold"]) for row in picture["rows"] or [])
-            found |= {progress.video_id: progress for progress in rows}
-        return found
+            batch = wanted[first : first + _MAX_VIDEOS_PER_QUERY]
+            snapshot = json.loads(await self._connection.run_script("show_progress", videos=batch))
+            rows = (_job_progress(row, snapshot["hold"]) for row in snapshot["rows"] or [])
+            by_video |= {progress.video_id: progress for progress in rows}
+        return by_video
 
     async def job_states(self, video_ids: Iterable[int]) -> dict[int, State]:
-        """The state of each film's job; films without a job are left out."""
-        return {film: progress.state for film, progress in (await self.progress(video_ids)).items()}
+        """Return the states of these videos' jobs. Videos without a job are left out."""
+        return {video_id: progress.state for video_id, progress in (await self.progress(video_ids)).items()}
 
     async def list_active_ids(self) -> set[int]:
-        """Films whose jobs are not over."""
-        return {film for film, state in (await self.all_job_states()).items() if state in LIVE}
+        """Return the ids of videos whose jobs have not ended."""
+        return {video_id for video_id, state in (await self.all_job_states()).items() if state in LIVE}
 
     async def all_job_states(self) -> dict[int, State]:
-        """The state of every job that is known."""
-        films = await self._call(self._client.zrange(self._prefix + "films", 0, -1))
-        return await self.job_states(int(film) for film in films)
+        """Return the state of every job, by video id."""
+        client, key = self._connection.client, self._connection.prefix + "films"
+        video_ids = await self._connection.call(lambda: client.zrange(key, 0, -1))
+        return await self.job_states(int(video_id) for video_id in video_ids)
 
     async def task_states(self, video_ids: Sequence[int]) -> Counter[str]:
-        """How many tasks of these films' jobs are in each state."""
-        found = Counter[str]()
+        """Return how many tasks of these videos' jobs are in each state."""
+        counts = Counter[str]()
         for first in range(0, len(video_ids), _MAX_JOBS_PER_QUERY):
-            some = [str(film) for film in video_ids[first : first + _MAX_JOBS_PER_QUERY]]
-            found.update(json.loads(await self._run_script("tally", films=some)))
-        return found
-
-    async def ping(self) -> None:
-        """Raise `LedgerUnavailable` unless Redis answers."""
-        await self._call(self._client.ping())
-
-    async def evicts_keys(self) -> bool:
-        """Whether Redis throws away any keys it likes when its memory is full: then jobs would never end.
-
-        False also where it is not told.
-        """
-        try:
-            memory = await self._call(self._client.info("memory"))
-        except ResponseError:  # not everybody may ask
-            return False
-        return str(memory.get("maxmemory_policy", "")).startswith("allkeys")
+            batch = [str(video_id) for video_id in video_ids[first : first + _MAX_JOBS_PER_QUERY]]
+            counts.update(json.loads(await self._connection.run_script("count_tasks", videos=batch)))
+        return counts
 
 
 def _job_progress(row: dict[str, Any], pause_reason: str) -> JobProgress:
     return JobProgress(
-        video_id=int(row["film"]),
+        video_id=int(row["video"]),
         state=State(row["state"]),
         total=row["total"],
         base=row["base"],

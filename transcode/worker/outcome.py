@@ -127,7 +127,7 @@ class AttemptOutcome:
             presentation = Presentation.from_json(result)
             await bench.retry_until_available(lambda: bench.repository.set_presentation(lease.video_id, presentation))
         elif lease.kind == TaskKind.FINALIZE:
-            job: JobView | None = await bench.retry_until_available(lambda: bench.ledger.job(lease.video_id))
+            job: JobView | None = await bench.retry_until_available(lambda: bench.ledger.views.job(lease.video_id))
             omissions = omissions_of(entry, job) if job else entry.omissions
             await bench.retry_until_available(lambda: bench.repository.mark_finished(lease.video_id, result, omissions))
         else:
@@ -151,7 +151,7 @@ class AttemptOutcome:
         Nor without the source: perhaps it is the whole volume that is away, and all that is done would be done again.
         """
         bench = self._context
-        states = await bench.retry_until_available(lambda: bench.ledger.job_states([record.video_id]))
+        states = await bench.retry_until_available(lambda: bench.ledger.views.job_states([record.video_id]))
         has_source = await asyncio.to_thread((bench.media_root / record.source).exists)
         if record.is_failed or not has_source or states.get(record.video_id) is State.DEAD:
             await self.on_failure(error)

@@ -45,12 +45,12 @@ class Reconciler:
 
     async def _reconcile_unfinished(self) -> None:
         """The ledger is asked first: a film is in the catalogue before its job is opened."""
-        at_work = await self._ledger.list_active_ids()
+        at_work = await self._ledger.views.list_active_ids()
         films = await self._repository.list_unfinished()
         for film in at_work.difference(films):
             with _isolated(film):
                 await self._cancel_orphaned(film)
-        states = await self._ledger.job_states(films)
+        states = await self._ledger.views.job_states(films)
         for film in films:
             with _isolated(film):
                 state = states.get(film)
@@ -67,7 +67,7 @@ class Reconciler:
             await self._ledger.cancel(video_id)
 
     async def _mark_failed(self, video_id: int) -> None:
-        job, entry = await self._ledger.job(video_id), await self._repository.get(video_id)
+        job, entry = await self._ledger.views.job(video_id), await self._repository.get(video_id)
         if job is None or job.state is not State.DEAD or entry is None:  # requeued or deleted meanwhile
             return
         if task_graph.is_encoded(await asyncio.to_thread(without_missing, entry, self._media_root)):
@@ -87,7 +87,7 @@ class Reconciler:
     async def _reconcile_finished(self) -> None:
         """Some more of them in every round."""
         films = await self._repository.list_finished_after(self._last_checked_id, _FINISHED_BATCH_SIZE)
-        states = await self._ledger.job_states(entry.video_id for entry in films)
+        states = await self._ledger.views.job_states(entry.video_id for entry in films)
         for entry in films:
             state = states.get(entry.video_id)
             with _isolated(entry.video_id):

@@ -34,7 +34,7 @@ class Sweeper:
     async def _sweep_deleted(self) -> None:
         """A worker that was paused, or cut off, during the deletion may still have written something."""
         deleted = await self._repository.list_deleted()
-        known = await self._ledger.job_states(film for film, _ in deleted)
+        known = await self._ledger.views.job_states(film for film, _ in deleted)
         for film, source in deleted:
             left = await asyncio.to_thread(publishing.list_remaining, self._media_root, film, source)
             if (left or film in known) and not await self._ledger.cancel(film):
@@ -64,7 +64,7 @@ class Sweeper:
                 await asyncio.to_thread(_remove_empty, paths.scratch_dir(self._media_root, film))
 
     async def _active_video_ids(self) -> set[int]:
-        return await self._ledger.list_active_ids() | set(await self._repository.list_unfinished())
+        return await self._ledger.views.list_active_ids() | set(await self._repository.list_unfinished())
 
     def _list_attempts(self) -> dict[int, list[Path]]:
         films = [folder for folder in _list_dir(self._media_root / paths.SCRATCH_DIR) if folder.name.isdecimal()]

@@ -19,7 +19,7 @@ from pathlib import Path
 from transcode import paths
 from transcode.aio import cancel_and_wait, wait_for_event
 from transcode.ffmpeg.binaries import FfmpegBinaries
-from transcode.ledger import Lease, Ledger, LedgerUnavailable, Queue
+from transcode.ledger import Claim, Lease, Ledger, LedgerUnavailable, Queue
 from transcode.repository import VideoRepository
 from transcode.tasks.registry import run_task as real_perform
 from transcode.worker.attempt import Attempt
@@ -152,14 +152,15 @@ class Worker:
             if not await self._has_disk_space(slot):
                 await wait_for_event(self._shutting_down, self._ledger.timing.disk_full_pause_s)
                 continue
-            lease = await self._claim(slot)
-            if isinstance(lease, Lease):
-                await self._run_attempt(slot, lease)
+            claim = await self._claim(slot)
+            if isinstance(claim, Lease):
+                await self._run_attempt(slot, claim)
             else:
                 poll = self._ledger.timing.poll_interval_s
-                await wait_for_event(self._work_available[slot.number], poll if lease is None else min(poll, lease))
+                wait_s = poll if claim is None else min(poll, claim.delay_s)
+                await wait_for_event(self._work_available[slot.number], wait_s)
 
-    async def _claim(self, slot: Slot) -> Lease | float | None:
+    async def _claim(self, slot: Slot) -> Claim:
         """One token until there is an answer: a claim whose answer was lost is found again."""
         token = secrets.token_hex(12)
         return await self._context.retry_until_available(lambda: self._ledger.claim(slot.queues, self._name, token))

@@ -1,0 +1,2 @@
+-- Returns how many leases of a video are held. A: video.
+return active_leases(A.video)
