@@ -1,186 +1,200 @@
-"""How an attempt ends: first the catalogue is told, then the ledger.
+"""How an attempt ends: its result is recorded in the repository first, then in the ledger.
 
-Both may be told twice: a crash in between repeats a cheap step, it never loses a finished one.
+Both writes are idempotent: a crash in between repeats a cheap step and never loses a finished one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
 from transcode import integrity, task_graph
-from transcode.errors import DiskFull, InputMissing, MediaError, OutputTooLarge
+from transcode.errors import DiskFull, InputMissing, MediaError, OutputTooLarge, Stopped
 from transcode.integrity import MissingFiles
 from transcode.ledger import JobView, Lease, LeaseState, State
 from transcode.presentation import Presentation
 from transcode.repository import Omissions, VideoRecord
 from transcode.task_kinds import TaskKind
 from transcode.tasks.registry import TaskResult
+from transcode.timing import Timing
 from transcode.worker.context import WorkerContext
+from transcode.worker.heartbeat import StopReason
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class AttemptOutcome:
-    """Of one lease; one of these calls ends it. Each waits for servers that are away, and raises Left."""
+    """Ends one lease, by one of its public methods. Each waits while Redis or the database is unavailable, and raises
+    ShuttingDown if the worker is shutting down meanwhile.
+    """
 
     def __init__(self, context: WorkerContext, lease: Lease) -> None:
         self._context = context
+        self._ledger = context.ledger
+        self._repository = context.repository
         self._lease = lease
+        self._log = _log.bind(video_id=lease.video_id, task_id=lease.task_id)
 
     async def on_success(self, record: VideoRecord, result: TaskResult) -> None:
-        """Tell what was made, and begin what follows from it."""
-        bench, lease = self._context, self._lease
+        """Record the result and enqueue the follow-ups."""
+        lease = self._lease
         if lease.kind == TaskKind.SEGMENT:
             await self._restore_lost_chunk(record, result)
-        elif await bench.retry_until_available(lambda: bench.ledger.renew(lease, 1.0)) is not LeaseState.RUNNING:
-            await self.release()
+        elif await self._ledger.renew(lease, 1.0) is not LeaseState.RUNNING:
+            await self._release()
             return
         else:
             await self._record_result(record, result)
-        if lease.kind in (TaskKind.PROBE, TaskKind.AUDIO):
-            # What the catalogue holds by now decides what is still to be done.
-            newer: VideoRecord | None = await bench.retry_until_available(lambda: bench.repository.get(lease.video_id))
-            if newer is not None and lease.kind == TaskKind.PROBE and _has_changed(newer.presentation, result):
-                await self.release("another probe was first, and its playlists have to be published")
+        if lease.kind in (TaskKind.PROBE, TaskKind.AUDIO):  # the current record decides what is left to do
+            current = await self._repository.get(lease.video_id)
+            if current is not None and lease.kind == TaskKind.PROBE and _has_changed(current.presentation, result):
+                await self._release("another probe was first, and its playlists have to be published")
                 return
-            record = await asyncio.to_thread(integrity.without_missing, newer or record, bench.media_root)
-        follow_ups = await asyncio.to_thread(task_graph.follow_ups, lease.kind, record, bench.media_root)
+            record = await asyncio.to_thread(integrity.without_missing, current or record, self._context.media_root)
+        await self._complete(record, result)
+
+    async def _complete(self, record: VideoRecord, result: TaskResult) -> None:
+        lease = self._lease
+        follow_ups = await asyncio.to_thread(task_graph.follow_ups, lease.kind, record, self._context.media_root)
         weights = task_graph.weights(record) if lease.kind == TaskKind.PROBE else None
-        answer = await bench.retry_until_available(lambda: bench.ledger.complete(lease, result, follow_ups, weights))
-        if answer is LeaseState.SUCCEEDED:
-            log.debug("task_succeeded film=%s task=%s", lease.video_id, lease.task_id)
-            if lease.kind == TaskKind.FINALIZE:
-                bench.request_reconcile()  # its scratch can be swept
-        else:
-            await self.release()
-
-    async def on_failure(self, error: MediaError) -> None:
-        """Spend an attempt."""
-        bench, lease = self._context, self._lease
-        log.warning(
-            "task_failed film=%s task=%s attempt=%s hopeless=%s: %s",
-            lease.video_id, lease.task_id, lease.attempt, error.permanent, error.message,
-        )  # fmt: skip
-        hopeless, delay = error.permanent, self._retry_delay()
-        answer = await bench.retry_until_available(
-            lambda: bench.ledger.fail(lease, error.message, error.stderr_tail, permanent=hopeless, delay=delay)
-        )
-        if answer is LeaseState.DEAD:
-            bench.request_reconcile()  # the reconciler tells the catalogue, here and after a crash
-
-    async def on_disk_full(self, error: DiskFull) -> None:
-        """No fault of the film, so no attempt is spent; what is too large keeps no other work waiting."""
-        if isinstance(error, OutputTooLarge):
-            log.warning("task_too_large film=%s task=%s: %s", self._lease.video_id, self._lease.task_id, error.message)
-            await self.release(error.message, self._context.timing.max_retry_backoff_s)
-        else:
-            self._context.disk_guard.report_disk_full()
-            await self.release(error.message)
-
-    async def on_missing_input(self, error: InputMissing) -> None:
-        """What the task builds on is made again, and then the task, unless the film was deleted."""
-        bench, lease = self._context, self._lease
-        entry: VideoRecord | None = await bench.retry_until_available(lambda: bench.repository.get(lease.video_id))
-        if entry is None:
-            await self.on_video_deleted()
+        if await self._ledger.complete(lease, result, follow_ups, weights) is not LeaseState.SUCCEEDED:
+            await self._release()
             return
-        log.warning("ground_lost film=%s task=%s: %s", lease.video_id, lease.task_id, error.message)
-        if lease.kind == TaskKind.SEGMENT:
-            await self._retry_after_rebuild(entry, error)
-            return
-        first, words = task_graph.probe_task(), error.stderr_tail
-        answer = await bench.retry_until_available(lambda: bench.ledger.restart_job(lease, first, error.message, words))
-        if answer is not LeaseState.QUEUED:
-            bench.request_reconcile()
+        self._log.debug("task_succeeded")
+        if lease.kind == TaskKind.FINALIZE:
+            self._context.request_reconcile()  # its scratch folders can be swept
+
+    async def on_error(self, error: MediaError, stop_reason: StopReason | None = None) -> None:
+        """End the attempt by the reason for which the task was stopped, or else by its error."""
+        if stop_reason is not None and stop_reason.counts_as_failure:
+            message = f"The work was stopped: {stop_reason.value}."
+            await self._fail(MediaError(message, stderr_tail=error.stderr_tail))
+        elif stop_reason is not None or isinstance(error, Stopped):
+            await self._release(stop_reason.value if stop_reason else "")
+        elif (
+            isinstance(error, InputMissing) and self._lease.kind != TaskKind.PROBE
+        ):  # a probe has no input but the source
+            await self._on_missing_input(error)
+        elif isinstance(error, DiskFull):
+            await self._on_disk_full(error)
+        else:
+            await self._fail(error)
 
     async def on_video_deleted(self) -> None:
-        """The film was deleted. A segment fails, or those who wait for it would ask again at once."""
-        bench, lease = self._context, self._lease
-        log.info("film_unknown film=%s task=%s", lease.video_id, lease.task_id)
-        if lease.kind == TaskKind.SEGMENT:
-            await self.on_failure(MediaError("This film was deleted.", permanent=True))
+        """Cancel the deleted video's job. An on-demand segment fails, or its waiters would request it again at once."""
+        self._log.info("task_of_deleted_video_dropped")
+        if self._lease.kind == TaskKind.SEGMENT:
+            await self._fail(MediaError("This film was deleted.", permanent=True))
             return
-        await bench.retry_until_available(lambda: bench.ledger.cancel(lease.video_id))
-        await bench.retry_until_available(lambda: bench.ledger.release(lease))
+        await self._ledger.cancel(self._lease.video_id)
+        await self._ledger.release(self._lease)
 
-    async def release(self, reason: str = "", delay: float = 0) -> None:
-        """Give the task back, for after `delay` seconds; no attempt is spent."""
-        bench, lease = self._context, self._lease
-        answer = await bench.retry_until_available(lambda: bench.ledger.release(lease, delay, reason))
-        log.info(
-            "task_let_go film=%s task=%s state=%s: %s",
-            lease.video_id, lease.task_id, answer, reason or "its lease is not in force",
-        )  # fmt: skip
-        left = lease.kind == TaskKind.SEGMENT and answer is LeaseState.CANCELLED  # its viewer did, as viewers do
-        if answer not in (LeaseState.QUEUED, LeaseState.RETRYING) and not left:
-            bench.request_reconcile()  # the film may be gone, or all of Redis
+    async def _fail(self, error: MediaError) -> None:
+        """Spend an attempt."""
+        self._log.warning("task_failed", attempt=self._lease.attempt, permanent=error.permanent, error=error.message)
+        state = await self._ledger.fail(
+            self._lease,
+            error.message,
+            error.stderr_tail,
+            permanent=error.permanent,
+            delay=retry_delay(self._lease, self._context.timing),
+        )
+        if state is LeaseState.DEAD:
+            self._context.request_reconcile()  # the reconciler updates the repository, here and after a crash
 
-    async def _record_result(self, entry: VideoRecord, result: TaskResult) -> None:
-        """Write it into the catalogue."""
-        bench, lease = self._context, self._lease
-        if lease.kind == TaskKind.PROBE:
-            presentation = Presentation.from_json(result)
-            await bench.retry_until_available(lambda: bench.repository.set_presentation(lease.video_id, presentation))
-        elif lease.kind == TaskKind.FINALIZE:
-            job: JobView | None = await bench.retry_until_available(lambda: bench.ledger.views.job(lease.video_id))
-            omissions = omissions_of(entry, job) if job else entry.omissions
-            await bench.retry_until_available(lambda: bench.repository.mark_finished(lease.video_id, result, omissions))
+    async def _on_disk_full(self, error: DiskFull) -> None:
+        """Spend no attempt. Pause all work, unless it is this one output that is too large."""
+        if isinstance(error, OutputTooLarge):
+            await self._release(error.message, self._context.timing.max_retry_backoff_s)
         else:
-            await bench.retry_until_available(
-                lambda: bench.repository.mark_task_done(lease.video_id, lease.kind, lease.index, result)
-            )
+            self._context.disk_guard.report_disk_full()
+            await self._release(error.message)
+
+    async def _on_missing_input(self, error: InputMissing) -> None:
+        """Have the input made again, and then the task, unless the video was deleted."""
+        record = await self._repository.get(self._lease.video_id)
+        if record is None:
+            await self.on_video_deleted()
+            return
+        self._log.warning("task_input_missing", error=error.message)
+        if self._lease.kind == TaskKind.SEGMENT:
+            await self._retry_after_rebuild(record, error)
+            return
+        state = await self._ledger.restart_job(self._lease, task_graph.probe_task(), error.message, error.stderr_tail)
+        if state is not LeaseState.QUEUED:
+            self._context.request_reconcile()
+
+    async def _release(self, reason: str = "", delay: float = 0) -> None:
+        """Give the task back, to be claimed after `delay` seconds. No attempt is spent."""
+        lease = self._lease
+        state = await self._ledger.release(lease, delay, reason)
+        self._log.info("task_released", state=state, reason=reason or "its lease is not in force")
+        was_withdrawn = (
+            lease.kind == TaskKind.SEGMENT and state is LeaseState.CANCELLED
+        )  # viewers seek away all the time
+        if state not in (LeaseState.QUEUED, LeaseState.RETRYING) and not was_withdrawn:
+            self._context.request_reconcile()  # the video may be deleted, or Redis emptied
+
+    async def _record_result(self, record: VideoRecord, result: TaskResult) -> None:
+        lease = self._lease
+        if lease.kind == TaskKind.PROBE:
+            await self._repository.set_presentation(lease.video_id, Presentation.from_json(result))
+        elif lease.kind == TaskKind.FINALIZE:
+            job = await self._ledger.views.job(lease.video_id)
+            omissions = omissions_of(record, job) if job else record.omissions
+            await self._repository.mark_finished(lease.video_id, result, omissions)
+        else:
+            await self._repository.mark_task_done(lease.video_id, lease.kind, lease.index, result)
 
     async def _restore_lost_chunk(self, record: VideoRecord, result: TaskResult) -> None:
-        """Nobody is told of a segment, but one that was final and had to be made for a viewer was lost.
+        """Schedule the segment's chunk again if it counted as done, because then its file had been lost.
 
-        Its chunk makes it again as it was, and what is listed of its bytes is right again.
+        An on-demand segment itself is not recorded. Its chunk encodes it again as it was, so that its listed size is
+        right again.
         """
         chunk = task_graph.chunk_of(record, self._lease.index)
         if chunk in record.chunks_done and result.get("is_new"):
-            log.warning("chunk_lost film=%s chunk=%s: it is made again", record.video_id, chunk)
+            self._log.warning("chunk_lost", chunk=chunk)
             await self._schedule_rebuild(record, MissingFiles(frozenset({chunk})))
 
     async def _retry_after_rebuild(self, record: VideoRecord, error: InputMissing) -> None:
-        """A segment is looked for again and again while somebody waits for it; not where its film was given up.
+        """Retry an on-demand segment after what it needs was made again, for as long as a viewer waits for it.
 
-        Nor without the source: perhaps it is the whole volume that is away, and all that is done would be done again.
+        Fail it if its video failed. Also without the source, because the whole volume may be missing, and then
+        everything that is done would be done again.
         """
-        bench = self._context
-        states = await bench.retry_until_available(lambda: bench.ledger.views.job_states([record.video_id]))
-        has_source = await asyncio.to_thread((bench.media_root / record.source).exists)
+        states = await self._ledger.views.job_states([record.video_id])
+        has_source = await asyncio.to_thread((self._context.media_root / record.source).exists)
         if record.is_failed or not has_source or states.get(record.video_id) is State.DEAD:
-            await self.on_failure(error)
+            await self._fail(error)
             return
-        await self._schedule_rebuild(record, await asyncio.to_thread(integrity.find_missing, record, bench.media_root))
-        await self.release(error.message, bench.timing.file_poll_interval_s)
+        missing = await asyncio.to_thread(integrity.find_missing, record, self._context.media_root)
+        await self._schedule_rebuild(record, missing)
+        await self._release(error.message, self._context.timing.file_poll_interval_s)
 
     async def _schedule_rebuild(self, record: VideoRecord, missing: MissingFiles) -> None:
-        """By the job that is at work on the film, or by a new one."""
-        bench = self._context
-        await bench.retry_until_available(
-            lambda: bench.repository.mark_missing(record.video_id, missing.chunks, missing.kinds)
-        )
-        await bench.retry_until_available(
-            lambda: bench.ledger.start(record.video_id, [task_graph.probe_task()], task_graph.closing())
-        )
-
-    def _retry_delay(self) -> float:
-        times = self._context.timing
-        if self._lease.kind == TaskKind.SEGMENT:
-            return times.segment_retry_backoff_s
-        pause = min(times.max_retry_backoff_s, times.retry_backoff_s * 2.0 ** (self._lease.attempt - 1))
-        return pause * (1 + random.random())  # noqa: S311 - spreads retries, hides nothing
+        """Have missing files made again, by the video's live job or by a new one."""
+        await self._repository.mark_missing(record.video_id, missing.chunks, missing.kinds)
+        await self._ledger.start(record.video_id, [task_graph.probe_task()], task_graph.closing())
 
 
-def omissions_of(entry: VideoRecord, job: JobView) -> Omissions:
-    """Return what a film is published without when its job ends as it is: dead tasks whose work was never done."""
+def retry_delay(lease: Lease, timing: Timing) -> float:
+    """Return the pause in seconds before the next attempt: exponential with jitter, or short if a viewer waits."""
+    if lease.kind == TaskKind.SEGMENT:
+        return timing.segment_retry_backoff_s
+    backoff_s = min(timing.max_retry_backoff_s, timing.retry_backoff_s * 2.0 ** (lease.attempt - 1))
+    return backoff_s * (1 + random.random())  # noqa: S311 - jitter, not a secret
+
+
+def omissions_of(record: VideoRecord, job: JobView) -> Omissions:
+    """Return what a video is published without if its job ends as it is: dead tasks whose work was never done."""
     dead = {task.kind: task.error for task in job.tasks if task.state is State.DEAD and task.kind != TaskKind.SEGMENT}
-    return entry.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - entry.tasks_done)}, time.time())
+    return record.omissions.updated({kind: dead[kind] for kind in sorted(dead.keys() - record.tasks_done)}, time.time())
 
 
 def _has_changed(stored: Presentation | None, probed: Mapping[str, Any]) -> bool:

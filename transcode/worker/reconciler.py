@@ -18,8 +18,8 @@ from transcode import task_graph
 from transcode.integrity import find_missing, without_missing
 from transcode.ledger import LIVE, Ledger, NewTask, State
 from transcode.repository import VideoRecord, VideoRepository
-from transcode.worker.context import UNAVAILABLE_ERRORS
 from transcode.worker.outcome import omissions_of
+from transcode.worker.retrying import UNAVAILABLE_ERRORS
 
 log = logging.getLogger(__name__)
 

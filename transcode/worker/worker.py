@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -19,15 +18,16 @@ from pathlib import Path
 from transcode import paths
 from transcode.aio import cancel_and_wait, wait_for_event
 from transcode.ffmpeg.binaries import FfmpegBinaries
-from transcode.ledger import Claim, Lease, Ledger, LedgerUnavailable, Queue
+from transcode.ledger import Lease, Ledger, LedgerUnavailable, Queue
 from transcode.repository import VideoRepository
 from transcode.tasks.registry import run_task as real_perform
 from transcode.worker.attempt import Attempt
 from transcode.worker.child import TaskRunner
-from transcode.worker.context import UNAVAILABLE_ERRORS, ShuttingDown, WorkerContext
+from transcode.worker.context import WorkerContext
 from transcode.worker.disk_guard import DiskGuard
 from transcode.worker.pool import EncoderPool
 from transcode.worker.reconciler import Reconciler
+from transcode.worker.retrying import UNAVAILABLE_ERRORS, RetryingRepository, RetryUntilAvailable, ShuttingDown
 from transcode.worker.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
@@ -89,15 +89,19 @@ class Worker:
         self._reconcile_requested = asyncio.Event()
         self._attempts: dict[int, Attempt] = {}
         self._had_disk_space = True
+        retry = RetryUntilAvailable(ledger.timing, self._shutting_down)
+        self._retrying_ledger = ledger.retrying(retry)
         self._context = WorkerContext(
-            ledger,
-            repository,
-            self._pool,
-            binaries,
-            media_root,
-            self._disk_guard,
-            self._shutting_down,
+            ledger=self._retrying_ledger,
+            repository=RetryingRepository(repository, retry),
+            heartbeat_ledger=ledger,
+            pool=self._pool,
+            binaries=binaries,
+            media_root=media_root,
+            disk_guard=self._disk_guard,
+            shutting_down=self._shutting_down,
             request_reconcile=self._reconcile_requested.set,
+            timing=ledger.timing,
         )
         self._reconciler = Reconciler(ledger, repository, media_root)
         self._sweeper = Sweeper(ledger, repository, media_root)
@@ -152,18 +156,13 @@ class Worker:
             if not await self._has_disk_space(slot):
                 await wait_for_event(self._shutting_down, self._ledger.timing.disk_full_pause_s)
                 continue
-            claim = await self._claim(slot)
+            claim = await self._retrying_ledger.claim(slot.queues, self._name)
             if isinstance(claim, Lease):
                 await self._run_attempt(slot, claim)
             else:
                 poll = self._ledger.timing.poll_interval_s
                 wait_s = poll if claim is None else min(poll, claim.delay_s)
                 await wait_for_event(self._work_available[slot.number], wait_s)
-
-    async def _claim(self, slot: Slot) -> Claim:
-        """One token until there is an answer: a claim whose answer was lost is found again."""
-        token = secrets.token_hex(12)
-        return await self._context.retry_until_available(lambda: self._ledger.claim(slot.queues, self._name, token))
 
     async def _run_attempt(self, slot: Slot, lease: Lease) -> None:
         attempt = self._attempts[slot.number] = Attempt(self._context, lease, slot.number)
@@ -181,11 +180,9 @@ class Worker:
             return self._disk_guard.can_serve()
         room = self._disk_guard.can_start()
         if not room:
-            await self._context.retry_until_available(
-                lambda: self._ledger.set_pause_reason(self._disk_guard.missing_resource)
-            )
+            await self._retrying_ledger.set_pause_reason(self._disk_guard.missing_resource)
         elif not self._had_disk_space:
-            await self._context.retry_until_available(lambda: self._ledger.set_pause_reason(""))
+            await self._retrying_ledger.set_pause_reason("")
         if room != self._had_disk_space:
             log.warning("disk_room enough=%s lacking=%s", room, "" if room else self._disk_guard.missing_resource)
         self._had_disk_space = room

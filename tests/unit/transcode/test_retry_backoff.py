@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
 from transcode.ledger import Lease
 from transcode.timing import Timing
-from transcode.worker.context import WorkerContext
-from transcode.worker.outcome import AttemptOutcome
+from transcode.worker.outcome import retry_delay
 
 
 def backoff(kind: str, attempt: int) -> float:
     lease = Lease("job", "task", "token", 1, kind, 0, "", attempt, 5)
-    return AttemptOutcome(cast(WorkerContext, SimpleNamespace(timing=Timing())), lease)._retry_delay()
+    return retry_delay(lease, Timing())
 
 
 @pytest.mark.parametrize(("attempt", "least"), [(1, 2.0), (2, 4.0), (5, 32.0), (6, 60.0), (50, 60.0)])
