@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transcode import paths
-    from transcode.engine import Engine, SegmentFailed
+    from transcode.engine import Engine
     from transcode.file_lock import try_lock
     from transcode.ladder import RESOLUTIONS
     from transcode.ledger import JobProgress, Ledger, LedgerUnavailable, ListenerTiming, RedisListener
+    from transcode.pending_segment import SegmentFailed, SegmentTimeout
     from transcode.presentation import Presentation
     from transcode.publishing import fsync_path
     from transcode.repository import NOTHING_OMITTED, Omissions, RepositoryUnavailable, VideoRecord, VideoRepository
@@ -33,6 +34,7 @@ __all__ = [
     "RedisListener",
     "RepositoryUnavailable",
     "SegmentFailed",
+    "SegmentTimeout",
     "TooManyWaiters",
     "VideoRecord",
     "VideoRepository",
@@ -53,7 +55,8 @@ _MODULE_BY_NAME = {
     "Presentation": "transcode.presentation",
     "RedisListener": "transcode.ledger",
     "RepositoryUnavailable": "transcode.repository",
-    "SegmentFailed": "transcode.engine",
+    "SegmentFailed": "transcode.pending_segment",
+    "SegmentTimeout": "transcode.pending_segment",
     "TooManyWaiters": "transcode.waiter_limit",
     "VideoRecord": "transcode.repository",
     "VideoRepository": "transcode.repository",

@@ -1,4 +1,4 @@
-"""The places of those who wait for segments: bounded, and never all taken by one viewer."""
+"""A limit of the requests that wait for segments, which no single viewer can use up."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 _SHARE_DIVISOR = 8
+_RETRY_AFTER_S = 2
 
 
 class TooManyWaiters(Exception):
-    """Too many requests wait for segments, or this one waited too long; come back in `retry_after` seconds."""
+    """Too many requests wait for segments. Clients should retry after `retry_after` seconds."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(retry_after)
@@ -18,9 +19,9 @@ class TooManyWaiters(Exception):
 
 
 class WaiterLimit:
-    """A viewer may hold an eighth of the places that are left, and one at least while there are any.
+    """Limits a viewer to an eighth of the remaining capacity, but to at least one while any remains.
 
-    Of 64, one alone gets eight, and nobody else is turned away; five such viewers leave half of them to others.
+    Of 64, a single viewer gets eight, so that others are still admitted; five such viewers leave half to others.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -29,15 +30,15 @@ class WaiterLimit:
 
     @property
     def in_use(self) -> int:
-        """By all viewers together."""
+        """The number of waiters of all viewers."""
         return self._waiters.total()
 
     @contextmanager
     def acquire(self, viewer: Hashable) -> Iterator[None]:
-        """One place for the block. Raises Busy."""
+        """Count the viewer as a waiter for the block. Raises TooManyWaiters."""
         share = -(-(self._capacity - self.in_use) // _SHARE_DIVISOR)
         if self._waiters[viewer] >= share:
-            raise TooManyWaiters(2)
+            raise TooManyWaiters(_RETRY_AFTER_S)
         self._waiters[viewer] += 1
         try:
             yield

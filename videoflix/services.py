@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from transcode import Engine, SegmentFailed, TooManyWaiters
+from transcode import Engine, SegmentFailed, SegmentTimeout, TooManyWaiters
 from videoflix.accounts.maintenance import AccountPurge, UnconfirmedAccounts
 from videoflix.accounts.rate_limits import RateLimiter
 from videoflix.accounts.service import Accounts
@@ -53,7 +53,7 @@ class Services:
         """Return the answer to an expected failure, or None if the error is a bug or not known here."""
         if isinstance(error, ServiceError):
             return error
-        if isinstance(error, TooManyWaiters):
+        if isinstance(error, (TooManyWaiters, SegmentTimeout)):
             return Unavailable("This part of the film is not ready yet.", error.retry_after)
         if isinstance(error, SegmentFailed):
             return Unavailable("This part of the film cannot be made at the moment.", _RETRY_AFTER_FAILURE_S)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -97,7 +97,12 @@ async def test_children_and_programs_that_are_killed_or_hang(site: WorkerSite) -
     hand.kill()
     hanging = await worker.suspend_encoder("chunk:0002")
     await site.check(film)
-    failed = re.findall(r"task_failed film=1 task=(\S+) attempt=1 hopeless=False: (.*?)\"", worker.text)
+    events = [json.loads(line) for line in worker.text.splitlines() if "task_failed" in line]
+    failed = [
+        (event["task_id"], event["error"])
+        for event in events
+        if (event["video_id"], event["attempt"], event["permanent"]) == (1, 1, False)
+    ]
     assert ("chunk:0000", "The encoder was killed.") in failed
     assert ("chunk:0001", "A process of the pool was killed.") in failed
     assert ("chunk:0002", "The work was stopped: its progress stands still.") in failed
@@ -116,7 +121,7 @@ async def test_two_workers_share_a_video_and_one_that_stood_still_comes_back(sit
     first.resume_all()
 
     async def knows() -> bool:
-        return "task_let_go" in first.text and first.encoders() == []
+        return "task_released" in first.text and first.encoders() == []
 
     await wait_until(knows, details=site.worker_log)
     await site.check(film)
@@ -137,7 +142,7 @@ async def test_a_video_that_is_deleted_in_the_middle_leaves_nothing(site: Worker
     async def is_gone() -> bool:
         root = site.settings.media_root
         left = [name for _, _, names in os.walk(root) for name in names]
-        return not left and scratch_files(root) == [] and worker.encoders() == [] and "task_let_go" in worker.text
+        return not left and scratch_files(root) == [] and worker.encoders() == [] and "task_released" in worker.text
 
     await wait_until(is_gone, details=site.worker_log)
     with pytest.raises(NotFound):

@@ -17,8 +17,9 @@ from tests.support.scripted_tasks import TaskScript, make_presentation
 from tests.support.waiting import wait_until
 from tests.support.workers import open_ledger, running_worker, wait_for_job
 from transcode import paths, task_graph
-from transcode.engine import Engine, SegmentFailed
+from transcode.engine import Engine
 from transcode.ledger import Lease, Ledger, Queue
+from transcode.pending_segment import SegmentFailed, SegmentTimeout
 from transcode.waiter_limit import TooManyWaiters
 
 
@@ -119,10 +120,10 @@ async def test_excess_and_late_requests_are_told_to_retry(redis_url: str, tmp_pa
             await engine.request_segment(1, "480p", 3)
         assert refused.value.retry_after == 2
         for request in waiting:
-            with pytest.raises(TooManyWaiters) as late:
+            with pytest.raises(SegmentTimeout) as late:
                 await request
             assert late.value.retry_after == 5
-        with pytest.raises(TooManyWaiters):  # the places are free again: this one waits
+        with pytest.raises(SegmentTimeout):  # the places are free again: this one waits
             await asyncio.wait_for(engine.request_segment(1, "480p", 3), 3)
 
 

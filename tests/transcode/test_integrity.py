@@ -14,11 +14,12 @@ from tests.support.video_builder import RecordingProgressSink, VideoBuilder
 from tests.support.waiting import wait_until
 from tests.support.workers import get_job, open_ledger, running_worker, wait_for_job
 from transcode import paths, task_graph
-from transcode.engine import Engine, SegmentFailed
+from transcode.engine import Engine
 from transcode.errors import InputMissing, MediaError, Stopped
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ffmpeg.process import FfmpegProcess
 from transcode.ledger import Ledger, NewTask, State
+from transcode.pending_segment import SegmentFailed
 from transcode.tasks.registry import run_task
 
 

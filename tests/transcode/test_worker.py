@@ -340,7 +340,7 @@ async def test_a_repository_bug_fails_only_its_video(
         dead = next(task for task in (await get_job(ledger, 1)).tasks if task.state is State.DEAD)
         assert dead.attempts == 4
         assert "TypeError: no chunk can be written" in dead.last_words
-        assert any("task_stumbles" in record.message and record.exc_info for record in caplog.records)
+        assert any("task_crashed" in record.message and record.exc_info for record in caplog.records)
         repository.failing_kinds.clear()
         await begin(ledger, repository, 2)
         await wait_for_job(ledger, 2)

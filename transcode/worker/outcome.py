@@ -76,9 +76,7 @@ class AttemptOutcome:
             await self._fail(MediaError(message, stderr_tail=error.stderr_tail))
         elif stop_reason is not None or isinstance(error, Stopped):
             await self._release(stop_reason.value if stop_reason else "")
-        elif (
-            isinstance(error, InputMissing) and self._lease.kind != TaskKind.PROBE
-        ):  # a probe has no input but the source
+        elif isinstance(error, InputMissing) and self._lease.kind != TaskKind.PROBE:  # whose only input is the source
             await self._on_missing_input(error)
         elif isinstance(error, DiskFull):
             await self._on_disk_full(error)
@@ -134,9 +132,8 @@ class AttemptOutcome:
         lease = self._lease
         state = await self._ledger.release(lease, delay, reason)
         self._log.info("task_released", state=state, reason=reason or "its lease is not in force")
-        was_withdrawn = (
-            lease.kind == TaskKind.SEGMENT and state is LeaseState.CANCELLED
-        )  # viewers seek away all the time
+        # Viewers seek away all the time.
+        was_withdrawn = lease.kind == TaskKind.SEGMENT and state is LeaseState.CANCELLED
         if state not in (LeaseState.QUEUED, LeaseState.RETRYING) and not was_withdrawn:
             self._context.request_reconcile()  # the video may be deleted, or Redis emptied
 

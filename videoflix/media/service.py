@@ -80,7 +80,7 @@ class Media:
     async def get(self, request: MediaRequest, user_id: int) -> MediaFile:
         """Return a file; wait for a segment that has not been encoded yet.
 
-        Raises NotFound, SegmentFailed, and TooManyWaiters if it takes too long or the user has too many requests.
+        Raises NotFound, SegmentFailed, SegmentTimeout, and TooManyWaiters if the user has too many requests.
         """
         name = published_names.parse_name(request.path)
         if name is None:

@@ -1,0 +1,81 @@
+"""One on-demand segment that requests of this process wait for, and why the wait may end without it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from pathlib import Path
+
+import structlog
+
+from transcode.aio import wait_for_event
+from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask
+
+_log = structlog.get_logger(__name__)
+
+
+class SegmentFailed(Exception):
+    """The segment cannot be made at the moment; `message` says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class SegmentTimeout(Exception):
+    """The segment was not made in time. Clients should retry after `retry_after` seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.retry_after = retry_after
+
+
+class PendingSegment:
+    """One request to the ledger on behalf of all waiters of this process. `task` ends when the file exists."""
+
+    def __init__(self, ledger: Ledger, video_id: int, task_spec: NewTask, file: Path) -> None:
+        self._ledger = ledger
+        self._requester_id = secrets.token_hex(8)  # unique, so that a late withdrawal ends no newer request
+        self._video_id = video_id
+        self._task_spec = task_spec
+        self._file = file
+        self._requested_at = float("-inf")
+        self._log = _log.bind(video_id=video_id, task_id=task_spec.id)
+        self.waiters = 0
+        self.wake_event = asyncio.Event()
+        self.task = asyncio.ensure_future(self._wait_for_file())
+
+    async def _wait_for_file(self) -> None:
+        """Wait until the file exists. Raise SegmentFailed if the task is dead.
+
+        The request is repeated, so that it neither expires nor is lost with an emptied Redis.
+        """
+        interval_s = self._ledger.timing.file_poll_interval_s
+        while not await asyncio.to_thread(self._file.exists):
+            self.wake_event.clear()
+            if time.monotonic() - self._requested_at >= interval_s:
+                await self._request()
+            await wait_for_event(self.wake_event, interval_s)
+
+    def recheck(self) -> None:
+        """Check for the file now, and if it is still missing, for the state of the task."""
+        self._requested_at = float("-inf")
+        self.wake_event.set()
+
+    async def _request(self) -> None:
+        self._requested_at = time.monotonic()
+        try:
+            request = await self._ledger.request_segment(self._video_id, self._task_spec, self._requester_id)
+        except LedgerUnavailable as error:
+            self._log.warning("segment_request_deferred", error=str(error))
+            return
+        if request.state is LeaseState.DEAD:
+            raise SegmentFailed(request.message)
+
+    async def withdraw(self) -> None:
+        """Withdraw the request when no waiter is left. If Redis is unavailable, it expires."""
+        try:
+            await self._ledger.withdraw_segment(self._video_id, self._task_spec, self._requester_id)
+        except LedgerUnavailable as error:
+            self._log.warning("segment_withdrawal_failed", error=str(error))
