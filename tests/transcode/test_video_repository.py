@@ -1,9 +1,10 @@
-"""What the engine is told by the real catalogue."""
+"""The engine's video repository over a real database: records, results, deletions, outages, earlier versions."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,13 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import AutoReconnect
 
-from tests.support.scripted_tasks import make_presentation
+from tests.support.fast_timing import FAST_TIMING
+from tests.support.scripted_tasks import TaskScript, make_presentation
+from tests.support.waiting import wait_until
+from tests.support.workers import running_worker
+from transcode import paths, task_graph
 from transcode.ledger import Ledger
-from transcode.repository import RepositoryUnavailable
+from transcode.repository import RepositoryUnavailable, VideoRecord
 from transcode.worker.sweeper import Sweeper
 from videoflix.bootstrap.clients import open_clients
 from videoflix.bootstrap.services import open_services
@@ -144,3 +149,42 @@ async def test_a_database_that_is_away_is_told_from_what_it_can_never_take(setti
     with pytest.raises(RepositoryUnavailable):
         await MongoVideoRepository(away, FileJournalStore(nowhere["videoflix"]), Ledger(clients.redis)).get(1)
     nowhere.close()
+
+
+async def test_a_video_of_an_earlier_version_becomes_ready(settings: Settings) -> None:
+    presentation = make_presentation(20)
+    document = {
+        "_id": 1, "title": "A video", "description": "", "category": "", "created_at": datetime(2026, 1, 2, tzinfo=UTC),
+        "source": "videos/1.mp4", "status": "processing", "error": None, "warning": None,
+        "timeline": presentation.as_json(), "renditions": ["180p"], "segments": 5, "duration": 20.0,
+        "chunks_done": [0], "kinds_done": ["thumbnail"], "facts": {"thumbnail": {}},
+    }  # fmt: skip
+    root = settings.media_root
+    for name in presentation.rendition_names:
+        for number in presentation.grid.chunk_segments(0):
+            file = paths.segment_path(root, 1, name, number)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+    paths.thumbnail_path(root, 1).parent.mkdir(parents=True, exist_ok=True)
+    paths.thumbnail_path(root, 1).touch()
+    async with open_clients(settings) as clients:
+        await clients.database["videos"].insert_one(document)
+        ledger, videos = Ledger(clients.redis, timing=FAST_TIMING), VideoStore(clients.database)
+        repository = MongoVideoRepository(videos, FileJournalStore(clients.database), ledger)
+        record = await repository.get(1)
+        assert record == VideoRecord(
+            1, "videos/1.mp4", presentation, frozenset({0}), frozenset({"thumbnail"}), task_results={"thumbnail": {}}
+        )
+        planned = task_graph.initial_tasks(record, root)
+        assert [task.id for task in planned] == ["chunk:0001", "chunk:0002"]
+        async with running_worker(ledger, repository, root):
+            await wait_until(lambda: is_ready(videos, 1))
+        assert sorted(TaskScript(root).started("chunk")) == ["1", "2"]
+        assert TaskScript(root).started("thumbnail") == []
+        assert (await videos.get(1)).omissions == {}
+        stored = await clients.database["videos"].find_one({"_id": 1})
+        assert (stored["chunks_done"], "finish" in stored["kinds_done"]) == ([0, 1, 2], True)
+
+
+async def is_ready(videos: VideoStore, video_id: int) -> bool:
+    return (await videos.get(video_id)).status == "ready"
