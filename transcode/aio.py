@@ -1,4 +1,4 @@
-"""Two things that asyncio leaves to its users: waiting for an event or the time, and ending tasks for certain."""
+"""Helpers for asyncio: wait for an event with a timeout, and cancel tasks reliably."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-_RECANCEL_INTERVAL_S = 0.5  # seconds
+_RECANCEL_INTERVAL_S = 0.5
 
 
 async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
-    """Until it is set, or `timeout_s` seconds are over. Returns whether it is set."""
+    """Wait until the event is set, for at most `timeout_s` seconds. Return whether it is set."""
     try:
         async with asyncio.timeout(timeout_s):
             return await event.wait()
@@ -19,13 +19,15 @@ async def wait_for_event(event: asyncio.Event, timeout_s: float) -> bool:
 
 
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel them until all are gone: one that swallows its cancellation (asyncio.wait_for may, before Python 3.12,
-    and drivers use it) is cancelled again.
+    """Cancel tasks and wait until all have ended.
+
+    A task that swallows its cancellation is cancelled again: `asyncio.wait_for`, which drivers use, may do so before
+    Python 3.12.
     """
-    left = set(tasks)
-    while left:
-        for task in left:
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        done, left = await asyncio.wait(left, timeout=_RECANCEL_INTERVAL_S)
+        done, pending = await asyncio.wait(pending, timeout=_RECANCEL_INTERVAL_S)
         for task in done:
-            _ = task.cancelled() or task.exception()  # seen
+            _ = task.cancelled() or task.exception()  # mark the exception as retrieved

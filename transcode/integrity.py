@@ -1,4 +1,4 @@
-"""What the catalogue holds of a film and the disk does not any more: it is made again, like what never was."""
+"""Finds files that a video's record counts as done but that are missing on disk, so that they are made again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from transcode.task_kinds import TaskKind
 
 @dataclass(frozen=True, slots=True)
 class MissingFiles:
-    """Chunks and kinds of tasks whose files are not all there."""
+    """Chunks and kinds of tasks with missing files."""
 
     chunks: frozenset[int] = frozenset()
     kinds: frozenset[str] = frozenset()
@@ -26,20 +26,20 @@ class MissingFiles:
 
 
 def find_missing(record: VideoRecord, media_root: Path) -> MissingFiles:
-    """Look for every file of what is done; reads folders, and playlists of what lies beside the renditions."""
+    """Check every file of what is done. Lists folders, and reads the playlists of audio tracks and subtitles."""
     if record.presentation is None:
         return MissingFiles()
     presentation, folder = record.presentation, paths.video_dir(media_root, record.video_id)
-    there = [_list_names(folder / name) for name in presentation.rendition_names]
+    names_by_rendition = [_list_names(folder / name) for name in presentation.rendition_names]
 
     def is_whole(chunk: int) -> bool:
-        wanted = {paths.segment_name(number) for number in presentation.grid.chunk_segments(chunk)}
-        return all(wanted <= names for names in there)
+        expected = {paths.segment_name(number) for number in presentation.grid.chunk_segments(chunk)}
+        return all(expected <= names for names in names_by_rendition)
 
     checks: dict[str, Callable[[], bool]] = {
         TaskKind.THUMBNAIL: paths.thumbnail_path(media_root, record.video_id).exists,
         TaskKind.ALTERNATE_AUDIO: lambda: all(
-            is_complete(folder / paths.audio_folder_name(n)) for n in _heard(record, presentation)
+            is_complete(folder / paths.audio_folder_name(n)) for n in _audio_numbers(record, presentation)
         ),
         TaskKind.SUBTITLES: lambda: all(
             is_complete(folder / paths.subtitle_folder_name(n)) for n in _subtitle_numbers(record)
@@ -57,44 +57,47 @@ def find_missing(record: VideoRecord, media_root: Path) -> MissingFiles:
 
 
 def without_missing(record: VideoRecord, media_root: Path) -> VideoRecord:
-    """The same without what was lost."""
-    lost = find_missing(record, media_root)
-    return replace(record, chunks_done=record.chunks_done - lost.chunks, tasks_done=record.tasks_done - lost.kinds)
+    """Return the record without what is missing on disk."""
+    missing = find_missing(record, media_root)
+    return replace(
+        record, chunks_done=record.chunks_done - missing.chunks, tasks_done=record.tasks_done - missing.kinds
+    )
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether all is there that the playlist of a sound track or of subtitles lists."""
+    """Return whether the playlist of an audio track or of subtitles exists with all segments that it lists."""
     try:
-        listed = playlists.parse_segments((folder / paths.MEDIA_PLAYLIST).read_text())
+        segments = playlists.parse_segments((folder / paths.MEDIA_PLAYLIST).read_text())
     except FileNotFoundError:
         return False
-    return listed.keys() <= _list_names(folder)
+    return segments.keys() <= _list_names(folder)
 
 
-def _heard(entry: VideoRecord, timeline: Presentation) -> list[int]:
-    """Return the numbers of the sound tracks that could be made; versions that did not say so made all or none."""
-    return list(entry.task_results.get(TaskKind.ALTERNATE_AUDIO, {}).get("tracks", range(1, len(timeline.audio))))
+def _audio_numbers(record: VideoRecord, presentation: Presentation) -> list[int]:
+    """Return the numbers of the alternate audio tracks that were made: all, in results of versions that list none."""
+    return list(record.task_results.get(TaskKind.ALTERNATE_AUDIO, {}).get("tracks", range(1, len(presentation.audio))))
 
 
 def _subtitle_numbers(record: VideoRecord) -> list[int]:
-    """The numbers of the subtitles that hold any words."""
+    """Return the numbers of the subtitles that are not empty."""
     return list(record.task_results.get(TaskKind.SUBTITLES, {}).get("tracks", ()))
 
 
-def _has_storyboard(folder: Path, timeline: Presentation) -> bool:
-    """Return whether all sheets are there, and their index."""
-    sheets = {sheet_name(number) for number in range(Storyboard(timeline.grid, timeline.renditions[0]).sheet_count)}
+def _has_storyboard(folder: Path, presentation: Presentation) -> bool:
+    """Return whether all sheets of the storyboard and its index exist."""
+    storyboard = Storyboard(presentation.grid, presentation.renditions[0])
+    sheets = {sheet_name(number) for number in range(storyboard.sheet_count)}
     return {paths.STORYBOARD_INDEX, *sheets} <= _list_names(folder / paths.STORYBOARD_DIR)
 
 
-def _have(folder: Path, timeline: Presentation, playlist: str) -> bool:
+def _have(folder: Path, presentation: Presentation, playlist: str) -> bool:
     """Return whether every rendition has this playlist."""
-    return all((folder / name / playlist).exists() for name in timeline.rendition_names)
+    return all((folder / name / playlist).exists() for name in presentation.rendition_names)
 
 
 def _list_names(folder: Path) -> set[str]:
-    """Of what is in a folder; the folder may be gone."""
+    """Return the names in a folder, none if it does not exist."""
     try:
-        return {place.name for place in folder.iterdir()}
+        return {path.name for path in folder.iterdir()}
     except FileNotFoundError:
         return set()

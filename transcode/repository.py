@@ -1,4 +1,4 @@
-"""What the engine tells the catalogue and asks it; implemented elsewhere, over the database."""
+"""The port through which the engine reads and updates the videos of the catalogue; implemented outside it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from transcode.presentation import Presentation
 
 @dataclass(frozen=True, slots=True)
 class Omissions:
-    """Optional tasks that a film was published without: error sentences by the kinds of the tasks.
+    """Optional tasks that a video was published without: error messages by task kind.
 
-    `tries` counts the later attempts to make up for them, `tried_at` is the Unix time of the last one.
+    `tries` counts the retries since then, `tried_at` is the Unix time of the last one.
     """
 
     sentences: Mapping[str, str] = field(default_factory=dict)
@@ -24,11 +24,11 @@ class Omissions:
         return bool(self.sentences)
 
     def updated(self, sentences: Mapping[str, str], now: float) -> Omissions:
-        """Return these with what is missing now; the count of tries begins anew when nothing was missing before."""
+        """Return these with what is missing now. If nothing was missing before, the count of tries starts at 0."""
         return replace(self, sentences=sentences) if self else Omissions(sentences, 0, now)
 
     def tried(self, now: float) -> Omissions:
-        """Return these with one more try."""
+        """Return these with one more retry."""
         return replace(self, tries=self.tries + 1, tried_at=now)
 
 
@@ -37,60 +37,60 @@ NOTHING_OMITTED = Omissions()
 
 @dataclass(frozen=True, slots=True)
 class VideoRecord:
-    """What is final of a film."""
+    """What is done for a video."""
 
     video_id: int
     source: str  # path of the source, absolute or below the media folder
     presentation: Presentation | None  # None until the source has been probed
     chunks_done: frozenset[int]
-    tasks_done: frozenset[str]  # tasks that a film has once: "thumbnail", "audio", ...
-    is_failed: bool = False  # or it was cancelled: nothing should be done for it
-    task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of the tasks that a film has once
+    tasks_done: frozenset[str]  # kinds of tasks that run once per video: "thumbnail", "audio", ...
+    is_failed: bool = False  # or cancelled: no work should be done for it
+    task_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # of tasks_done
     omissions: Omissions = NOTHING_OMITTED
 
 
 class RepositoryUnavailable(Exception):
-    """The catalogue cannot be reached, or takes no writes at the moment; the same call may be repeated later."""
+    """The database is unreachable or accepts no writes at the moment. The same call may be repeated later."""
 
 
 class VideoRepository(Protocol):
-    """Every write may be repeated, and one for a film that is gone does nothing.
+    """The videos of the catalogue. Every write is idempotent, and does nothing for a deleted video.
 
-    Every method raises BookAway while the database is away, and the worker keeps the work and tries again; whatever
-    else is raised is a bug, and the task fails with it.
+    Every method raises RepositoryUnavailable while the database is unavailable; workers then wait and repeat the call.
+    Any other exception is a bug, and fails the task.
     """
 
     async def get(self, video_id: int) -> VideoRecord | None:
-        """What is final of a film; None when it is unknown or deleted."""
+        """Return what is done for a video, or None if it does not exist."""
 
     async def list_unfinished(self) -> list[int]:
-        """Films that are in work, or should be."""
+        """Return the ids of videos that are being transcoded or should be."""
 
     async def list_finished_after(self, video_id: int, limit: int) -> list[VideoRecord]:
-        """The next films that are ready, by their numbers."""
+        """Return the next ready videos in the order of their ids."""
 
     async def list_deleted(self) -> list[tuple[int, str]]:
-        """Films that were deleted not long ago, with their sources."""
+        """Return the ids and sources of recently deleted videos."""
 
     async def set_presentation(self, video_id: int, presentation: Presentation) -> None:
-        """The film can be played from here on. What was told first stays."""
+        """Record the result of the probe, which makes the video playable. An earlier presentation is kept."""
 
     async def mark_task_done(self, video_id: int, kind: str, index: int, result: Mapping[str, Any]) -> None:
-        """A chunk, or a task that a film has once, is final."""
+        """Record that a chunk, or a task that runs once per video, is done."""
 
     async def mark_missing(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
-        """These are not final any more, nor is the end of the work; a film that is ready stays it meanwhile."""
+        """Record that these, and the final task, must run again. A ready video stays ready meanwhile."""
 
     async def mark_finished(
         self, video_id: int, result: Mapping[str, Any], omissions: Omissions = NOTHING_OMITTED
     ) -> None:
-        """Everything is final but what the film is published without."""
+        """Record that everything is done but the omissions."""
 
     async def mark_ready_without(self, video_id: int, omissions: Omissions) -> None:
-        """Every segment is final, but the end of the work failed: publish the film as it is."""
+        """Publish a video as it is: every segment is done, but the end of the work failed."""
 
     async def set_omissions(self, video_id: int, omissions: Omissions) -> None:
-        """Remember what the film is published without, and how often it was tried again."""
+        """Record what the video is published without, and how often that was retried."""
 
     async def mark_failed(self, video_id: int, message: str) -> None:
-        """The film cannot be made; the sentence says why."""
+        """Record that the video cannot be transcoded; `message` says why."""

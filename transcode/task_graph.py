@@ -1,4 +1,4 @@
-"""What follows what: which tasks a film needs, in which lane, how soon, and what each weighs in its progress."""
+"""The task graph of a video: which tasks it needs, what they depend on, their queues, priorities and weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transcode.repository import Omissions, VideoRecord
 from transcode.task_kinds import TaskKind
 from transcode.timing import Timing
 
-# Smaller goes first, within a lane and over all films; of two equals the older one.
+# Smaller priorities go first, within a queue and across videos; of two equals the older task.
 (
     _PROBE_PRIORITY,
     _AUDIO_PRIORITY,
@@ -25,37 +25,37 @@ from transcode.timing import Timing
     _ALTERNATE_AUDIO_PRIORITY,
 ) = 10.0, 20.0, 22.0, 25.0, 30.0, 35.0, 40.0
 
-# So far films share the hands, chunk by chunk, so that a short film (some ten minutes) need not wait for the end of a
-# long one. Beyond it they are finished one after the other: of a hundred long ones some are ready soon, instead of all
-# at the very end, and what they need on the disk while they are in work is needed for few of them at a time.
+# The first chunks of all videos are interleaved, so that a short video (some ten minutes) need not wait for the end of
+# a long one. Beyond them, videos are finished one after the other: of a hundred long ones some are ready soon, instead
+# of all at the very end, and only a few at a time need scratch space.
 _INTERLEAVED_CHUNKS = 20
 
-# Shares of a film's progress, in seconds of film: sound is some fifty times faster than the picture.
+# Weights are in seconds of video, by which chunks are weighed: audio encodes about fifty times faster than video.
 _AUDIO_WEIGHT_PER_S = 1 / 50
 _SUBTITLES_WEIGHT_PER_S = 1 / 500
 
-_CLOSING = (TaskKind.IFRAMES, TaskKind.STORYBOARD)  # optional, and made from finished segments
+_CLOSING = (TaskKind.IFRAMES, TaskKind.STORYBOARD)  # optional tasks that read finished segments
 _THUMBNAIL_WEIGHT = 0.5
 
 
 def probe_task() -> NewTask:
-    """The first task of every film."""
+    """Return the first task of every job."""
     return NewTask(TaskKind.PROBE, TaskKind.PROBE, priority=_PROBE_PRIORITY, queue=Queue.PROBE, weight=0)
 
 
 def finalize_task() -> NewTask:
-    """The last one, when all others are done."""
+    """Return the last task of every job."""
     return NewTask(TaskKind.FINALIZE, TaskKind.FINALIZE, priority=_FINALIZE_PRIORITY, weight=0)
 
 
 def closing() -> list[NewTask]:
-    """Return the tasks that need every segment, one after another; a film is published without the optional ones."""
+    """Return the tasks that need every segment, in order. The video is published without an optional one that dies."""
     optional = [NewTask(kind, kind, priority=_FINALIZE_PRIORITY, weight=0, optional=True) for kind in _CLOSING]
     return [*optional, finalize_task()]
 
 
 def segment_task(rendition: str, number: int) -> NewTask:
-    """One segment that a viewer waits for."""
+    """Return the task of one on-demand segment."""
     return NewTask(
         f"segment:{rendition}:{number:04d}",
         TaskKind.SEGMENT,
@@ -68,22 +68,22 @@ def segment_task(rendition: str, number: int) -> NewTask:
 
 
 def initial_tasks(record: VideoRecord, media_root: Path) -> list[NewTask]:
-    """All that can be begun at once for a film in the state that the catalogue knows."""
+    """Return all tasks that can start now, by what the record counts as done."""
     presentation = record.presentation
     if presentation is None:
         return [probe_task()]
-    waiting = _pending_chunks(record, presentation.grid)
+    pending = _pending_chunks(record, presentation.grid)
     tasks = _without_done([_thumbnail_task()], record)
     optional_tasks = _without_done(_optional_tasks(record, presentation), record)
     if not presentation.audio:
-        return tasks + optional_tasks + _chunk_tasks(presentation.grid, waiting)
-    sounding = [index for index in waiting if paths.chunk_audio_path(media_root, record.video_id, index).exists()]
-    tasks += [_audio_task(presentation)] if len(sounding) < len(waiting) else optional_tasks
-    return tasks + _chunk_tasks(presentation.grid, sounding)
+        return tasks + optional_tasks + _chunk_tasks(presentation.grid, pending)
+    unblocked = [index for index in pending if paths.chunk_audio_path(media_root, record.video_id, index).exists()]
+    tasks += [_audio_task(presentation)] if len(unblocked) < len(pending) else optional_tasks
+    return tasks + _chunk_tasks(presentation.grid, unblocked)
 
 
 def follow_ups(kind: str, record: VideoRecord, media_root: Path) -> list[NewTask]:
-    """What a finished task makes possible."""
+    """Return the tasks that a finished one unblocks."""
     if kind == TaskKind.PROBE:
         return initial_tasks(record, media_root)
     presentation = record.presentation
@@ -94,7 +94,9 @@ def follow_ups(kind: str, record: VideoRecord, media_root: Path) -> list[NewTask
 
 
 def unblocked_chunks(record: VideoRecord, parts_before: int, parts_done: int) -> list[NewTask]:
-    """The chunks whose sound is there when the run of sound has finished this many files, `before` of them earlier."""
+    """Return the chunks that are unblocked when the audio task has finished `parts_done` files, `parts_before` of them
+    earlier.
+    """
     if record.presentation is None:
         return []
     grid = record.presentation.grid
@@ -102,7 +104,7 @@ def unblocked_chunks(record: VideoRecord, parts_before: int, parts_done: int) ->
 
 
 def weights(record: VideoRecord) -> tuple[float, float]:
-    """Of all tasks of a film, and of those among them that are done."""
+    """Return the weight of all tasks of a video, and of those that are done."""
     presentation = record.presentation
     if presentation is None:
         return 0.0, 0.0
@@ -115,50 +117,48 @@ def weights(record: VideoRecord) -> tuple[float, float]:
 
 
 def is_done(record: VideoRecord) -> bool:
-    """Whether every chunk is final, and the end of the work."""
+    """Return whether every chunk and the final task are done."""
     if record.presentation is None or TaskKind.FINALIZE not in record.tasks_done:
         return False
     return not _pending_chunks(record, record.presentation.grid)
 
 
-def is_encoded(entry: VideoRecord) -> bool:
-    """Return whether every chunk is final, whatever is missing beside them."""
-    return entry.presentation is not None and not _pending_chunks(entry, entry.presentation.grid)
+def is_encoded(record: VideoRecord) -> bool:
+    """Return whether every chunk is done, whatever else is missing."""
+    return record.presentation is not None and not _pending_chunks(record, record.presentation.grid)
 
 
 def needs_source(kinds: Iterable[str]) -> bool:
-    """Return whether any of these kinds of tasks reads the source, and not finished segments alone."""
+    """Return whether any of these kinds of tasks reads the source rather than finished segments only."""
     return not set(kinds) <= {*_CLOSING, TaskKind.FINALIZE}
 
 
-def retry_at(omissions: Omissions, times: Timing) -> float:
-    """Return the Unix time from which optional tasks that failed are tried again, infinity after the last try."""
-    if omissions.tries >= times.max_optional_retries:
+def retry_at(omissions: Omissions, timing: Timing) -> float:
+    """Return the Unix time at which failed optional tasks are retried, infinity after the last retry."""
+    if omissions.tries >= timing.max_optional_retries:
         return math.inf
-    return omissions.tried_at + min(
-        times.max_optional_retry_delay_s, times.optional_retry_delay_s * times.optional_retry_growth**omissions.tries
-    )
+    delay_s = timing.optional_retry_delay_s * timing.optional_retry_growth**omissions.tries
+    return omissions.tried_at + min(timing.max_optional_retry_delay_s, delay_s)
 
 
-def seconds(entry: VideoRecord) -> float:
-    """Return how long a film is, 0 before it was probed."""
-    return entry.presentation.duration if entry.presentation is not None else 0.0
+def seconds(record: VideoRecord) -> float:
+    """Return the duration of a video in seconds, 0 before it was probed."""
+    return record.presentation.duration if record.presentation is not None else 0.0
 
 
 def chunk_of(record: VideoRecord, number: int) -> int | None:
-    """The chunk that a segment is in."""
+    """Return the chunk that contains a segment, None before the video was probed."""
     return record.presentation.grid.chunk_of(number) if record.presentation is not None else None
 
 
 def nearby_chunks(record: VideoRecord, number: int) -> list[str]:
-    """Ids of the chunk that a segment is in and of the one behind it."""
+    """Return the ids of the chunk that contains a segment and of the next one, without those that are done."""
     if record.presentation is None:
         return []
     grid = record.presentation.grid
-    here = grid.chunk_of(number)
-    return [
-        _chunk_id(index) for index in (here, here + 1) if index < grid.chunk_count and index not in record.chunks_done
-    ]
+    current = grid.chunk_of(number)
+    nearby = (index for index in (current, current + 1) if index < grid.chunk_count)
+    return [_chunk_id(index) for index in nearby if index not in record.chunks_done]
 
 
 def _pending_chunks(record: VideoRecord, grid: Grid) -> list[int]:
@@ -201,42 +201,30 @@ def _audio_task(presentation: Presentation) -> NewTask:
     )
 
 
+def _optional_task(kind: TaskKind, priority: float, weight: float) -> NewTask:
+    return NewTask(kind, kind, priority=priority, weight=weight, optional=True)
+
+
 def _thumbnail_task() -> NewTask:
-    return NewTask(
-        TaskKind.THUMBNAIL, TaskKind.THUMBNAIL, priority=_THUMBNAIL_PRIORITY, weight=_THUMBNAIL_WEIGHT, optional=True
-    )
+    return _optional_task(TaskKind.THUMBNAIL, _THUMBNAIL_PRIORITY, _THUMBNAIL_WEIGHT)
 
 
-def _optional_tasks(entry: VideoRecord, presentation: Presentation) -> list[NewTask]:
-    """What a film has beside its renditions, and is published without when it cannot be made.
+def _optional_tasks(record: VideoRecord, presentation: Presentation) -> list[NewTask]:
+    """Return the optional tasks that read the whole source. If one dies, the video is published without its output.
 
-    It reads the whole source, so it comes after the sound: before, it would take the hands that the first chunks need.
+    They run after the audio: before it, they would occupy the slots that the first chunks need.
     """
-    found = []
+    tasks = []
+    audio_weight = presentation.duration * _AUDIO_WEIGHT_PER_S
     if presentation.subtitles:
         weight = presentation.duration * _SUBTITLES_WEIGHT_PER_S
-        found.append(
-            NewTask(TaskKind.SUBTITLES, TaskKind.SUBTITLES, priority=_SUBTITLES_PRIORITY, weight=weight, optional=True)
-        )
-    if len(presentation.audio) > 1:
-        weight = presentation.duration * _AUDIO_WEIGHT_PER_S * (len(presentation.audio) - 1)
-        found.append(
-            NewTask(
-                TaskKind.ALTERNATE_AUDIO,
-                TaskKind.ALTERNATE_AUDIO,
-                priority=_ALTERNATE_AUDIO_PRIORITY,
-                weight=weight,
-                optional=True,
-            )
-        )
-    if entry.task_results.get(TaskKind.AUDIO, {}).get("unmeasured"):
-        weight = presentation.duration * _AUDIO_WEIGHT_PER_S
-        found.append(
-            NewTask(
-                TaskKind.LOUDNESS, TaskKind.LOUDNESS, priority=_ALTERNATE_AUDIO_PRIORITY, weight=weight, optional=True
-            )
-        )
-    return found
+        tasks.append(_optional_task(TaskKind.SUBTITLES, _SUBTITLES_PRIORITY, weight))
+    if (track_count := len(presentation.audio) - 1) > 0:
+        weight = audio_weight * track_count
+        tasks.append(_optional_task(TaskKind.ALTERNATE_AUDIO, _ALTERNATE_AUDIO_PRIORITY, weight))
+    if record.task_results.get(TaskKind.AUDIO, {}).get("unmeasured"):
+        tasks.append(_optional_task(TaskKind.LOUDNESS, _ALTERNATE_AUDIO_PRIORITY, audio_weight))
+    return tasks
 
 
 def _without_done(tasks: list[NewTask], record: VideoRecord) -> list[NewTask]:

@@ -78,7 +78,7 @@ async def test_one_unreadable_video_does_not_stop_the_round(
         await Reconciler(ledger, repository, tmp_path).run_once()
         assert await ledger.views.job_states([2]) == {2: State.QUEUED}
         assert repository.status[3].startswith("failed")
-        assert "film_skipped film=1" in caplog.text
+        assert "video_skipped video_id=1" in caplog.text
 
 
 async def test_a_finished_video_that_lost_files_is_mended_if_that_can_be_done(redis_url: str, tmp_path: Path) -> None:

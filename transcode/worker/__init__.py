@@ -1,1 +1,1 @@
-"""The worker: slots, leases, the process pool, and the order it keeps on the disk."""
+"""The worker: claims tasks, runs them in a process pool, and keeps the ledger, the repository and the disk in step."""

@@ -1,4 +1,4 @@
-"""What a process of the pool does: it enters once, then does task after task. It imports little, to be there soon."""
+"""The code of a pool child: it is initialized once, then runs task after task. Imports little, to start quickly."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _run_task: TaskRunner
 
 
 def initialize(rows: SharedRows, slot: int, parent_pid: int, run_task: TaskRunner, lease_ttl: float) -> None:
-    """First thing in a child; that `perform` arrives means that its modules are imported."""
+    """Initialize a child process. Unpickling `run_task` has imported the modules of all tasks."""
     global _progress_sink, _run_task
-    set_parent_death_signal(parent_pid)  # elsewhere than on Linux the end of the pipe does it
+    set_parent_death_signal(parent_pid)  # on other systems than Linux, the closed pipe ends the child
     # Handlers rather than SIG_IGN: an ignored signal would stay ignored in ffmpeg.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
@@ -33,12 +33,12 @@ def initialize(rows: SharedRows, slot: int, parent_pid: int, run_task: TaskRunne
 
 
 def noop() -> None:
-    """A task that spawns a child and asks nothing of it."""
+    """Do nothing. Submitted to make the executor spawn its child."""
 
 
 def run(context: TaskContext) -> TaskResult:
-    """Run one task; what it raises can cross back whatever went wrong."""
-    tempfile.tempdir = str(context.scratch_dir)  # swept with the attempt, also after a kill
+    """Run one task. Unexpected errors become InternalError, because not every exception can be pickled."""
+    tempfile.tempdir = str(context.scratch_dir)  # removed with the attempt, even after a kill
     try:
         return _run_task(context, _progress_sink)
     except MediaError:

@@ -1,22 +1,24 @@
-"""The guard of the media volume: nothing is begun on one that is nearly full or away, nor written until it is full."""
+"""Watches the media volume, so that no task starts on one that is nearly full or missing, or fills it up."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 import time
 from pathlib import Path
 
+import structlog
+
 from transcode import paths
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class DiskGuard:
-    """Free space on the volume of the media folder, in bytes; `pause`: seconds without room after it ran full.
+    """Measures free space on the volume of the media folder; checks use the last measurement.
 
-    A thread looks at it, for a network share may take its time; the questions are answered from the last look.
+    `min_free` is the reserve in bytes, `full_pause` how many seconds work pauses after a task found the disk full.
+    Measurements run in a thread, because a network share may be slow.
     """
 
     def __init__(self, media_root: Path, min_free: int, full_pause: float) -> None:
@@ -27,34 +29,34 @@ class DiskGuard:
         self._full_until = 0.0
 
     async def measure(self) -> None:
-        """Once at least, before anything is asked."""
+        """Measure free space now. Required before the first check."""
         self._free_bytes = await asyncio.to_thread(self._measure_free)
 
     async def run(self, interval: float) -> None:
-        """Look for ever, with so many seconds between."""
+        """Measure every `interval` seconds until cancelled."""
         while True:
             await self.measure()
             await asyncio.sleep(interval)
 
     @property
     def missing_resource(self) -> str:
-        """What there is not enough of, in words for admins."""
+        """What is lacking, in words for admins."""
         return "free disk space" if self._free_bytes >= 0 else "the media volume"
 
     def can_start(self) -> bool:
-        """Whether a task may be claimed."""
+        """Return whether a task may be claimed."""
         return self._free_bytes >= self.min_free and not self._is_full
 
     def can_serve(self) -> bool:
-        """Whether a task that a viewer waits for may be claimed: the reserve is there for those, too."""
+        """Return whether an on-demand task may be claimed. These may use the reserve."""
         return self.can_continue() and not self._is_full
 
     def can_continue(self) -> bool:
-        """Whether a running task may go on: half the reserve, so that the guard does not flap."""
+        """Return whether a running task may continue: down to half the reserve, so that the guard does not flap."""
         return self._free_bytes >= self.min_free // 2
 
     def report_disk_full(self) -> None:
-        """A task found no room, whatever the numbers say (a quota, a reserve that is too small)."""
+        """Pause work because a task found the disk full, despite the measurement (a quota, too small a reserve)."""
         self._full_until = time.monotonic() + self._full_pause
 
     @property
@@ -62,13 +64,13 @@ class DiskGuard:
         return time.monotonic() < self._full_until
 
     def _measure_free(self) -> int:
-        """-1 for a volume that is away: what would be begun without it would fail its film.
+        """Return the free bytes, or -1 if the volume is missing, because tasks without it would fail their videos.
 
-        Where one is mounted and is not, there is an empty folder; films and uploads do not go both at once otherwise.
+        An empty folder means that a volume is not mounted: otherwise, published and source files never vanish at once.
         """
         try:
-            is_there = (self._media_root / paths.HLS_DIR).is_dir() or (self._media_root / paths.SOURCES_DIR).is_dir()
-            return shutil.disk_usage(self._media_root).free if is_there else -1
+            is_mounted = (self._media_root / paths.HLS_DIR).is_dir() or (self._media_root / paths.SOURCES_DIR).is_dir()
+            return shutil.disk_usage(self._media_root).free if is_mounted else -1
         except OSError as error:
-            log.warning("disk_away: %s", error)
+            _log.warning("volume_unavailable", error=str(error))
             return -1

@@ -1,11 +1,11 @@
-"""The hands: processes that run ffmpeg, and survive nothing, so that the ledger need not care.
+"""The pool of processes that run ffmpeg. They keep no state, so any of them may be killed at any time.
 
-One executor per slot. When a child dies, `ProcessPoolExecutor` fails all that was submitted and is dead
-itself; with an executor of its own, a killed slot costs its own task alone, and a hung child can be killed
-without harm to others. Segments that viewers wait for are never behind bulk work for the same reason.
+One executor per slot: when a child dies, `ProcessPoolExecutor` fails everything that was submitted and breaks. With
+an executor per slot, a killed child costs its own task only, and a hung one can be killed without harm to others. For
+the same reason, on-demand segments never queue behind batch work.
 
-Children are spawned (the worker has threads) before they are needed, since a viewer may wait for the first task;
-are reused for task after task, die with the worker, and leave signals of the terminal to it.
+Children are spawned (the worker has threads) before they are needed, because a viewer may wait for the first task.
+They are reused, die with the worker, and ignore the terminal's signals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from transcode.worker.shared_progress import ProgressReading, SharedProgress
 
 
 class EncoderPool:
-    """One child process per slot. `patience`: seconds without `owned` after which a child stops its task."""
+    """One child process per slot. A child stops its task after `lease_ttl` seconds without `confirm_lease`."""
 
     def __init__(
         self, slots: int, run_task: TaskRunner = run_task, lease_ttl: float = DEFAULT_TIMING.lease_ttl_s
@@ -45,15 +45,15 @@ class EncoderPool:
         self._is_closed = False
 
     def spawn_all(self) -> None:
-        """Spawn all children now; returns before they are ready. Repeatable."""
+        """Spawn all children, without waiting until they are ready. Idempotent."""
         for slot in range(self.slots):
             self._get_executor(slot)
 
     async def run(self, slot: int, context: TaskContext) -> TaskResult:
-        """Do one task; one at a time per slot.
+        """Run one task, one at a time per slot.
 
-        Raises MediaError (also when the child was killed) or Stopped. Cancelling the call does not stop the
-        child: ask for it with `stop`, insist with `kill`.
+        Raises MediaError, also if the child is killed, or Stopped. Cancelling the call does not stop the child: use
+        `request_stop`, and `kill` if it does not stop.
         """
         self._shared_progress.reset(slot)
         try:
@@ -63,24 +63,24 @@ class EncoderPool:
             raise MediaError("A process of the pool was killed.") from None
 
     def confirm_lease(self, slot: int) -> None:
-        """The task of a slot is still this worker's own; a child that does not hear so for long stops it."""
+        """Confirm that this worker still holds the lease of a slot's task."""
         self._shared_progress.confirm_lease(slot)
 
     def request_stop(self, slot: int) -> None:
-        """Ask the task of a slot to stop; `run` raises Stopped soon."""
+        """Ask the task of a slot to stop, so that `run` raises Stopped soon."""
         self._shared_progress.request_stop(slot)
 
     def kill(self, slot: int) -> None:
-        """Kill the child of a slot; its ffmpeg dies with it. Repeatable."""
+        """Kill the child of a slot, and its ffmpeg with it. Idempotent."""
         if process := self._children[slot]:
             process.kill()
 
     def read(self, slot: int) -> ProgressReading:
-        """How far the task of a slot is."""
+        """Return the progress of a slot's task."""
         return self._shared_progress.read(slot)
 
     def close(self) -> None:
-        """Kill all children and wait for them. Repeatable; nothing is spawned any more."""
+        """Kill all children, wait for them, and spawn no more. Idempotent."""
         self._is_closed = True
         for slot, executor in enumerate(self._executors):
             if executor is not None:
@@ -91,7 +91,7 @@ class EncoderPool:
     def _submit(self, slot: int, context: TaskContext) -> Future[TaskResult]:
         try:
             return self._get_executor(slot).submit(child.run, context)
-        except BrokenProcessPool:  # the child was killed while it had nothing to do
+        except BrokenProcessPool:  # the child was killed while idle
             self._replace(slot)
             return self._get_executor(slot).submit(child.run, context)
 
@@ -106,10 +106,10 @@ class EncoderPool:
                 initializer=child.initialize,
                 initargs=(self._shared_progress.rows, slot, os.getpid(), self._run_task, self._lease_ttl),
             )
-            others = set(active_children())
+            existing = set(active_children())
             with _without_main_module():
                 executor.submit(child.noop)  # the first call spawns the child
-            self._children[slot] = next(iter(set(active_children()) - others), None)
+            self._children[slot] = next(iter(set(active_children()) - existing), None)
         return executor
 
     def _replace(self, slot: int) -> None:
@@ -122,7 +122,7 @@ class EncoderPool:
 
 @contextmanager
 def _without_main_module() -> Iterator[None]:
-    """Spawned children import the parent's main module, here a whole command line that they have no use for."""
+    """Keep spawned children from importing the parent's main module, here the whole command line."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

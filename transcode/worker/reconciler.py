@@ -1,18 +1,19 @@
-"""The catalogue says which films are unfinished, the ledger what is being done: here the two are compared.
+"""Reconciles the repository, which knows the unfinished videos, with the ledger, which knows the jobs.
 
-An emptied Redis, a start or a cancel that was never told to the ledger, a crash between two writes: all of them
-end here. So do files of finished films that are not there any more.
-Every step is repeatable, and two workers may do it at once.
+Repairs what an emptied Redis, a start or a cancellation that never reached the ledger, or a crash between two writes
+left behind, and has lost files of finished videos made again. Every step is idempotent, and several workers may
+reconcile at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+import structlog
 
 from transcode import task_graph
 from transcode.integrity import find_missing, without_missing
@@ -21,115 +22,120 @@ from transcode.repository import VideoRecord, VideoRepository
 from transcode.worker.outcome import omissions_of
 from transcode.worker.retrying import UNAVAILABLE_ERRORS
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
-_FINISHED_BATCH_SIZE = 10  # finished films whose files are looked for: of a thousand each is, once in an hour
+_FINISHED_BATCH_SIZE = 10  # finished videos checked per round: each of a thousand is checked about once an hour
 
 
 class Reconciler:
-    """One round is one `once`. Raises what the ledger and the catalogue raise when they are away."""
+    """Runs one round per `run_once`, which raises LedgerUnavailable or RepositoryUnavailable during an outage."""
 
     def __init__(self, ledger: Ledger, repository: VideoRepository, media_root: Path) -> None:
         self._ledger = ledger
         self._repository = repository
         self._media_root = media_root
-        self._last_checked_id = 0  # the last finished film
+        self._last_checked_id = 0  # of the finished videos
 
     async def run_once(self) -> None:
-        """Open a job for every unfinished film that has none, and for some finished ones that are not whole; tell
-        the catalogue of jobs that are dead.
+        """Open jobs for unfinished videos that have none and for some finished ones with missing files, and mark videos
+        with dead jobs as failed.
         """
         await self._reconcile_unfinished()
         await self._reconcile_finished()
 
     async def _reconcile_unfinished(self) -> None:
-        """The ledger is asked first: a film is in the catalogue before its job is opened."""
-        at_work = await self._ledger.views.list_active_ids()
-        films = await self._repository.list_unfinished()
-        for film in at_work.difference(films):
-            with _isolated(film):
-                await self._cancel_orphaned(film)
-        states = await self._ledger.views.job_states(films)
-        for film in films:
-            with _isolated(film):
-                state = states.get(film)
+        """Read the ledger first, because a video is in the repository before its job is opened."""
+        active_ids = await self._ledger.views.list_active_ids()
+        unfinished_ids = await self._repository.list_unfinished()
+        for video_id in active_ids.difference(unfinished_ids):
+            with _isolated(video_id):
+                await self._cancel_orphaned(video_id)
+        states = await self._ledger.views.job_states(unfinished_ids)
+        for video_id in unfinished_ids:
+            with _isolated(video_id):
+                state = states.get(video_id)
                 if state is State.DEAD:
-                    await self._mark_failed(film)
+                    await self._mark_failed(video_id)
                 elif state not in LIVE:
-                    await self._start_job(film)
+                    await self._start_job(video_id)
 
     async def _cancel_orphaned(self, video_id: int) -> None:
-        """Its cancel or its deletion never reached the ledger. A film that is ready ends its job by itself."""
-        entry = await self._repository.get(video_id)
-        if entry is None or entry.is_failed:
-            log.warning("job_cancelled film=%s: the catalogue has no work for it", video_id)
+        """Cancel the job of a video whose cancellation or deletion never reached the ledger.
+
+        The job of a ready video ends by itself.
+        """
+        record = await self._repository.get(video_id)
+        if record is None or record.is_failed:
+            _log.warning("orphaned_job_cancelled", video_id=video_id)
             await self._ledger.cancel(video_id)
 
     async def _mark_failed(self, video_id: int) -> None:
-        job, entry = await self._ledger.views.job(video_id), await self._repository.get(video_id)
-        if job is None or job.state is not State.DEAD or entry is None:  # requeued or deleted meanwhile
+        job, record = await self._ledger.views.job(video_id), await self._repository.get(video_id)
+        if job is None or job.state is not State.DEAD or record is None:  # retried or deleted meanwhile
             return
-        if task_graph.is_encoded(await asyncio.to_thread(without_missing, entry, self._media_root)):
-            # It plays to its end: that something else could not be made is no reason to take it away.
-            await self._repository.mark_ready_without(video_id, omissions_of(entry, job))
-            log.warning("film_incomplete film=%s: %s", video_id, job.error)
+        if task_graph.is_encoded(await asyncio.to_thread(without_missing, record, self._media_root)):
+            # It can be played to the end, so what else could not be made is no reason to withdraw it.
+            await self._repository.mark_ready_without(video_id, omissions_of(record, job))
+            _log.warning("video_incomplete", video_id=video_id, error=job.error)
             return
         await self._repository.mark_failed(video_id, job.error)
         await self._ledger.publish_video_changed(video_id)
 
     async def _start_job(self, video_id: int, first: Sequence[NewTask] = (task_graph.probe_task(),)) -> None:
-        """Every job begins with the probe, which is quick for a film that was probed before."""
-        job, new = await self._ledger.start(video_id, first, task_graph.closing())
-        if new:
-            log.info("job_opened film=%s job=%s", video_id, job)
+        """Open a job. It starts with the probe, which is quick for a video that was probed before."""
+        job = await self._ledger.start(video_id, first, task_graph.closing())
+        if job.is_new:
+            _log.info("job_opened", video_id=video_id, job_id=job.job_id)
 
     async def _reconcile_finished(self) -> None:
-        """Some more of them in every round."""
-        films = await self._repository.list_finished_after(self._last_checked_id, _FINISHED_BATCH_SIZE)
-        states = await self._ledger.views.job_states(entry.video_id for entry in films)
-        for entry in films:
-            state = states.get(entry.video_id)
-            with _isolated(entry.video_id):
-                if state not in LIVE and not await self._try_again(entry) and state is not State.DEAD:
-                    await self._repair(entry)  # unless that was tried in vain
-        self._last_checked_id = films[-1].video_id if films else 0
+        """Check the next batch of finished videos."""
+        records = await self._repository.list_finished_after(self._last_checked_id, _FINISHED_BATCH_SIZE)
+        states = await self._ledger.views.job_states(record.video_id for record in records)
+        for record in records:
+            state = states.get(record.video_id)
+            with _isolated(record.video_id):
+                if state not in LIVE and not await self._retry_omissions(record) and state is not State.DEAD:
+                    await self._repair(record)  # a dead job means that the repair has failed
+        self._last_checked_id = records[-1].video_id if records else 0
 
-    async def _try_again(self, entry: VideoRecord) -> bool:
-        """Begin what a film was published without once more, if its time has come. Return whether a job was opened.
+    async def _retry_omissions(self, record: VideoRecord) -> bool:
+        """Retry what a video was published without, if the retry is due. Return whether a job was opened.
 
-        The try is counted before it: whatever becomes of the job, tries are few and far between.
+        The retry is counted before it starts, so that retries are few whatever happens to the job.
         """
-        kinds, now = entry.omissions.sentences, time.time()
-        if not kinds or now < task_graph.retry_at(entry.omissions, self._ledger.timing):
+        kinds, now = record.omissions.sentences, time.time()
+        if not kinds or now < task_graph.retry_at(record.omissions, self._ledger.timing):
             return False
-        reads = task_graph.needs_source(kinds)
-        if reads and not await asyncio.to_thread((self._media_root / entry.source).exists):
+        needs_source = task_graph.needs_source(kinds)
+        if needs_source and not await asyncio.to_thread((self._media_root / record.source).exists):
             return False
-        await self._repository.set_omissions(entry.video_id, entry.omissions.tried(now))
-        log.info("omissions_tried_again film=%s kinds=%s", entry.video_id, sorted(kinds))
-        await self._start_job(entry.video_id, [task_graph.probe_task()] if reads else [])
+        await self._repository.set_omissions(record.video_id, record.omissions.tried(now))
+        _log.info("omissions_retried", video_id=record.video_id, kinds=sorted(kinds))
+        await self._start_job(record.video_id, [task_graph.probe_task()] if needs_source else [])
         return True
 
     async def _repair(self, record: VideoRecord) -> None:
-        """A film that is ready stays it while what it lost is made again."""
-        lost = await asyncio.to_thread(find_missing, record, self._media_root)
-        if not lost and task_graph.is_done(record):
+        """Have missing files made again. The video stays ready meanwhile."""
+        missing = await asyncio.to_thread(find_missing, record, self._media_root)
+        if not missing and task_graph.is_done(record):
             return
-        # Without the source nothing can be made, and perhaps it is the whole volume that is away.
+        # Without the source nothing can be made, and perhaps the whole volume is missing.
         if not await asyncio.to_thread((self._media_root / record.source).exists):
             return
-        log.warning("film_damaged film=%s chunks=%s kinds=%s", record.video_id, sorted(lost.chunks), sorted(lost.kinds))
-        await self._repository.mark_missing(record.video_id, lost.chunks, lost.kinds)
+        _log.warning(
+            "files_missing", video_id=record.video_id, chunks=sorted(missing.chunks), kinds=sorted(missing.kinds)
+        )
+        await self._repository.mark_missing(record.video_id, missing.chunks, missing.kinds)
         await self._start_job(record.video_id)
 
 
 @contextmanager
 def _isolated(video_id: int) -> Iterator[None]:
-    """A film that nobody can make sense of keeps no other from being looked after."""
+    """Log an unexpected error: one broken video must not stop the round."""
     try:
         yield
     except UNAVAILABLE_ERRORS:
         raise
     except Exception:
-        log.exception("film_skipped film=%s", video_id)
+        _log.exception("video_skipped", video_id=video_id)

@@ -1,7 +1,7 @@
-"""Shared memory between the worker and its pool children: how far a task is, and whether it should stop.
+"""Memory shared by the worker and its pool children: the progress of tasks, and whether they should stop.
 
-One row per slot, written by one side each: the child writes progress and parts; the worker writes the stop flag,
-and when it last knew that the task is its own. Every field is one aligned machine word, so no lock is needed.
+One row per slot. The child writes progress and parts; the worker writes the stop flag and the time at which it last
+confirmed its lease. Every field is one aligned machine word with one writer, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ class _SharedRow(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class ProgressReading:
-    """What a child has reported: progress 0..1, finished parts (audio files of whole chunks)."""
+    """The progress that a child reported: a fraction 0..1, and the number of finished parts (audio files of chunks)."""
 
     progress: float
     parts_done: int
 
 
 class SlotProgressSink:
-    """The child's side of one row: the `Monitor` that `perform` reports to.
+    """The child's side of one row, to which tasks report.
 
-    A worker that stood still for `patience` seconds has lost its lease, and can tell nobody: its children stop.
+    A task also stops when the worker has not confirmed its lease for `lease_ttl` seconds: a worker that hangs has lost
+    the lease and cannot say so.
     """
 
     def __init__(self, row: _SharedRow, lease_ttl: float) -> None:
@@ -45,20 +46,20 @@ class SlotProgressSink:
         self._lease_ttl = lease_ttl
 
     def report_progress(self, fraction: float) -> None:
-        """How much of the task is done, 0..1."""
+        """Report the fraction of the task that is done, 0..1."""
         self._row.progress = fraction
 
     def report_parts(self, count: int) -> None:
-        """How many parts are complete on disk."""
+        """Report the number of parts that are complete on disk."""
         self._row.parts = count
 
     def is_stop_requested(self) -> bool:
-        """Whether the task should be left as it is."""
+        """Return whether the task should stop."""
         return bool(self._row.stop) or time.monotonic() - self._row.owned_at > self._lease_ttl
 
 
 class SharedRows:
-    """The memory itself; it reaches a child only while that is being spawned."""
+    """The shared memory itself. It can be passed to a child only while that is spawned."""
 
     def __init__(self, slots: int) -> None:
         self._rows = get_context("spawn").RawArray(_SharedRow, slots)
@@ -74,17 +75,17 @@ class SharedProgress:
         self.rows = SharedRows(slots)
 
     def reset(self, slot: int) -> None:
-        """Before a task: nothing done, nothing asked."""
+        """Clear a row before a task starts."""
         row = self.rows[slot]
         row.progress, row.parts, row.stop, row.owned_at = 0.0, 0, 0, time.monotonic()
 
     def read(self, slot: int) -> ProgressReading:
-        """What the child of a slot has reported."""
+        """Return what the child of a slot has reported."""
         row = self.rows[slot]
         return ProgressReading(row.progress, row.parts)
 
     def confirm_lease(self, slot: int) -> None:
-        """The task of a slot is still this worker's own."""
+        """Record that the worker still holds the lease of a slot's task."""
         self.rows[slot].owned_at = time.monotonic()
 
     def request_stop(self, slot: int) -> None:

@@ -1,24 +1,25 @@
-"""What nobody uses any more: scratch space of dead attempts, and what comes in late for a deleted film."""
+"""Removes unused files: scratch folders of dead attempts, abandoned uploads, and late output for deleted videos."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
+
+import structlog
 
 from transcode import paths, publishing
 from transcode.file_lock import try_lock
 from transcode.ledger import Ledger
 from transcode.repository import VideoRepository
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """One round is one `once`. Never touches what is published of a film that the catalogue did not say is deleted."""
+    """Runs one round per `run_once`. Removes published files only of videos that the repository lists as deleted."""
 
     def __init__(self, ledger: Ledger, repository: VideoRepository, media_root: Path) -> None:
         self._ledger = ledger
@@ -26,65 +27,64 @@ class Sweeper:
         self._media_root = media_root
 
     async def run_once(self) -> None:
-        """Raises what the ledger and the catalogue raise when they are away."""
+        """Sweep once. Raises LedgerUnavailable or RepositoryUnavailable during an outage."""
         await self._sweep_deleted()
         await self._sweep_scratch()
         await self._remove(await asyncio.to_thread(self._stale_uploads))
 
     async def _sweep_deleted(self) -> None:
-        """A worker that was paused, or cut off, during the deletion may still have written something."""
+        """Remove what a worker that was paused or cut off during a deletion has written since."""
         deleted = await self._repository.list_deleted()
-        known = await self._ledger.views.job_states(film for film, _ in deleted)
-        for film, source in deleted:
-            left = await asyncio.to_thread(publishing.list_remaining, self._media_root, film, source)
-            if (left or film in known) and not await self._ledger.cancel(film):
-                await self._ledger.forget(film)
-                await self._remove(left)
+        states = await self._ledger.views.job_states(video_id for video_id, _ in deleted)
+        for video_id, source in deleted:
+            remaining = await asyncio.to_thread(publishing.list_remaining, self._media_root, video_id, source)
+            if (remaining or video_id in states) and not await self._ledger.cancel(video_id):
+                await self._ledger.forget(video_id)
+                await self._remove(remaining)
 
     async def _sweep_scratch(self) -> None:
-        """Remove attempts without a lease, and all scratch of films that are not in work.
+        """Remove the folders of attempts without a lease, and all scratch files of videos without a live job.
 
-        What is there is listed before it is asked who owns it: an owner is always known before its folder is.
+        Folders are listed before leases, because a lease exists before its folder does.
         """
         folders = await asyncio.to_thread(self._list_attempts)
         if not folders:
             return
         tokens = await self._ledger.leased_tokens()
-        in_work = await self._active_video_ids()
-        for film, attempts in folders.items():
+        active_ids = await self._active_video_ids()
+        for video_id, attempts in folders.items():
             dead = [attempt for attempt in attempts if attempt.name not in tokens]
             await self._remove(dead)
-            over = film not in in_work and len(dead) == len(attempts)
-            if (
-                over and film not in await self._active_video_ids()
-            ):  # still: removing takes its time, and it may be tried again
+            is_unused = video_id not in active_ids and len(dead) == len(attempts)
+            # Check again: removing takes a while, and the video may have been retried meanwhile.
+            if is_unused and video_id not in await self._active_video_ids():
                 await self._remove(
-                    (paths.chunk_audio_dir(self._media_root, film), paths.remuxed_path(self._media_root, film))
+                    (paths.chunk_audio_dir(self._media_root, video_id), paths.remuxed_path(self._media_root, video_id))
                 )
-                await asyncio.to_thread(_remove_empty, paths.scratch_dir(self._media_root, film))
+                await asyncio.to_thread(_remove_empty, paths.scratch_dir(self._media_root, video_id))
 
     async def _active_video_ids(self) -> set[int]:
         return await self._ledger.views.list_active_ids() | set(await self._repository.list_unfinished())
 
     def _list_attempts(self) -> dict[int, list[Path]]:
-        films = [folder for folder in _list_dir(self._media_root / paths.SCRATCH_DIR) if folder.name.isdecimal()]
-        return {int(folder.name): _list_dir(folder / "attempts") for folder in films}
+        folders = [folder for folder in _list_dir(self._media_root / paths.SCRATCH_DIR) if folder.name.isdecimal()]
+        return {int(folder.name): _list_dir(folder / "attempts") for folder in folders}
 
     def _stale_uploads(self) -> list[Path]:
-        """Told by the time of the last change of any kind: the time of the content is a copy's original's."""
-        moment, times = time.time(), self._ledger.timing
-        found = {upload: moment - _change_time(upload) for upload in _list_dir(paths.uploads_dir(self._media_root))}
+        """Return abandoned uploads. Their age is judged by ctime, because copying preserves mtime."""
+        now, timing = time.time(), self._ledger.timing
+        ages_s = {upload: now - _change_time(upload) for upload in _list_dir(paths.uploads_dir(self._media_root))}
         return [
             upload
-            for upload, age in found.items()
-            if age > times.max_upload_age_s or (age > times.abandoned_upload_age_s and not _is_open(upload))
+            for upload, age_s in ages_s.items()
+            if age_s > timing.max_upload_age_s or (age_s > timing.abandoned_upload_age_s and not _is_open(upload))
         ]
 
     async def _remove(self, targets: Iterable[Path]) -> None:
-        for place in targets:
-            if await asyncio.to_thread(place.exists):
-                log.info("swept %s", place.relative_to(self._media_root))
-                await asyncio.to_thread(publishing.remove, place)
+        for path in targets:
+            if await asyncio.to_thread(path.exists):
+                _log.info("file_swept", path=str(path.relative_to(self._media_root)))
+                await asyncio.to_thread(publishing.remove, path)
 
 
 def _list_dir(folder: Path) -> list[Path]:
@@ -95,7 +95,7 @@ def _list_dir(folder: Path) -> list[Path]:
 
 
 def _is_open(upload: Path) -> bool:
-    """Whether a process holds it; True as well where that cannot be told."""
+    """Return whether a process holds the upload's lock, or True if that cannot be determined."""
     try:
         with upload.open("rb") as file:
             return not try_lock(file)
@@ -111,7 +111,7 @@ def _change_time(path: Path) -> float:
 
 
 def _remove_empty(folder: Path) -> None:
-    """What came in meanwhile stays, with its folder."""
+    """Remove a scratch folder unless something was written into it meanwhile."""
     for empty in (folder / "attempts", folder):
         with contextlib.suppress(OSError):
             empty.rmdir()

@@ -1,13 +1,12 @@
-"""The worker: takes tasks from the ledger, lends them hands, and keeps both in order.
+"""The worker: claims tasks from the ledger, runs them in slots, and reaps, reconciles and sweeps meanwhile.
 
-Slots: `slots` for bulk work, as many for segments that viewers wait for, one for probes and one for sound, so that
-a new film opens soon however busy the others are. All of them sleep until a message says that there is work.
+There are `slots` slots for batch tasks, as many for on-demand segments, one for probes and one for audio, so that a
+new video is playable soon however busy the others are. All of them sleep until a message announces new tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,12 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from transcode import paths
 from transcode.aio import cancel_and_wait, wait_for_event
 from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ledger import Lease, Ledger, LedgerUnavailable, Queue
 from transcode.repository import VideoRepository
-from transcode.tasks.registry import run_task as real_perform
+from transcode.tasks.registry import run_task as run_real_task
 from transcode.worker.attempt import Attempt
 from transcode.worker.child import TaskRunner
 from transcode.worker.context import WorkerContext
@@ -30,42 +31,44 @@ from transcode.worker.reconciler import Reconciler
 from transcode.worker.retrying import UNAVAILABLE_ERRORS, RetryingRepository, RetryUntilAvailable, ShuttingDown
 from transcode.worker.sweeper import Sweeper
 
-log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
-DEFAULT_MIN_FREE_BYTES = 1024**3  # bytes
+DEFAULT_MIN_FREE_BYTES = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One pair of hands, and where it looks for work."""
+    """One process of the pool, and the queues from which it claims."""
 
     number: int
     queues: tuple[Queue, ...]
 
     @property
     def is_on_demand(self) -> bool:
-        """Whether viewers wait for what is done here."""
+        """Whether it serves viewers that wait for segments."""
         return self.queues == (Queue.ON_DEMAND,)
 
 
 def build_slots(batch_slots: int) -> list[Slot]:
-    """No bulk slot takes the sound of a film: its chunks, which wait for that, would wait for the slot too.
+    """Return a worker's slots.
 
-    The slot for sound opens films only while there is none to make: however many come in, work on the others goes on.
-    One bulk slot of several opens films too: some are copied as a whole before they open, and the next should not wait.
+    Audio never runs in a batch slot: the chunks that depend on it would queue behind it. The audio slot probes only
+    when no audio task is queued, so that work on other videos continues however many come in. If there are several
+    batch slots, one of them probes too: some sources are copied before they can be probed, and the next video should
+    not wait for that.
     """
-    lanes = (
+    queues = (
         [(Queue.BATCH,)] * batch_slots
         + [(Queue.ON_DEMAND,)] * batch_slots
         + [(Queue.PROBE,), (Queue.AUDIO, Queue.PROBE)]
     )
     if batch_slots > 1:
-        lanes[0] = (Queue.PROBE, Queue.BATCH)
-    return [Slot(number, own) for number, own in enumerate(lanes)]
+        queues[0] = (Queue.PROBE, Queue.BATCH)
+    return [Slot(number, own) for number, own in enumerate(queues)]
 
 
 class Worker:
-    """Runs until `stop` is called; needs nothing but the ledger, the catalogue and a media folder."""
+    """Runs until `stop` is called. Needs only the ledger, the repository and a media folder."""
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Worker:
         *,
         slots: int = 2,
         min_free: int = DEFAULT_MIN_FREE_BYTES,
-        run_task: TaskRunner = real_perform,
+        run_task: TaskRunner = run_real_task,
         name: str | None = None,
     ) -> None:
         self._ledger = ledger
@@ -107,47 +110,46 @@ class Worker:
         self._sweeper = Sweeper(ledger, repository, media_root)
 
     def stop(self) -> None:
-        """Ask the worker to leave: running tasks are given back, `run` returns within `Times.leave`."""
+        """Shut down: running tasks are released, and `run` returns within `Timing.shutdown_timeout_s`."""
         self._shutting_down.set()
         self._reconcile_requested.set()
         self._wake_slots()
         self._wake_attempts()
 
     async def run(self) -> None:
-        """Work until `stop` is called. Redis and the database may come and go meanwhile."""
+        """Work until `stop` is called. Outages of Redis and the database are waited out."""
         self._create_folders()
         await self._disk_guard.measure()
         self._pool.spawn_all()
-        watching = self._disk_guard.run(self._ledger.timing.heartbeat_interval_s)
-        keepers = [
-            asyncio.create_task(keep) for keep in (self._listen(), self._reap(), self._run_maintenance(), watching)
-        ]
-        serving = [asyncio.create_task(self._run_slot(slot)) for slot in self._slots]
+        disk_checks = self._disk_guard.run(self._ledger.timing.heartbeat_interval_s)
+        background_jobs = (self._listen(), self._reap(), self._run_maintenance(), disk_checks)
+        background_tasks = [asyncio.create_task(job) for job in background_jobs]
+        slot_tasks = [asyncio.create_task(self._run_slot(slot)) for slot in self._slots]
         try:
-            await self._supervise(keepers, serving)
+            await self._supervise(background_tasks, slot_tasks)
         finally:
-            await cancel_and_wait((*keepers, *serving))
+            await cancel_and_wait((*background_tasks, *slot_tasks))
             await asyncio.to_thread(self._pool.close)
 
     async def _supervise(
         self, background_tasks: Sequence[asyncio.Task[None]], slot_tasks: Sequence[asyncio.Task[None]]
     ) -> None:
-        """Until all slots have left in good order; a bug in any of them ends the worker with its exception."""
-        leaving = asyncio.create_task(self._shutting_down.wait())
-        done, _ = await asyncio.wait({leaving, *background_tasks, *slot_tasks}, return_when=asyncio.FIRST_COMPLETED)
-        leaving.cancel()
-        for task in done - {leaving}:
+        """Return when all slots have shut down, or after a timeout. Raise the exception of any task that fails."""
+        shutdown = asyncio.create_task(self._shutting_down.wait())
+        done, _ = await asyncio.wait({shutdown, *background_tasks, *slot_tasks}, return_when=asyncio.FIRST_COMPLETED)
+        shutdown.cancel()
+        for task in done - {shutdown}:
             task.result()
-        left, late = await asyncio.wait(slot_tasks, timeout=self._ledger.timing.shutdown_timeout_s)
-        for task in left:
+        ended, pending = await asyncio.wait(slot_tasks, timeout=self._ledger.timing.shutdown_timeout_s)
+        for task in ended:
             task.result()
-        if late:
-            log.warning("worker_leaves_late slots=%s", len(late))
+        if pending:
+            _log.warning("shutdown_timed_out", slots=len(pending))
 
     # Slots --------------------------------------------------------------------------------------------------
 
     async def _run_slot(self, slot: Slot) -> None:
-        with suppress(ShuttingDown):  # Redis is away, and the worker is to leave
+        with suppress(ShuttingDown):  # Redis is unavailable during the shutdown
             await self._process_tasks(slot)
 
     async def _process_tasks(self, slot: Slot) -> None:
@@ -172,31 +174,34 @@ class Worker:
             del self._attempts[slot.number]
 
     async def _has_disk_space(self, slot: Slot) -> bool:
-        """Whether the disk is there and has room for work; the ledger shows admins what is lacking.
+        """Return whether the volume is present and has space for this slot's tasks.
 
-        The reserve is there for what viewers wait for, too: bulk work stops long before it.
+        On-demand tasks may use the reserve, at which batch tasks have long stopped. While those are paused, the ledger
+        shows admins why.
         """
         if slot.is_on_demand:
             return self._disk_guard.can_serve()
-        room = self._disk_guard.can_start()
-        if not room:
+        has_space = self._disk_guard.can_start()
+        if not has_space:
             await self._retrying_ledger.set_pause_reason(self._disk_guard.missing_resource)
         elif not self._had_disk_space:
             await self._retrying_ledger.set_pause_reason("")
-        if room != self._had_disk_space:
-            log.warning("disk_room enough=%s lacking=%s", room, "" if room else self._disk_guard.missing_resource)
-        self._had_disk_space = room
-        return room
+        if has_space and not self._had_disk_space:
+            _log.warning("work_resumed")
+        elif self._had_disk_space and not has_space:
+            _log.warning("work_paused", missing_resource=self._disk_guard.missing_resource)
+        self._had_disk_space = has_space
+        return has_space
 
-    # Keepers ------------------------------------------------------------------------------------------------
+    # Background ---------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        notices = self._ledger.subscribe()
-        notices.on_wake.append(self._on_wake)
-        notices.on_connect.append(self._wake_slots)
-        notices.on_connect.append(self._wake_attempts)
-        notices.on_connect.append(self._reconcile_requested.set)
-        await notices.run()
+        subscription = self._ledger.subscribe()
+        subscription.on_wake.append(self._on_wake)
+        subscription.on_connect.append(self._wake_slots)
+        subscription.on_connect.append(self._wake_attempts)
+        subscription.on_connect.append(self._reconcile_requested.set)
+        await subscription.run()
 
     def _on_wake(self, topic: str) -> None:
         if topic == "cancel":
@@ -216,11 +221,11 @@ class Worker:
         while True:
             with suppress(LedgerUnavailable):
                 for reaped in await self._ledger.reap():
-                    log.warning("lease_expired job=%s task=%s state=%s", reaped.job_id, reaped.task_id, reaped.state)
+                    _log.warning("lease_expired", job_id=reaped.job_id, task_id=reaped.task_id, state=reaped.state)
             await asyncio.sleep(self._ledger.timing.reap_interval_s)
 
     async def _run_maintenance(self) -> None:
-        """Reconcile and sweep, from time to time and whenever something is not as it was."""
+        """Reconcile and sweep at intervals, and early when asked to."""
         while not self._shutting_down.is_set():
             self._reconcile_requested.clear()
             await self._run_step(self._reconciler.run_once, "reconcile")
@@ -230,15 +235,15 @@ class Worker:
         await asyncio.Event().wait()
 
     async def _run_step(self, step: Callable[[], Awaitable[None]], name: str) -> None:
-        """The next round repeats what this one could not do."""
+        """Run one step and log its errors. The next round repeats it."""
         try:
             await step()
         except UNAVAILABLE_ERRORS as error:
-            log.warning("%s_waits: %s", name, error)
+            _log.warning("maintenance_deferred", step=name, error=str(error))
         except Exception:
-            log.exception("%s_stumbles", name)
+            _log.exception("maintenance_failed", step=name)
 
     def _create_folders(self) -> None:
-        """At the start alone: that they are gone later means that the volume is."""
+        """Create missing folders. Only at the start: later, missing folders mean that the volume is missing."""
         for name in (paths.SCRATCH_DIR, paths.HLS_DIR):
             (self._context.media_root / name).mkdir(parents=True, exist_ok=True)
