@@ -25,84 +25,90 @@ class InMemoryRepository(VideoRepository):
     failing_kinds: set[str] = field(default_factory=set)
     completed_tasks: list[str] = field(default_factory=list)
 
-    def add(self, film: int, timeline: Presentation | None = None, chunks: Sequence[int] = ()) -> None:
-        """Add a video in processing; without `timeline` its source was not probed yet."""
-        self.records[film] = VideoRecord(film, f"videos/{film}.mp4", timeline, frozenset(chunks), frozenset())
-        self.status[film] = "processing"
+    def add(self, video_id: int, presentation: Presentation | None = None, chunks: Sequence[int] = ()) -> None:
+        """Add a video in processing; without `presentation` its source was not probed yet."""
+        self.records[video_id] = VideoRecord(
+            video_id, f"videos/{video_id}.mp4", presentation, frozenset(chunks), frozenset()
+        )
+        self.status[video_id] = "processing"
 
-    def delete(self, film: int) -> None:
+    def delete(self, video_id: int) -> None:
         """Delete a video, of which only the source is remembered."""
-        self.deleted_sources[film] = self.records.pop(film).source
-        del self.status[film]
+        self.deleted_sources[video_id] = self.records.pop(video_id).source
+        del self.status[video_id]
 
-    def _answer(self) -> None:
+    def _raise_if_unavailable(self) -> None:
         if self.is_unavailable:
-            raise RepositoryUnavailable("the database is away")
+            raise RepositoryUnavailable("the database is unavailable")
 
-    def _change(self, film: int, **fields: Any) -> None:
-        self._answer()
-        if film in self.records:
-            self.records[film] = replace(self.records[film], **fields)
+    def _change(self, video_id: int, **fields: Any) -> None:
+        self._raise_if_unavailable()
+        if video_id in self.records:
+            self.records[video_id] = replace(self.records[video_id], **fields)
 
-    async def get(self, film: int) -> VideoRecord | None:
-        self._answer()
-        return self.records.get(film)
+    async def get(self, video_id: int) -> VideoRecord | None:
+        self._raise_if_unavailable()
+        return self.records.get(video_id)
 
     async def list_unfinished(self) -> list[int]:
-        self._answer()
-        return [film for film, status in self.status.items() if status == "processing"]
+        self._raise_if_unavailable()
+        return [video_id for video_id, status in self.status.items() if status == "processing"]
 
-    async def list_finished_after(self, film: int, limit: int) -> list[VideoRecord]:
-        self._answer()
-        ready = [number for number in sorted(self.records) if number > film and self.status[number] == "ready"]
-        return [self.records[number] for number in ready[:limit]]
+    async def list_finished_after(self, video_id: int, limit: int) -> list[VideoRecord]:
+        self._raise_if_unavailable()
+        ready = [id_ for id_ in sorted(self.records) if id_ > video_id and self.status[id_] == "ready"]
+        return [self.records[id_] for id_ in ready[:limit]]
 
-    async def mark_missing(self, film: int, chunks: Collection[int], kinds: Collection[str]) -> None:
-        self._answer()
-        if film in self.records:
-            entry = self.records[film]
-            kept = entry.tasks_done - {*kinds, "finish"}
-            self._change(film, chunks_done=entry.chunks_done - frozenset(chunks), tasks_done=kept)
+    async def mark_missing(self, video_id: int, chunks: Collection[int], kinds: Collection[str]) -> None:
+        self._raise_if_unavailable()
+        if video_id in self.records:
+            record = self.records[video_id]
+            kept = record.tasks_done - {*kinds, "finish"}
+            self._change(video_id, chunks_done=record.chunks_done - frozenset(chunks), tasks_done=kept)
 
     async def list_deleted(self) -> list[tuple[int, str]]:
-        self._answer()
+        self._raise_if_unavailable()
         return list(self.deleted_sources.items())
 
-    async def set_presentation(self, film: int, timeline: Presentation) -> None:
-        self._answer()
-        if film in self.records and self.records[film].presentation is None:
-            self._change(film, presentation=timeline)
+    async def set_presentation(self, video_id: int, presentation: Presentation) -> None:
+        self._raise_if_unavailable()
+        if video_id in self.records and self.records[video_id].presentation is None:
+            self._change(video_id, presentation=presentation)
 
-    async def mark_task_done(self, film: int, kind: str, index: int, result: dict[str, Any]) -> None:
-        self._answer()
+    async def mark_task_done(self, video_id: int, kind: str, index: int, result: dict[str, Any]) -> None:
+        self._raise_if_unavailable()
         if kind in self.failing_kinds:
             raise TypeError(f"no {kind} can be written")
         self.completed_tasks.append(f"{kind}:{index}")
-        entry = self.records.get(film)
-        if entry is not None and kind == "chunk":
-            self._change(film, chunks_done=entry.chunks_done | {index})
-        elif entry is not None:
-            self._change(film, tasks_done=entry.tasks_done | {kind}, task_results={**entry.task_results, kind: result})
+        record = self.records.get(video_id)
+        if record is not None and kind == "chunk":
+            self._change(video_id, chunks_done=record.chunks_done | {index})
+        elif record is not None:
+            self._change(
+                video_id, tasks_done=record.tasks_done | {kind}, task_results={**record.task_results, kind: result}
+            )
 
-    async def mark_finished(self, film: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED) -> None:
-        self._answer()
+    async def mark_finished(
+        self, video_id: int, result: dict[str, Any], omissions: Omissions = NOTHING_OMITTED
+    ) -> None:
+        self._raise_if_unavailable()
         if "finish" in self.failing_kinds:
             raise TypeError("no finish can be written")
-        if film in self.status:
-            self._change(film, tasks_done=self.records[film].tasks_done | {"finish"}, omissions=omissions)
-            self.status[film] = "ready"
+        if video_id in self.status:
+            self._change(video_id, tasks_done=self.records[video_id].tasks_done | {"finish"}, omissions=omissions)
+            self.status[video_id] = "ready"
 
-    async def mark_ready_without(self, film: int, omissions: Omissions) -> None:
-        self._answer()
-        if self.status.get(film) == "processing":
-            self._change(film, omissions=omissions)
-            self.status[film] = "ready"
+    async def mark_ready_without(self, video_id: int, omissions: Omissions) -> None:
+        self._raise_if_unavailable()
+        if self.status.get(video_id) == "processing":
+            self._change(video_id, omissions=omissions)
+            self.status[video_id] = "ready"
 
-    async def set_omissions(self, film: int, omissions: Omissions) -> None:
-        self._change(film, omissions=omissions)
+    async def set_omissions(self, video_id: int, omissions: Omissions) -> None:
+        self._change(video_id, omissions=omissions)
 
-    async def mark_failed(self, film: int, sentence: str) -> None:
-        self._answer()
-        if self.status.get(film) == "processing":
-            self.status[film] = f"failed: {sentence}"
-            self._change(film, is_failed=True)
+    async def mark_failed(self, video_id: int, message: str) -> None:
+        self._raise_if_unavailable()
+        if self.status.get(video_id) == "processing":
+            self.status[video_id] = f"failed: {message}"
+            self._change(video_id, is_failed=True)

@@ -25,10 +25,10 @@ NO_TOOLS = FfmpegBinaries("/nonexistent", "/nonexistent")
 
 
 @asynccontextmanager
-async def open_ledger(url: str, times: Timing = FAST_TIMING) -> AsyncIterator[Ledger]:
+async def open_ledger(url: str, timing: Timing = FAST_TIMING) -> AsyncIterator[Ledger]:
     """Open a ledger with short times."""
     async with Redis.from_url(url) as client:
-        yield Ledger(client, timing=times)
+        yield Ledger(client, timing=timing)
 
 
 @asynccontextmanager
@@ -43,35 +43,35 @@ async def running_worker(
         yield worker
     finally:
         worker.stop()
-        _, late = await asyncio.wait({running}, timeout=15)
-        if late:
+        _, pending = await asyncio.wait({running}, timeout=15)
+        if pending:
             for task in asyncio.all_tasks():
                 task.print_stack()
-            pytest.fail("the worker does not leave")
+            pytest.fail("the worker does not shut down")
         running.result()
 
 
-async def get_job(ledger: Ledger, film: int) -> JobView:
+async def get_job(ledger: Ledger, video_id: int) -> JobView:
     """Return the job of a video, which must have one."""
-    job = await ledger.views.job(film)
+    job = await ledger.views.job(video_id)
     assert job is not None
     return job
 
 
-async def wait_for_job(ledger: Ledger, film: int, state: State = State.SUCCEEDED) -> None:
+async def wait_for_job(ledger: Ledger, video_id: int, state: State = State.SUCCEEDED) -> None:
     """Wait until the job of a video has ended in this state."""
 
     async def is_over() -> bool:
-        return (await ledger.views.job_states([film])).get(film) is state
+        return (await ledger.views.job_states([video_id])).get(video_id) is state
 
     await wait_until(is_over)
 
 
 def scratch_files(root: Path) -> list[Path]:
-    """Return all that lies in the scratch folders of videos.
+    """Return all files and folders in the scratch folders of videos.
 
     Folders may vanish meanwhile, which rglob does not tolerate.
     """
     scratch = root / "scratch"
-    found = [Path(folder, name) for folder, folders, files in os.walk(scratch) for name in (*folders, *files)]
-    return [path for path in found if path.relative_to(scratch).parts[0] != "uploads"]
+    all_paths = [Path(folder, name) for folder, folders, files in os.walk(scratch) for name in (*folders, *files)]
+    return [path for path in all_paths if path.relative_to(scratch).parts[0] != "uploads"]
