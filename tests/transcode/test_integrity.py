@@ -168,6 +168,6 @@ def test_a_task_that_lost_its_lease_publishes_nothing(
 
 
 def test_an_upload_that_is_gone_is_no_loss_that_can_be_made_good(tools: FfmpegBinaries, tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="uploaded is gone") as refused:
+    with pytest.raises(MediaError, match="uploaded file is gone") as refused:
         VideoBuilder(tmp_path, tmp_path / "nothing.mp4", tools).probe()
     assert not isinstance(refused.value, InputMissing)
