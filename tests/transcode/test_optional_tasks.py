@@ -277,8 +277,9 @@ def test_each_missing_optional_part_is_reported_by_its_own_kind(built: VideoBuil
     built.run_task("iframes")
 
 
+# Runs long enough for its memory to be sampled: an early exit with these words is taken for a lack of memory.
 BROKEN_MEASUREMENT = """#!/bin/sh
-case "$*" in *ebur128*) echo "[Parsed_ebur128_4] Out of memory" >&2; exit 1;; esac
+case "$*" in *ebur128*) sleep 1; echo "[Parsed_ebur128_4] Out of memory" >&2; exit 1;; esac
 exec {ffmpeg} "$@"
 """
 
