@@ -66,6 +66,8 @@ class RequestStream(LingeringStream):
 
     async def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> bytes:
         """Return the head of the next request, the only thing for which Tornado calls this. Raises HeadTooLarge."""
+        if self.closed():  # Tornado would go on with what was read before, and nobody would get the responses
+            raise StreamClosedError(real_error=self.error)
         self._has_responded, self._head = False, b""
         self._head = head = await super().read_until_regex(_HEAD_PATTERN)
         if len(head) > _MAX_HEAD_BYTES or not head.endswith((b"\n\n", b"\n\r\n")):

@@ -175,3 +175,15 @@ async def test_a_valid_request_before_a_malformed_one_is_answered_first(client: 
         answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
         assert [int(answer[:3]) for answer in answers] == [200, 400]
         assert answers[1].endswith(b'{"detail":"Bad request."}')
+
+
+async def test_what_a_client_asked_before_it_hung_up_is_not_worked_off(
+    client: HttpClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with line(client) as (reader, writer):
+        writer.write(b"GET /hung-up HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
+        await reader.readuntil(b"\r\n\r\n")
+    for _ in range(100):  # other requests are answered meanwhile
+        await client.get("/healthz")
+    assert sum("path=/hung-up" in record.getMessage() for record in caplog.records) < 100
