@@ -13,6 +13,7 @@ from http.client import responses
 from math import inf
 from socket import socket
 
+from tornado.httputil import HTTPInputError
 from tornado.iostream import StreamClosedError
 
 from handlers.http.access_log import write_access_line
@@ -36,6 +37,10 @@ _HEAD_PATTERN = rb"\A(?:.*+\n){1,%d}?\r?\n|\A(?:.*+\n){%d}|\A(?s:.{%d})" % (
     _MAX_HEAD_BYTES + 1,
 )
 _CHUNK_SIZE_PATTERN = rb"\A(?s:.{0,%d}?)\r\n|\A(?s:.{%d})"  # a line with the size of a chunk, or too many bytes
+# A chunk costs as much time as a kilobyte of a body. A body may have this many, and beyond that only chunks of this
+# length on average: half a megabyte in chunks of one byte would keep the loop busy for seconds.
+_MAX_TINY_CHUNKS = 256
+_MIN_AVERAGE_CHUNK_BYTES = 64
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 _INTERIM_STATUS_PREFIX = b"HTTP/1.1 100"
 
@@ -63,21 +68,40 @@ class RequestStream(LingeringStream):
         self._peer = peer
         self._head = b""
         self._has_responded = False
+        self._chunk_count = self._chunk_bytes = 0  # of the body that is being received
+        self._is_chunk_new = False
 
     async def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> bytes:
         """Return the head of the next request, the only thing for which Tornado calls this. Raises HeadTooLarge."""
         if self.closed():  # Tornado would go on with what was read before, and nobody would get the responses
             raise StreamClosedError(real_error=self.error)
         self._has_responded, self._head = False, b""
+        self._chunk_count = self._chunk_bytes = 0
         self._head = head = await super().read_until_regex(_HEAD_PATTERN)
         if len(head) > _MAX_HEAD_BYTES or not head.endswith((b"\n\n", b"\n\r\n")):
             raise HeadTooLarge("headers too large")
         return head
 
     def read_until(self, delimiter: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
-        """Return the line with the size of the next chunk. If it is too long, return a part that Tornado rejects."""
+        """Return the line with the size of the next chunk. If it is too long, return a part that Tornado rejects.
+
+        Raises HTTPInputError for a body of too many tiny chunks, and StreamClosedError.
+        """
         assert max_bytes
+        if self.closed():
+            raise StreamClosedError(real_error=self.error)
+        self._chunk_count += 1
+        if self._chunk_count > _MAX_TINY_CHUNKS and self._chunk_bytes < self._chunk_count * _MIN_AVERAGE_CHUNK_BYTES:
+            raise HTTPInputError("too many tiny chunks")
+        self._is_chunk_new = True
         return super().read_until_regex(_CHUNK_SIZE_PATTERN % (max_bytes - 2, max_bytes + 1))
+
+    def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
+        """Read a part of a body. For a new chunk, Tornado first asks for as much of it as it reads at once."""
+        if self._is_chunk_new:
+            self._is_chunk_new = False
+            self._chunk_bytes += num_bytes
+        return super().read_bytes(num_bytes, partial)
 
     def write(self, data: bytes | memoryview) -> Awaitable[None]:  # type: ignore[override]
         """Write bytes, but replace Tornado's response to a malformed request by JSON."""

@@ -187,3 +187,27 @@ async def test_what_a_client_asked_before_it_hung_up_is_not_worked_off(
     for _ in range(100):  # other requests are answered meanwhile
         await client.get("/healthz")
     assert sum("path=/hung-up" in record.getMessage() for record in caplog.records) < 100
+
+
+async def test_a_body_of_many_tiny_chunks_is_refused(client: HttpClient) -> None:
+    async with line(client) as (reader, writer):
+        writer.write(CHUNKED + b"1\r\n[\r\n" * 1000)
+        answer = await heard(reader)
+    assert (answer.status, answer.body) == (400, {"detail": BAD})
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        pytest.param(b"1\r\n \r\n" * 200, id="some tiny ones"),
+        pytest.param((b"100\r\n" + b" " * 256 + b"\r\n" + b"1\r\n \r\n") * 200, id="tiny ones between others"),
+        pytest.param(b"00000040\r\n" + b" " * 64 + b"\r\n" + b"40\r\n" + b" " * 64 + b"\r\n", id="short ones"),
+    ],
+)
+async def test_a_body_of_ordinary_chunks_is_taken(client: HttpClient, chunks: bytes) -> None:
+    async with line(client) as (reader, writer):
+        writer.write(CHUNKED.replace(b"Host: x", b"Host: x\r\nConnection: close") + chunks + b"0\r\n\r\n")
+        assert (await heard(reader)).body == {
+            "email": ["This field is required."],
+            "password": ["This field is required."],
+        }
