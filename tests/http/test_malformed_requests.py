@@ -181,7 +181,7 @@ async def test_what_a_client_asked_before_it_hung_up_is_not_worked_off(
     client: HttpClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(b"GET /hung-up HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
         await reader.readuntil(b"\r\n\r\n")
     for _ in range(100):  # other requests are answered meanwhile
@@ -190,9 +190,9 @@ async def test_what_a_client_asked_before_it_hung_up_is_not_worked_off(
 
 
 async def test_a_body_of_many_tiny_chunks_is_refused(client: HttpClient) -> None:
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(CHUNKED + b"1\r\n[\r\n" * 1000)
-        answer = await heard(reader)
+        answer = await read_response(reader)
     assert (answer.status, answer.body) == (400, {"detail": BAD})
 
 
@@ -205,9 +205,9 @@ async def test_a_body_of_many_tiny_chunks_is_refused(client: HttpClient) -> None
     ],
 )
 async def test_a_body_of_ordinary_chunks_is_taken(client: HttpClient, chunks: bytes) -> None:
-    async with line(client) as (reader, writer):
+    async with raw_connection(client) as (reader, writer):
         writer.write(CHUNKED.replace(b"Host: x", b"Host: x\r\nConnection: close") + chunks + b"0\r\n\r\n")
-        assert (await heard(reader)).body == {
+        assert (await read_response(reader)).body == {
             "email": ["This field is required."],
             "password": ["This field is required."],
         }
