@@ -41,6 +41,7 @@ from videoflix.auth.security_log import SecurityEvent, log_event
 from videoflix.batching import Batcher
 from videoflix.errors import Throttled
 from videoflix.redis.breaker import CircuitBreaker
+from videoflix.redis.patience import answer_within
 
 _REDIS_TIMEOUT_S = 0.5
 _MINUTE_S, _HOUR_S = 60, 3600
@@ -253,7 +254,10 @@ class _BatchingRedis(Redis):
         return await self._batched_send(command)
 
     async def _send_batch(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        async with asyncio.timeout(_REDIS_TIMEOUT_S), self.pipeline(transaction=False) as pipeline:
+        return await answer_within(_REDIS_TIMEOUT_S, self._execute_pipeline(commands))
+
+    async def _execute_pipeline(self, commands: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        async with self.pipeline(transaction=False) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
