@@ -90,8 +90,8 @@ def video_documents(count: int) -> Iterator[dict[str, Any]]:
             duration=float(RANDOM.randint(60, 9000)),
         )
         fields = asdict(video) | {"_id": number, "status": "ready", "chunks_done": [], "kinds_done": []}
-        fields["renditions"] = ["480p"]
-        del fields["id"]
+        fields |= {"timeline": fields.pop("presentation"), "facts": fields.pop("task_results"), "renditions": ["480p"]}
+        del fields["id"], fields["tasks_done"]
         yield fields
 
 

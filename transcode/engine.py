@@ -148,23 +148,16 @@ class Engine:
         file = paths.segment_path(self._media_root, video_id, rendition, number)
         if await asyncio.to_thread(file.exists):
             return
-        with self._waiter_limit.acquire(viewer):
-            await self._wait(
-                self._get_pending_segment(video_id, rendition, number, file),
-                self._ledger.timing.segment_wait_timeout_s - elapsed_s,
-            )
-
-    async def _wait(self, pending: PendingSegment, timeout_s: float) -> None:
-        pending.waiters += 1
-        try:
-            async with asyncio.timeout(timeout_s):
-                await asyncio.shield(pending.task)
-        except TimeoutError:
-            raise SegmentTimeout(_RETRY_AFTER_TIMEOUT_S) from None
-        finally:
-            pending.waiters -= 1
-            if not pending.waiters:
-                pending.task.cancel()
+        timeout_s = self._ledger.timing.segment_wait_timeout_s - elapsed_s
+        with (
+            self._waiter_limit.acquire(viewer),
+            self._get_pending_segment(video_id, rendition, number, file).join() as completion,
+        ):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await asyncio.shield(completion)
+            except TimeoutError:
+                raise SegmentTimeout(_RETRY_AFTER_TIMEOUT_S) from None
 
     def _get_pending_segment(self, video_id: int, rendition: str, number: int, file: Path) -> PendingSegment:
         self._ensure_listening()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from transcode import paths
-from transcode.hls import playlists
+from transcode.hls.published import is_track_complete
 from transcode.hls.storyboard import Storyboard, sheet_name
 from transcode.presentation import Presentation
 from transcode.repository import VideoRecord
@@ -39,10 +39,10 @@ def find_missing(record: VideoRecord, media_root: Path) -> MissingFiles:
     checks: dict[str, Callable[[], bool]] = {
         TaskKind.THUMBNAIL: paths.thumbnail_path(media_root, record.video_id).exists,
         TaskKind.ALTERNATE_AUDIO: lambda: all(
-            is_complete(folder / paths.audio_folder_name(n)) for n in _audio_numbers(record, presentation)
+            is_track_complete(folder / paths.audio_folder_name(n)) for n in _audio_numbers(record, presentation)
         ),
         TaskKind.SUBTITLES: lambda: all(
-            is_complete(folder / paths.subtitle_folder_name(n)) for n in _subtitle_numbers(record)
+            is_track_complete(folder / paths.subtitle_folder_name(n)) for n in _subtitle_numbers(record)
         ),
         TaskKind.IFRAMES: lambda: _have(folder, presentation, paths.IFRAME_PLAYLIST),
         TaskKind.STORYBOARD: lambda: _has_storyboard(folder, presentation),
@@ -62,15 +62,6 @@ def without_missing(record: VideoRecord, media_root: Path) -> VideoRecord:
     return replace(
         record, chunks_done=record.chunks_done - missing.chunks, tasks_done=record.tasks_done - missing.kinds
     )
-
-
-def is_complete(folder: Path) -> bool:
-    """Return whether the playlist of an audio track or of subtitles exists with all segments that it lists."""
-    try:
-        segments = playlists.parse_segments((folder / paths.MEDIA_PLAYLIST).read_text())
-    except FileNotFoundError:
-        return False
-    return segments.keys() <= _list_names(folder)
 
 
 def _audio_numbers(record: VideoRecord, presentation: Presentation) -> list[int]:

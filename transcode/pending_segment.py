@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -46,6 +48,17 @@ class PendingSegment:
         self.wake_event = asyncio.Event()
         self.task = asyncio.ensure_future(self._wait_for_file())
 
+    @contextmanager
+    def join(self) -> Iterator[asyncio.Task[None]]:
+        """Count one more waiter, and yield the task. The last waiter that leaves cancels it."""
+        self.waiters += 1
+        try:
+            yield self.task
+        finally:
+            self.waiters -= 1
+            if not self.waiters:
+                self.task.cancel()
+
     async def _wait_for_file(self) -> None:
         """Wait until the file exists. Raise SegmentFailed if the task is dead.
 
@@ -55,23 +68,19 @@ class PendingSegment:
         while not await asyncio.to_thread(self._file.exists):
             self.wake_event.clear()
             if time.monotonic() - self._requested_at >= interval_s:
-                await self._request()
+                self._requested_at = time.monotonic()
+                try:
+                    request = await self._ledger.request_segment(self._video_id, self._task_spec, self._requester_id)
+                    if request.state is LeaseState.DEAD:
+                        raise SegmentFailed(request.message)
+                except LedgerUnavailable as error:
+                    self._log.warning("segment_request_deferred", error=str(error))
             await wait_for_event(self.wake_event, interval_s)
 
     def recheck(self) -> None:
         """Check for the file now, and if it is still missing, for the state of the task."""
         self._requested_at = float("-inf")
         self.wake_event.set()
-
-    async def _request(self) -> None:
-        self._requested_at = time.monotonic()
-        try:
-            request = await self._ledger.request_segment(self._video_id, self._task_spec, self._requester_id)
-        except LedgerUnavailable as error:
-            self._log.warning("segment_request_deferred", error=str(error))
-            return
-        if request.state is LeaseState.DEAD:
-            raise SegmentFailed(request.message)
 
     async def withdraw(self) -> None:
         """Withdraw the request when no waiter is left. If Redis is unavailable, it expires."""

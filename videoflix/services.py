@@ -54,9 +54,9 @@ class Services:
         if isinstance(error, ServiceError):
             return error
         if isinstance(error, (TooManyWaiters, SegmentTimeout)):
-            return Unavailable("This part of the film is not ready yet.", error.retry_after)
+            return Unavailable("This part of the video is not ready yet.", error.retry_after)
         if isinstance(error, SegmentFailed):
-            return Unavailable("This part of the film cannot be made at the moment.", _RETRY_AFTER_FAILURE_S)
+            return Unavailable("This part of the video cannot be made at the moment.", _RETRY_AFTER_FAILURE_S)
         if self.is_outage(error):
             return Unavailable("The service is not available at the moment.", _RETRY_AFTER_OUTAGE_S)
         return None

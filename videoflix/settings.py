@@ -209,7 +209,7 @@ class Settings(BaseSettings):
 
     @property
     def ffmpeg_memory(self) -> int:
-        """Bytes that one ffmpeg may write to; by default a share of the memory for each slot, and enough for 4K films
+        """Bytes that one ffmpeg may write to; by default a share of the memory for each slot, and enough for 4K video
         on a small machine too.
         """
         share = int(_FOR_FFMPEG * usable_memory() / self.batch_slots)

@@ -23,7 +23,16 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 _SETTLE_TIMEOUT_S = 420.0  # a mail whose sender was killed is sent again after three minutes
 _MEDIA_ENTRIES = ("hls", "videos", "thumbnails", "scratch", ".lock")  # entries of the media folder
 # Log events and messages of errors that nothing handles.
-_BUG_MARKERS = ("unhandled", "never retrieved", "stumbled", "internal error", "Traceback")
+_BUG_MARKERS = (
+    "unhandled_exception",
+    "request_cleanup_failed",
+    "task_crashed",
+    "video_skipped",
+    "maintenance_failed",
+    "subscription_failed",
+    "never retrieved",
+    "Traceback",
+)
 _MAX_IDLE_DESCRIPTORS = 200  # of a web process; a fresh one has about 30, and clients keep connections
 _MAX_WEB_MIB = 400  # a fresh one takes about 110
 _CANCELLED_ERROR = "The work was cancelled."

@@ -85,7 +85,7 @@ async def test_a_segment_that_cannot_be_made_is_503(
         await ledger.fail(lease, "The frame is broken.", permanent=True)
         answer = await request
     assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
-    assert answer.json == {"detail": "This part of the film cannot be made at the moment."}
+    assert answer.json == {"detail": "This part of the video cannot be made at the moment."}
 
 
 async def test_many_requests_for_a_segment_share_one_encode(
@@ -142,7 +142,7 @@ async def test_a_late_segment_is_503_with_retry_after(
     monkeypatch.setattr(services.engine, "_waiter_limit", WaiterLimit(0))
     answer = await admin.get(LATE, Origin="http://localhost:5500")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-    assert answer.json == {"detail": "This part of the film is not ready yet."}
+    assert answer.json == {"detail": "This part of the video is not ready yet."}
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5500"
 
 

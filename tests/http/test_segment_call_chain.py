@@ -52,7 +52,6 @@ async def test_a_handler_adds_one_frame(
     assert len([frame for frame in chain if frame.startswith("handlers/")]) <= MAX_HANDLER_FRAMES
 
 
-@pytest.mark.xfail(strict=True, reason="nine of the ten frames are the engine's, the ledger's and the media service's")
 async def test_few_frames_lie_between_the_handler_and_redis(
     admin: HttpClient, library: VideoLibrary, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,7 +87,7 @@ class AttemptOutcome:
         """Cancel the deleted video's job. An on-demand segment fails, or its waiters would request it again at once."""
         self._log.info("task_of_deleted_video_dropped")
         if self._lease.kind == TaskKind.SEGMENT:
-            await self._fail(MediaError("This film was deleted.", permanent=True))
+            await self._fail(MediaError("This video was deleted.", permanent=True))
             return
         await self._ledger.cancel(self._lease.video_id)
         await self._ledger.release(self._lease)

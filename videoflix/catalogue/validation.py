@@ -26,7 +26,7 @@ def validate_texts(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def default_title(file_name: str) -> str:
-    """Return a valid title for a file without one: `My film` for `C:\\films\\My_film.mp4`."""
+    """Return a valid title for a file without one: `My video` for `C:\\videos\\My_video.mp4`."""
     stem = Path(file_name.replace("\\", "/")).stem.replace("_", " ")
     return _TAG_OPENERS.sub("", _CONTROL.sub("", stem)).strip()[: _MAX_LENGTHS["title"]] or "Untitled"
 

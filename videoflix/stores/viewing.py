@@ -47,7 +47,7 @@ def document_id(user_id: int, video_id: int) -> str:
 
 
 class MyListStore(UserVideoStore):
-    """One document for each film on somebody's list."""
+    """One document for each video on somebody's list."""
 
     collection = "list_entries"
 

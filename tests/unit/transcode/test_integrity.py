@@ -10,8 +10,9 @@ import pytest
 from transcode import paths
 from transcode.grid import Grid
 from transcode.hls import playlists
+from transcode.hls.published import is_track_complete
 from transcode.hls.storyboard import sheet_name
-from transcode.integrity import MissingFiles, find_missing, is_complete, without_missing
+from transcode.integrity import MissingFiles, find_missing, without_missing
 from transcode.ladder import build_ladder
 from transcode.presentation import AudioTrack, Presentation, SubtitleTrack, VideoTrack
 from transcode.repository import VideoRecord
@@ -89,6 +90,6 @@ def test_what_was_never_done_is_not_missing(tmp_path: Path) -> None:
 
 def test_a_track_is_complete_only_with_its_playlist(root: Path) -> None:
     track = paths.video_dir(root, 1) / paths.audio_folder_name(1)
-    assert is_complete(track)
+    assert is_track_complete(track)
     (track / paths.MEDIA_PLAYLIST).unlink()
-    assert not is_complete(track)
+    assert not is_track_complete(track)
