@@ -23,7 +23,7 @@ from handlers.base import BaseHandler
 from handlers.http.abandon import abandon
 from handlers.http.body_limit import BodyLimitedApplication
 from handlers.http.connections import Connections
-from handlers.http.header_cache import CachingHeaderParser
+from handlers.http.header_parser import CachingHeaderParser
 from handlers.http.lingering import LingeringStream
 from handlers.media.fast_path import FastPath
 from handlers.tornado_internals.connections import set_header_parser

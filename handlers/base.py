@@ -12,7 +12,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
 from handlers import cookies, parsing
-from handlers.auth import Credential, bearer_token, find_credential
+from handlers.credentials import Credential, bearer_token, find_credential
 from handlers.cross_origin import METHODS, SAFE_METHODS, is_cross_site, preflight_headers
 from handlers.error_responses import to_response
 from handlers.http.abandon import abandon
@@ -33,6 +33,7 @@ from videoflix.errors import (
     PayloadTooLarge,
 )
 from videoflix.models import Client, Identity
+from videoflix.service_errors import to_service_error
 from videoflix.services import Services
 
 _log = structlog.get_logger(__name__)
@@ -136,7 +137,7 @@ class BaseHandler(ObservedHandler):
         """Write an error as JSON. Tornado calls this for every error of every endpoint."""
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         if error is not None:
-            error = self.services.to_service_error(error) or error
+            error = to_service_error(error, self.services.is_outage) or error
         if isinstance(error, HTTPError) and status_code == 405:  # unknown to Tornado: PROPFIND, TRACE
             error = self._method_not_allowed()
         response = to_response(error, status_code, self.reason, self.request_id)
@@ -148,7 +149,7 @@ class BaseHandler(ObservedHandler):
         """Log bugs with their traceback. What clients cause is in the access log."""
         if error is not None and self.services.is_outage(error):
             _log.warning("server_unreachable", request_id=self.request_id, error=type(error).__name__)
-        elif not isinstance(error, HTTPError) and self.services.to_service_error(error) is None:
+        elif not isinstance(error, HTTPError) and to_service_error(error, self.services.is_outage) is None:
             path = redact_path(self.request.path)
             _log.error("unhandled_exception", request_id=self.request_id, path=path, exc_info=error)
 

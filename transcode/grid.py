@@ -100,7 +100,7 @@ def _fit_variable_rate(times: Sequence[float], origin: float, average: Fraction)
 
     Each frame is at most half a frame from its picture's time. Also return by how many seconds the video starts before
     `origin`: a quarter of a frame at most, so that pictures in the middle between two frames of the grid, as those of
-    telecined films are, do not fall on the same one. A repeated picture costs next to nothing; a lost one is missed.
+    telecined films are, do not fall on the same one. A repeated picture costs next to nothing; a dropped one shows.
     """
     times = _thin_out(times)
     rates = sorted({*STANDARD_FRAME_RATES, average})

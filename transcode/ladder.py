@@ -50,7 +50,7 @@ def build_ladder(width: int, height: int, fps: Fraction) -> tuple[Rendition, ...
     Names refer to the shorter side, so portrait videos get the same renditions as landscape ones. A wide picture
     qualifies by its longer side too: 1920x800 gets 1080p.
     """
-    names = [name for name in _MAX_BITRATES_BPS if _qualifies(width, height, int(name[:-1]))] or ["480p"]
+    names = [name for name in _MAX_BITRATES_BPS if _qualifies(width, height, int(name[:-1]))] or RESOLUTIONS[:1]
     return _merge_equal_sizes([_build_rendition(name, width, height, fps) for name in names])
 
 

@@ -108,7 +108,7 @@ class Presentation:
     * `keyed`: the video of the working copy was encoded again because the source has too few key frames.
     * `copied`: indexes of the source's streams in the working copy, in its order; empty for copies made by versions
       that kept no such list.
-    * `warning`: sentences for the owner, "" if there is nothing to say.
+    * `warning`: sentences for the admin, "" if there is nothing to say.
     """
 
     grid: Grid

@@ -49,7 +49,10 @@ def finalize_task() -> NewTask:
 
 
 def closing() -> list[NewTask]:
-    """Return the tasks that need every segment, in order. The video is published without an optional one that dies."""
+    """Return the tasks that need every segment, in order.
+
+    The video is published without an optional one that fails for good.
+    """
     optional = [NewTask(kind, kind, priority=_FINALIZE_PRIORITY, weight=0, optional=True) for kind in _CLOSING]
     return [*optional, finalize_task()]
 

@@ -1,4 +1,4 @@
-"""A limit of the requests that wait for segments, which no single viewer can use up."""
+"""A limit of the requests that wait for segments, that no single viewer can exhaust."""
 
 from __future__ import annotations
 

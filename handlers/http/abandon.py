@@ -1,4 +1,4 @@
-"""The last resort for a request that gets no response any more."""
+"""The last resort for a request that will never get a response."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tornado.iostream import StreamClosedError
 
 from handlers.http.access_log import write_access_line
 from handlers.http.client_address import client_address
-from handlers.http.header_cache import HeadTooLarge
+from handlers.http.header_parser import MAX_FIELDS, HeadTooLarge
 from handlers.http.lingering import Lingering, LingeringStream
 from handlers.http.response_headers import common_headers, new_request_id
 from handlers.http.timeouts import LINGER_TIMEOUT_S
@@ -26,7 +26,7 @@ from handlers.tornado_internals.bad_requests import BAD_REQUEST_RESPONSE, is_bod
 from videoflix.settings import Settings
 
 _MAX_HEAD_BYTES = 64 * 1024  # of a request line and its headers
-_MAX_HEAD_LINES = 102  # the start line, 100 fields, and an empty line before them
+_MAX_HEAD_LINES = MAX_FIELDS + 2  # the start line, the fields, and an empty line before them
 # The head of a request, line by line, which takes a fifth of the time of Tornado's pattern; or as many bytes as make it
 # too large. Tornado searches again for each packet that arrives: a head with more lines than `CachingHeaderParser`
 # accepts ends the search, or each packet of a head of tiny lines would cost milliseconds. There is no possessive

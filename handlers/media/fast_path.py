@@ -21,7 +21,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, RequestStartLine, parse_cookie
 from tornado.iostream import IOStream
 
-from handlers.auth import CredentialKind, authorize_media, find_credential
+from handlers.credentials import CredentialKind, authorize_media, find_credential
 from handlers.http.abandon import abandon
 from handlers.http.access_log import write_access_line
 from handlers.http.client_address import client_address

@@ -11,8 +11,8 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
-from handlers.auth import Credential, CredentialKind, authorize_media
 from handlers.base import ApiHandler
+from handlers.credentials import Credential, CredentialKind, authorize_media
 from handlers.media.conditional import MediaResponse, encoded_body, evaluate
 from videoflix.errors import ClientClosedRequest
 from videoflix.media.safe_open import OpenFile

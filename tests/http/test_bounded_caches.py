@@ -10,8 +10,8 @@ from contextlib import suppress
 import pytest
 from tornado.httputil import HTTPInputError, _normalize_header
 
-from handlers.http import header_cache
-from handlers.http.header_cache import CachingHeaderParser, HeadTooLarge
+from handlers.http import header_parser
+from handlers.http.header_parser import CachingHeaderParser, HeadTooLarge
 from handlers.media import fast_path
 from tests.http.test_malformed_requests import raw_connection
 from tests.support.http_client import HttpClient
@@ -51,7 +51,7 @@ def heads() -> Iterator[str]:
 
 
 def test_cached_heads_stay_within_their_memory_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", MIB)
+    monkeypatch.setattr(header_parser, "_MAX_CACHE_BYTES", MIB)
 
     def fill() -> CachingHeaderParser:
         parser = CachingHeaderParser()

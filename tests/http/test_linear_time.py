@@ -25,7 +25,7 @@ from handlers import schemas
 from handlers.http import request_stream
 from handlers.http.access_log import redact_path
 from handlers.http.client_address import client_address
-from handlers.http.header_cache import CachingHeaderParser
+from handlers.http.header_parser import CachingHeaderParser
 from handlers.media import conditional, fast_path
 from handlers.parsing import validate
 from handlers.uploads.multipart import MultipartForm

@@ -34,7 +34,7 @@ class NewTask:
     queue: Queue = Queue.BATCH
     weight: float = 1.0
     max_attempts: int = 4
-    optional: bool = False  # the job continues if it dies
+    optional: bool = False  # the job continues if this task fails for good
 
     def as_json(self) -> dict[str, Any]:
         """Return the task as scripts expect it."""

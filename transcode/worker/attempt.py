@@ -17,8 +17,8 @@ from transcode.tasks.context import TaskContext
 from transcode.tasks.registry import TaskResult
 from transcode.worker.context import WorkerContext
 from transcode.worker.heartbeat import Heartbeat
+from transcode.worker.outages import ShuttingDown
 from transcode.worker.outcome import AttemptOutcome
-from transcode.worker.retrying import ShuttingDown
 
 _log = structlog.get_logger(__name__)
 

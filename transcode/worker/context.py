@@ -11,8 +11,8 @@ from transcode.ffmpeg.binaries import FfmpegBinaries
 from transcode.ledger import Ledger
 from transcode.timing import Timing
 from transcode.worker.disk_guard import DiskGuard
+from transcode.worker.outages import RetryingRepository
 from transcode.worker.pool import EncoderPool
-from transcode.worker.retrying import RetryingRepository
 
 
 @dataclass(frozen=True, slots=True)

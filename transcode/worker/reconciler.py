@@ -19,8 +19,8 @@ from transcode import task_graph
 from transcode.integrity import find_missing, without_missing
 from transcode.ledger import LIVE, Ledger, NewTask, State
 from transcode.repository import VideoRecord, VideoRepository
+from transcode.worker.outages import UNAVAILABLE_ERRORS
 from transcode.worker.outcome import omissions_of
-from transcode.worker.retrying import UNAVAILABLE_ERRORS
 
 _log = structlog.get_logger(__name__)
 

@@ -51,19 +51,19 @@ class Sweeper:
         if not folders:
             return
         tokens = await self._ledger.leased_tokens()
-        active_ids = await self._active_video_ids()
+        active_ids = await self._list_active_video_ids()
         for video_id, attempts in folders.items():
             dead = [attempt for attempt in attempts if attempt.name not in tokens]
             await self._remove(dead)
             is_unused = video_id not in active_ids and len(dead) == len(attempts)
             # Check again: removing takes a while, and the video may have been retried meanwhile.
-            if is_unused and video_id not in await self._active_video_ids():
+            if is_unused and video_id not in await self._list_active_video_ids():
                 await self._remove(
                     (paths.chunk_audio_dir(self._media_root, video_id), paths.remuxed_path(self._media_root, video_id))
                 )
                 await asyncio.to_thread(_remove_empty, paths.scratch_dir(self._media_root, video_id))
 
-    async def _active_video_ids(self) -> set[int]:
+    async def _list_active_video_ids(self) -> set[int]:
         return await self._ledger.views.list_active_ids() | set(await self._repository.list_unfinished())
 
     def _list_attempts(self) -> dict[int, list[Path]]:

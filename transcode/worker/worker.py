@@ -26,9 +26,9 @@ from transcode.worker.attempt import Attempt
 from transcode.worker.child import TaskRunner
 from transcode.worker.context import WorkerContext
 from transcode.worker.disk_guard import DiskGuard
+from transcode.worker.outages import UNAVAILABLE_ERRORS, RetryingRepository, RetryUntilAvailable, ShuttingDown
 from transcode.worker.pool import EncoderPool
 from transcode.worker.reconciler import Reconciler
-from transcode.worker.retrying import UNAVAILABLE_ERRORS, RetryingRepository, RetryUntilAvailable, ShuttingDown
 from transcode.worker.sweeper import Sweeper
 
 _log = structlog.get_logger(__name__)

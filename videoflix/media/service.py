@@ -54,7 +54,7 @@ class MediaRequest:
 
 
 class Media:
-    """Access to published files: `get_cached` never waits, `get` always has a result."""
+    """Access to published files: `get_cached` never waits, `get` returns the file or raises."""
 
     def __init__(self, media_root: Path, video_cache: VideoCache, engine: Engine) -> None:
         self._video_cache = video_cache

@@ -1,4 +1,4 @@
-"""Waiting for a server, without blaming it for what keeps this process busy."""
+"""Waiting for a server, without counting the time for which this process was blocked itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-_LATE_S = 0.1  # so late a timer rings only when the event loop was busy with something else
+_LATE_S = 0.1  # a timer fires this late only when the event loop was busy with something else
 _MAX_EXTENSIONS = 10  # times that a server gets its time again
 
 

@@ -40,7 +40,7 @@ class FileJournalStore:
         await self._entries.delete_one({"_id": video_id, "is_arriving": True})
 
     async def list_unfinished(self, min_age_s: float) -> list[int]:
-        """Return the ids of deletions of at least this age (seconds) after which users may still hold something."""
+        """Return the ids of deletions at least this old (seconds) that may still be on lists, rated or watched."""
         query = {"finished_at": None, "deleted_at": {"$lte": now() - timedelta(seconds=min_age_s)}}
         return [document["_id"] async for document in self._entries.find(query, {"_id": 1})]
 

@@ -6,7 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from transcode.ladder import build_ladder
+from transcode.ffmpeg import x264
+from transcode.grid import Grid
+from transcode.ladder import RESOLUTIONS, build_ladder
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,10 @@ def test_the_codec_names_the_profile_and_the_level() -> None:
         "avc1.64001f",
         "avc1.640028",
     ]
+
+
+def test_the_encoder_has_options_for_every_rendition() -> None:
+    ladder = build_ladder(7680, 4320, Fraction(25))
+    assert tuple(rendition.name for rendition in ladder) == RESOLUTIONS
+    for rendition in ladder:
+        assert "-crf" in x264.options(rendition, Grid(Fraction(25), 1000), x264.Quality.BATCH)

@@ -6,8 +6,8 @@ import pytest
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPInputError
 
-from handlers.http import header_cache
-from handlers.http.header_cache import CachedHeaders, CachingHeaderParser
+from handlers.http import header_parser
+from handlers.http.header_parser import CachedHeaders, CachingHeaderParser
 
 REQUESTS = (
     b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -81,7 +81,7 @@ def test_an_invalid_header_is_refused_each_time(block: bytes) -> None:
 
 
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header_cache, "_MAX_CACHE_BYTES", 3 * header_cache.memory_of(b"\nX: 0\r\n\r\n"))
+    monkeypatch.setattr(header_parser, "_MAX_CACHE_BYTES", 3 * header_parser.memory_of(b"\nX: 0\r\n\r\n"))
     parser = CachingHeaderParser()
     for number in range(10):
         parser.parse(f"GET / HTTP/1.1\r\nX: {number}\r\n\r\n".encode())

@@ -1,6 +1,7 @@
-"""A cache of parsed header blocks: a player sends the same block with every request.
+"""The parser of header fields, with their limits, and a cache: a player sends the same block with every request.
 
-Parsing took a quarter of the time of a playlist, and most look-ups in it were for headers that are not there.
+Without the cache, parsing took a quarter of the time of a playlist, and most look-ups in it were for headers that are
+not there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from handlers.tornado_internals.headers import copy_headers
 
 _MAX_CACHE_BYTES = 16 * 1024**2  # of memory for all cached blocks, keys and parsed fields together
 _MAX_CACHED_BLOCK_BYTES = 3072  # of a block that is cached; browsers send half of it
-_MAX_FIELDS = 100  # of one request: Apache's LimitRequestFields; browsers behind two proxies send some 30
+MAX_FIELDS = 100  # of one request: Apache's LimitRequestFields; browsers behind two proxies send some 30
 _MAX_NAME_BYTES = 256  # of a field name: Tornado remembers 1,000 names forever
 # A host name has at most 253 characters (RFC 1035, section 2.3.4), and a port 5 digits. Without the setting PUBLIC_URL
 # the host is written into every URL of every video of a list.
@@ -102,7 +103,7 @@ def memory_of(block: bytes) -> int:
 
 def check_size(block: bytes) -> None:
     """Raise HeadTooLarge if a block, which begins at the end of the start line, exceeds what ordinary clients send."""
-    if block.count(b"\n") > _MAX_FIELDS + 2:  # the end of the start line, and the empty line
+    if block.count(b"\n") > MAX_FIELDS + 2:  # the end of the start line, and the empty line
         raise HeadTooLarge("too many header fields")
     if len(block) > _MAX_NAME_BYTES and any(line.find(b":") > _MAX_NAME_BYTES for line in block.split(b"\n")):
         raise HeadTooLarge("header name too long")

@@ -1,10 +1,10 @@
-"""`handlers.auth`: which credential of a request counts. The media tests apply the rules to both serving paths."""
+"""`handlers.credentials`: which credential counts. The media tests apply the rules to both serving paths."""
 
 from __future__ import annotations
 
 import pytest
 
-from handlers.auth import Credential, CredentialKind, bearer_token, find_credential
+from handlers.credentials import Credential, CredentialKind, bearer_token, find_credential
 
 BEARER, PLAYBACK, COOKIE = CredentialKind.BEARER, CredentialKind.PLAYBACK, CredentialKind.COOKIE
 
