@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from transcode.aio import wait_for_event
-from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask
+from transcode.ledger import LeaseState, Ledger, LedgerUnavailable, NewTask, SegmentRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +43,7 @@ class PendingSegment:
         self._task_spec = task_spec
         self._file = file
         self._requested_at = float("-inf")
+        self._last_request: asyncio.Task[SegmentRequest] | None = None
         self._log = _log.bind(video_id=video_id, task_id=task_spec.id)
         self.waiters = 0
         self.wake_event = asyncio.Event()
@@ -69,8 +70,11 @@ class PendingSegment:
             self.wake_event.clear()
             if time.monotonic() - self._requested_at >= interval_s:
                 self._requested_at = time.monotonic()
+                self._last_request = asyncio.ensure_future(
+                    self._ledger.request_segment(self._video_id, self._task_spec, self._requester_id)
+                )
                 try:
-                    request = await self._ledger.request_segment(self._video_id, self._task_spec, self._requester_id)
+                    request = await asyncio.shield(self._last_request)
                     if request.state is LeaseState.DEAD:
                         raise SegmentFailed(request.message)
                 except LedgerUnavailable as error:
@@ -83,7 +87,13 @@ class PendingSegment:
         self.wake_event.set()
 
     async def withdraw(self) -> None:
-        """Withdraw the request when no waiter is left. If Redis is unavailable, it expires."""
+        """Withdraw the request when no waiter is left. If Redis is unavailable, it expires.
+
+        A request in flight ends first: Redis could otherwise process it after the withdrawal.
+        """
+        if self._last_request is not None:
+            await asyncio.wait({self._last_request})
+            self._last_request.exception()  # mark it as retrieved
         try:
             await self._ledger.withdraw_segment(self._video_id, self._task_spec, self._requester_id)
         except LedgerUnavailable as error:

@@ -10,7 +10,7 @@ from videoflix.errors import FieldErrors
 
 # Existing frontends insert these texts with innerHTML. An HTML parser sees a tag here (HTML, 13.2.5.6).
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
-_TAG_OPENERS = re.compile(r"<+(?=[A-Za-z/!?])")
+_TAG_OPENERS = re.compile(r"(?<!<)<+(?=[A-Za-z/!?])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LINE_BREAKS = re.compile(r"[\t\r\n]")  # allowed in descriptions
 _MAX_LENGTHS = {"title": 255, "description": 5000, "category": 100}
