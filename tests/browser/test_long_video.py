@@ -84,6 +84,7 @@ def film(site: VideoflixProcess, tools: FfmpegBinaries, tmp_path_factory: pytest
     found = re.search(r"is video (\d+)", imported.stdout)
     assert found, imported.stdout + imported.stderr
     film = LongFilm(site, int(found[1]), site.log_in())
+    block_until(lambda: site.request(f"/media/hls/{film.id}/master.m3u8", cookie=film.cookie)[0] == 200, 60)
     yield film
     assert len(film.left()) >= 3  # source, thumbnail and segments
     assert site.request(f"/api/admin/videos/{film.id}/", method="DELETE", cookie=film.cookie)[0] == 200

@@ -37,11 +37,12 @@ async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
     monkeypatch.setattr(clients, "_CONNECT_TIMEOUT_MS", 400)
     monkeypatch.setattr(clients, "_SERVER_SELECTION_TIMEOUT_MS", 200)
     (tmp_path / "own").mkdir()
-    server = servers.make_database_server(tmp_path / "own")
+    server = await asyncio.to_thread(servers.make_database_server, tmp_path / "own")
     own: dict[str, Any] = {"mongodb_uri": SecretStr(server.url), "rate_limit_factor": 100.0}
     async with AsyncExitStack() as stack:
-        running = stack.enter_context(ExitStack())
-        running.enter_context(processes.run_server(server))
+        running = ExitStack()
+        stack.push_async_callback(asyncio.to_thread, running.close)
+        await asyncio.to_thread(running.enter_context, processes.run_server(server))
         client, services = await stack.enter_async_context(running_site(settings, **own))
         await sign_up(client, services)
         store, database_client = open_video_store(services.settings)
@@ -59,8 +60,8 @@ async def test_an_unavailable_database_is_503_in_time_until_it_is_back(
 
         server_process(server).kill()
         await assert_rest_works(client, settings)
-        running.close()
-        running.enter_context(processes.run_server(server))
+        await asyncio.to_thread(running.close)
+        await asyncio.to_thread(running.enter_context, processes.run_server(server))
         await assert_recovered(client, fresh_client)
 
 

@@ -67,7 +67,8 @@ def require_free_space(context: TaskContext, size: int) -> None:
     Below the reserve the worker stops all tasks, so a copy that needs it would be started again and again.
     """
     if shutil.disk_usage(context.scratch_dir).free < size + max(_MIN_FREE_BYTES, context.reserve_bytes):
-        raise OutputTooLarge(f"There is not enough disk space for a copy of {size / GIB:.1f} GiB.")
+        text = f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 1024**2:.1f} MiB"
+        raise OutputTooLarge(f"There is not enough disk space for a copy of {text}.")
 
 
 def progress_by_frames(frame_count: int) -> ProgressParser:

@@ -119,10 +119,13 @@ class Revocations:
     async def _run_reconciliation(self) -> None:
         while True:
             await asyncio.sleep(_RECONCILE_INTERVAL_S)
-            try:
-                await self.reconcile()
-            except Exception as error:  # of the database driver; the channel still delivers
-                _log.warning("reconciliation_failed", error=str(error))
+            await self._try_to_reconcile()
+
+    async def _try_to_reconcile(self) -> None:
+        try:
+            await self.reconcile()
+        except Exception as error:  # of the database driver; the channel still delivers, and the next round catches up
+            _log.warning("reconciliation_failed", error=str(error))
 
     async def _on_message(self, _: str, data: str) -> None:
         self._add({str(session_id): float(until) for session_id, until in json.loads(data).items()})
@@ -130,7 +133,7 @@ class Revocations:
     async def _on_subscribed(self) -> None:
         """Load what was published before: nothing is missed from now on; Redis and the database know the rest."""
         self._add(await self._load_published())
-        await self.reconcile()
+        await self._try_to_reconcile()
         await self._publish_pending()
 
     async def _load_published(self) -> dict[str, float]:
