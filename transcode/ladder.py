@@ -11,6 +11,7 @@ _MAX_SIDE_PX = 4096
 _MIN_SIDE_PX = 16  # smaller pictures do not play anywhere
 
 # Maximum bit rates up to 30 frames per second: peaks of hard scenes, far above the average of most videos.
+# The quality for each name is in `transcode.ffmpeg.x264`.
 _MAX_BITRATES_BPS = {"480p": 2_500_000, "720p": 5_000_000, "1080p": 9_000_000}
 RESOLUTIONS = tuple(_MAX_BITRATES_BPS)  # names of all renditions, smallest first
 _HIGH_FRAME_RATE_FACTOR = Fraction(7, 5)  # above 30 frames per second
