@@ -20,6 +20,7 @@ from transcode import Engine
 from videoflix.catalogue.index import Row, VideoIndex, encode_array
 from videoflix.errors import NotFound
 from videoflix.models import ListedVideo
+from videoflix.stores.errors import is_outage
 from videoflix.stores.videos import VideoStore
 
 _log = structlog.get_logger(__name__)
@@ -133,8 +134,10 @@ class IndexSync:
             video_ids, self._changed_ids = self._changed_ids, set()
             try:
                 await self.refresh(video_ids)
-            except Exception:  # drivers raise errors of many kinds
-                _log.warning("index_refresh_failed", videos=len(video_ids), exc_info=True)
+            except Exception as error:  # drivers raise errors of many kinds
+                _log.warning(
+                    "index_refresh_failed", videos=len(video_ids), error=str(error), exc_info=not is_outage(error)
+                )
                 self._request_reload()
 
     def _request_reload(self) -> None:
@@ -156,10 +159,10 @@ class IndexSync:
             while self._is_reload_needed:
                 self._is_reload_needed = False
                 await self._load_all()
-        except Exception:  # drivers raise errors of many kinds
+        except Exception as error:  # drivers raise errors of many kinds
             if not self._is_loaded:
                 raise
-            _log.warning("index_reload_failed", exc_info=True)
+            _log.warning("index_reload_failed", error=str(error), exc_info=not is_outage(error))
             self._block_on_reload_at = math.inf  # an old list is better than none
             return
         self._is_loaded = True

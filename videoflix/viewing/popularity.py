@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from videoflix.stores.errors import is_outage
 from videoflix.stores.viewing import ProgressStore, RatingStore
 
 _log = structlog.get_logger(__name__)
@@ -52,10 +53,10 @@ class Popularity:
         started_at = time.monotonic()
         try:
             viewers, votes = await asyncio.gather(self._progress.count_viewers(), self._ratings.count_all_votes())
-        except Exception:  # drivers raise errors of many kinds
+        except Exception as error:  # drivers raise errors of many kinds
             if self._scores is None:
                 raise
-            _log.warning("popularity_count_failed", exc_info=True)
+            _log.warning("popularity_count_failed", error=str(error), exc_info=not is_outage(error))
         else:
             scores = Counter(viewers)
             for video_id, video_votes in votes.items():

@@ -13,6 +13,7 @@ from itertools import islice
 import structlog
 
 from videoflix.models import WatchProgress
+from videoflix.stores.errors import is_outage
 from videoflix.stores.viewing import ProgressStore
 from videoflix.viewing.recent_progress import RecentEntry, RecentProgressCache
 
@@ -111,8 +112,10 @@ class ProgressReports:
             for keys in _split_batches(list(self._pending)):
                 async with self._write_lock:
                     await self._save([self._pending[key] for key in keys if key in self._pending])
-        except Exception:  # drivers raise errors of many kinds
-            _log.warning("progress_write_failed", reports=len(self._pending), exc_info=True)
+        except Exception as error:  # drivers raise errors of many kinds
+            _log.warning(
+                "progress_write_failed", reports=len(self._pending), error=str(error), exc_info=not is_outage(error)
+            )
             return False
         return True
 
