@@ -160,7 +160,7 @@ class Mutator:
         )  # fmt: skip
 
     def mutate(self, requests: list[bytes]) -> bytes:
-        """One of them, changed in one to four ways; its length is set right half of the time."""
+        """Return a request of the corpus with one to four mutations, half of the time with a correct length."""
         choose = self._random
         request = choose.choice(requests)
         for _ in range(choose.randint(1, 4)):
@@ -211,7 +211,7 @@ def _with_length(request: bytes) -> bytes:
 
 
 def exchange(port: int, request: bytes) -> bytes | None:
-    """What comes back; None when there is neither an answer nor, after the client has ended its part, an end."""
+    """Return the response; None if none comes and the server keeps the connection open after the client has ended."""
     with socket.create_connection(("127.0.0.1", port), timeout=_ANSWER_S) as connection:
         with suppress(OSError):
             connection.sendall(request)
@@ -225,7 +225,7 @@ def exchange(port: int, request: bytes) -> bytes | None:
 
 
 def _heard(connection: socket.socket, seconds: float) -> tuple[bytes, bool]:
-    """What comes until nothing more does for a moment, and whether the connection ended."""
+    """Read until nothing more arrives for a moment. Return the bytes, and whether the connection ended."""
     said, deadline = b"", time.monotonic() + seconds
     while len(said) < _MAX_ANSWER_BYTES:
         connection.settimeout(_MOMENT_S if said else max(0.01, deadline - time.monotonic()))
